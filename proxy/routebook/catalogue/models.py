@@ -1,0 +1,66 @@
+"""What can be routed to: models with price, context, abilities and quality; pools of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from routebook.catalogue.providers import Provider
+from routebook.documents.problems import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Nano-dollars per million tokens of each kind (the names are those of `chat.usage.Usage`), and per request.
+
+    None is an unknown price, which is said in the record and never counted as zero.
+    """
+
+    input: int | None = None
+    cached_input: int | None = None
+    cache_write: int | None = None
+    audio_input: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    audio_output: int | None = None
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts."""
+
+    name: str
+    provider: Provider
+    upstream_id: str
+    location: Location
+    price: Price = Price()
+    context: int | None = None
+    max_output: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    operations: frozenset[str] = frozenset({"chat"})
+    quality: float | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    tokenizer: str = "o200k_base"
+
+    @property
+    def region(self) -> str | None:
+        """Where its provider stands."""
+        return self.provider.region
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A named list of models."""
+
+    name: str
+    models: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything that a policy may route to, by name."""
+
+    providers: dict[str, Provider]
+    models: dict[str, Model]
+    pools: dict[str, Pool]

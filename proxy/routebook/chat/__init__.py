@@ -1,0 +1,1 @@
+"""What a conversation with a model consists of, in nobody's dialect: pure values, no bytes, no JSON keys."""

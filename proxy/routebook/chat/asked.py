@@ -1,0 +1,54 @@
+"""What a client asks of a model, whatever dialect it speaks: the little that routing needs to know.
+
+A dialect's reader returns an object of this shape; the dear properties are computed when first asked for, because most
+decisions need none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Asked(Protocol):
+    """One request, seen by routing. Sizes are counts; texts are never kept in a record."""
+
+    @property
+    def operation(self) -> str:
+        """One of chat, embeddings, speech, transcription, image, realtime, count_tokens."""
+    @property
+    def dialect(self) -> str:
+        """The client's dialect (`openai-chat`)."""
+    @property
+    def model(self) -> str:
+        """The model asked for, as the client wrote it."""
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is wanted as a stream."""
+    @property
+    def max_output(self) -> int | None:
+        """The most tokens the client wants back, where it says so."""
+    @property
+    def user(self) -> str | None:
+        """The end user the client names, where it does."""
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the client attached for its own bookkeeping."""
+    @property
+    def body_bytes(self) -> int:
+        """The size of the request's body."""
+    @property
+    def messages(self) -> int:
+        """How many messages the conversation has."""
+    @property
+    def images(self) -> int:
+        """How many images it holds."""
+    @property
+    def tools(self) -> int:
+        """How many tools it offers."""
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the request cannot do without: capabilities such as tools, vision, json_schema."""
+    @property
+    def text(self) -> str:
+        """All prompt text, for token estimates and patterns; never recorded."""

@@ -1,0 +1,34 @@
+"""How much a request used, by kind, as the model's side counted it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by kind. Kinds do not overlap: `input` excludes what was read from or written to a cache and audio;
+    `output` excludes reasoning and audio. So cost is a plain sum over kinds, whatever dialect counted how.
+    """
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    audio_input: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_output: int = 0
+
+    @property
+    def total_input(self) -> int:
+        """All tokens that went in, cached ones included."""
+        return self.input + self.cached_input + self.cache_write + self.audio_input
+
+    @property
+    def total_output(self) -> int:
+        """All tokens that came out, reasoning included."""
+        return self.output + self.reasoning + self.audio_output
+
+    def parts(self) -> dict[str, int]:
+        """The kinds that are not zero, by name."""
+        return {field.name: count for field in fields(self) if (count := getattr(self, field.name))}

@@ -1,0 +1,39 @@
+"""Usage times price, in integer nano-dollars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from routebook.catalogue.models import Price
+from routebook.chat.usage import Usage
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Nano-dollars by kind; `unpriced` names kinds that were used but have no price."""
+
+    parts: dict[str, int]
+    unpriced: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """The sum of the parts, in nano-dollars; a lower bound where something is unpriced."""
+        return sum(self.parts.values())
+
+
+def cost_of(usage: Usage, price: Price) -> Cost:
+    """What a usage costs: each kind rounded half up to the nano-dollar, so that the parts add up to the total."""
+    parts: dict[str, int] = {}
+    unpriced: list[str] = []
+    for field_ in fields(usage):
+        count = getattr(usage, field_.name)
+        rate = getattr(price, field_.name)
+        if count and rate is None:
+            unpriced.append(field_.name)
+        elif count and rate:
+            parts[field_.name] = (count * rate + MILLION // 2) // MILLION
+    if price.request:
+        parts["request"] = price.request
+    return Cost(parts, tuple(unpriced))

@@ -1,0 +1,85 @@
+"""What a rule decides: a route with its terms, or a refusal."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+REQUESTED = "requested"
+"""The word in `to:` that stands for the model the client asked for."""
+
+
+class Pick(enum.Enum):
+    """How candidates that meet every constraint are ordered."""
+
+    IN_ORDER = "in_order"
+    CHEAPEST = "cheapest"
+    FASTEST = "fastest"
+    BEST = "best"
+    BALANCED = "balanced"
+    LEAST_BUSY = "least_busy"
+    WEIGHTED = "weighted"
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Constraints that every candidate must meet; None asks nothing.
+
+    `cost` is nano-dollars for this request at most, `first_token` seconds, `quality` from 0 to 1 at least.
+    """
+
+    cost: int | None = None
+    first_token: float | None = None
+    quality: float | None = None
+    regions: frozenset[str] | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Shares of traffic by model or pool name, as parts per million; `by` keeps one client or conversation together."""
+
+    shares: tuple[tuple[str, int], ...]
+    by: str = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Caps and defaults on the outgoing request (`set:`)."""
+
+    max_output: int | None = None
+    temperature: float | None = None
+    reasoning_effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Send the request to the first of these that can serve it.
+
+    `to` holds model names, pool names and `requested`, as written; `weights` belong to `pick: weighted`.
+    `stick` is seconds for which a conversation stays; `cache` seconds for which an answer may be reused;
+    `shadow` is (model, share in parts per million).
+    """
+
+    to: tuple[str, ...]
+    pick: Pick = Pick.IN_ORDER
+    weights: dict[str, int] = field(default_factory=dict)
+    within: Within = Within()
+    split: Split | None = None
+    stick: float | None = None
+    shadow: tuple[str, int] | None = None
+    caps: Caps = Caps()
+    cache: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer with an error of the policy's own wording."""
+
+    status: int = 403
+    message: str = "refused by policy"
+    code: str = "refused_by_policy"
+
+
+Outcome = Route | Refuse
+"""What a rule decides."""

@@ -1,0 +1,88 @@
+"""The whole policy as the program uses it: what one set of files says, read, checked and compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from routebook.catalogue.callers import Client
+from routebook.catalogue.models import Catalogue
+from routebook.documents.problems import Location
+from routebook.ledger.budgets import Budget
+from routebook.policy.conditions import Condition
+from routebook.policy.rules import Rule
+from routebook.policy.tree import DecisionTree
+from routebook.routing.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which models a guarantee speaks of: every given attribute must match (None: not asked)."""
+
+    models: frozenset[str] | None = None
+    providers: frozenset[str] | None = None
+    regions: frozenset[str] | None = None
+    labels: dict[str, frozenset[str]] = field(default_factory=dict)
+    capabilities: frozenset[str] | None = None
+    price_at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """What must hold on every hop: where `when` holds, `only` models within reach, or `never` those."""
+
+    name: str
+    when: Condition
+    reach: Reach
+    never: bool
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """One case beside the policy: facts given, decision expected (`rule`, `model`, `refuse`)."""
+
+    name: str
+    given: dict[str, str]
+    expect: dict[str, str]
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How attempts go on: at most so many in all, and on which failures."""
+
+    attempts: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds."""
+
+    max_body: int = 32 * 1024 * 1024
+    body_timeout: float = 30.0
+    default_max_output: int = 4096
+    stall: float = 60.0
+    retries: Retries = Retries()
+    record_headers: tuple[str, ...] = ()
+    record_content: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy. `digest` is the SHA-256 of its files' names and bytes, as 16 hex digits.
+
+    `sources` are the files it was read from, name and text, so that records can be explained after the files changed.
+    `patterns` are regular expressions by name (RE2).
+    """
+
+    digest: str
+    sources: tuple[tuple[str, str], ...]
+    catalogue: Catalogue
+    rules: tuple[Rule[Outcome], ...]
+    tree: DecisionTree[Outcome]
+    clients: dict[str, Client] = field(default_factory=dict)
+    budgets: dict[str, Budget] = field(default_factory=dict)
+    patterns: dict[str, str] = field(default_factory=dict)
+    guarantees: tuple[Guarantee, ...] = ()
+    tests: tuple[PolicyTest, ...] = ()
+    settings: Settings = Settings()

@@ -1,0 +1,1 @@
+"""The policy that ships with Routebook, as package data."""

@@ -1,0 +1,1 @@
+"""JSON Schemas of what Routebook reads and writes, as package data."""
