@@ -1,0 +1,149 @@
+"""Counts of one worker, and how they become Prometheus text.
+
+A worker counts in plain dictionaries (0.1 to 0.3 us an event, no lock: it has one thread). At a scrape the supervisor
+asks every worker for its `snapshot`, adds them up and renders them with prometheus-client (`edge.scrape`).
+
+Labels come from the policy or from closed sets of codes, never from a client: their number is bounded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from routebook.chat.usage import Usage
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Upper bounds of the buckets for times, in seconds: from a cached answer to a long stream."""
+
+NANO = 1_000_000_000
+"""Nano-dollars in a dollar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its name without suffix, its kind, its documentation and the names of its labels."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    doc: str
+    labels: tuple[str, ...] = ()
+
+
+REQUESTS = Family("routebook_requests", "counter", "Requests ended, by operation, status sent and end code.",
+                  ("operation", "status", "end"))
+IN_PROGRESS = Family("routebook_requests_in_progress", "gauge", "Requests begun and not ended.")
+DECISIONS = Family("routebook_decisions", "counter", "Decisions, by rule (empty: none matched) and outcome.",
+                   ("rule", "outcome"))
+DROPPED = Family("routebook_candidates_dropped", "counter", "Candidates that were not used, by model and reason.",
+                 ("model", "reason"))
+ATTEMPTS = Family("routebook_upstream_attempts", "counter", "Calls of an upstream, by model, account and result.",
+                  ("model", "account", "result"))
+TOKENS = Family("routebook_tokens", "counter", "Tokens used, by model and kind.", ("model", "kind"))
+COST = Family("routebook_cost_dollars", "counter", "What the tokens cost, in dollars, by model.", ("model",))
+DURATION = Family("routebook_request_duration_seconds", "histogram", "From the request's head to the last byte.",
+                  ("operation",))
+FIRST_TOKEN = Family("routebook_first_token_seconds", "histogram", "From the call of the upstream to its first byte.",
+                     ("model",))
+REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
+
+FAMILIES = (REQUESTS, IN_PROGRESS, DECISIONS, DROPPED, ATTEMPTS, TOKENS, COST, DURATION, FIRST_TOKEN, REFUSED_JOURNAL)
+"""Everything that a worker counts."""
+
+KINDS = tuple(field.name for field in fields(Usage))
+"""The kinds of tokens, as `chat.usage` names them."""
+
+Labels = tuple[str, ...]
+Histogram = list[float]
+"""Counts of each bucket, of all above the last bound, and the sum of the values at the end."""
+
+Snapshot = dict[str, list[tuple[Labels, float | Histogram]]]
+"""What a worker has counted since it began, by family name: ready for JSON."""
+
+
+class Metrics:
+    """The counts of one worker since it began."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, dict[Labels, float]] = {
+            family.name: {} for family in FAMILIES if family.kind != "histogram"}
+        self._histograms: dict[str, dict[Labels, Histogram]] = {
+            family.name: {} for family in FAMILIES if family.kind == "histogram"}
+        self._requests = self._counts[REQUESTS.name]
+        self._decisions = self._counts[DECISIONS.name]
+        self._dropped = self._counts[DROPPED.name]
+        self._attempts = self._counts[ATTEMPTS.name]
+        self._tokens = self._counts[TOKENS.name]
+        self._cost = self._counts[COST.name]
+        self._duration = self._histograms[DURATION.name]
+        self._first_token = self._histograms[FIRST_TOKEN.name]
+        self._in_progress = 0
+
+    def __repr__(self) -> str:
+        ended = int(sum(self._requests.values()))
+        return f"<Metrics {ended} requests ended, {self._in_progress} in progress>"
+
+    @property
+    def in_progress(self) -> int:
+        """Requests begun and not ended."""
+        return self._in_progress
+
+    def began(self) -> None:
+        """A request was read; every one of them must end by `ended`."""
+        self._in_progress += 1
+
+    def decided(self, rule: str | None, outcome: str) -> None:
+        """A rule decided (None: no rule matched); `outcome` is `route` or `refuse`."""
+        _add(self._decisions, (rule or "", outcome), 1)
+
+    def dropped(self, model: str, reason: str) -> None:
+        """A candidate was not used; `reason` is its stable code."""
+        _add(self._dropped, (model, reason), 1)
+
+    def attempted(self, model: str, account: str, result: str) -> None:
+        """A call of an upstream is over; `result` is `ok` or the stable code of its failure."""
+        _add(self._attempts, (model, account, result), 1)
+
+    def first_token(self, model: str, seconds: float) -> None:
+        """The first byte of an answer came so many seconds after the call."""
+        _observe(self._first_token, (model,), seconds)
+
+    def ended(self, operation: str, status: int, end: str, seconds: float,
+              model: str | None = None, usage: Usage | None = None, cost: int | None = None) -> None:
+        """A request is over: the status that was sent, its end code, and what it used (`cost` in nano-dollars)."""
+        self._in_progress -= 1
+        _add(self._requests, (operation, str(status), end), 1)
+        _observe(self._duration, (operation,), seconds)
+        if model is not None and usage is not None:
+            self._count_tokens(model, usage)
+        if model is not None and cost:
+            _add(self._cost, (model,), cost / NANO)
+
+    def journal_refused(self) -> None:
+        """A request was refused because the journal could not be written."""
+        _add(self._counts[REFUSED_JOURNAL.name], (), 1)
+
+    def snapshot(self) -> Snapshot:
+        """Everything counted since the worker began."""
+        self._counts[IN_PROGRESS.name][()] = self._in_progress
+        counted: Snapshot = {name: list(rows.items()) for name, rows in self._counts.items()}
+        counted.update({name: list(rows.items()) for name, rows in self._histograms.items()})
+        return counted
+
+    def _count_tokens(self, model: str, usage: Usage) -> None:
+        for kind in KINDS:
+            if count := getattr(usage, kind):
+                _add(self._tokens, (model, kind), count)
+
+
+def _add(rows: dict[Labels, float], labels: Labels, amount: float) -> None:
+    rows[labels] = rows.get(labels, 0) + amount
+
+
+def _observe(rows: dict[Labels, Histogram], labels: Labels, seconds: float) -> None:
+    row = rows.get(labels)
+    if row is None:
+        row = rows[labels] = [0.0] * (len(SECONDS) + 2)
+    row[bisect_left(SECONDS, seconds)] += 1
+    row[-1] += seconds
