@@ -1,0 +1,97 @@
+"""What a YAML parser's complaint means to the person who wrote the line.
+
+libyaml and PyYAML's own parser word the same fault differently and point at where reading stopped, which is often a line
+after the mistake; this table says what is usually wrong in plain words.
+"""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from routebook.documents.problems import Location, Problems
+
+_LINE_BREAK = re.compile("\r\n|\r|\n")
+
+_MEANINGS: tuple[tuple[str, str, str | None], ...] = (
+    ("mapping values are not allowed", "a `:` is not expected here",
+     "put a text that contains `: ` in quotes; else look at the indentation of this line"),
+    ("could not find expected ':'", "this line is no `key: value`, and it is not indented as part of the one before",
+     "put a space after `:`, and look at the indentation of this line and of the one before"),
+    ("did not find expected ',' or '}'", "a `{` is not closed, or a `,` is missing", None),
+    ("expected ',' or '}'", "a `{` is not closed, or a `,` is missing", None),
+    ("did not find expected ',' or ']'", "a `[` is not closed, or a `,` is missing", None),
+    ("expected ',' or ']'", "a `[` is not closed, or a `,` is missing", None),
+    ("found unexpected end of stream", "a quote is opened and never closed", None),
+    ("unexpected end of stream", "a quote is opened and never closed", None),
+    ("did not find expected key", "a key is expected here",
+     "look at the indentation of this line and of the ones before"),
+    ("did not find expected '-' indicator", "a list item that begins with `- ` is expected here",
+     "look at the indentation of this line and of the ones before"),
+    ("expected <block end>", "this does not fit what stands before it",
+     "look at the indentation of this line and of the ones before"),
+    ("block sequence entries are not allowed", "a list cannot begin here", "begin it on a line of its own"),
+    ("unknown escape character", "`\\` begins an escape in double quotes, and this one does not exist",
+     "write `\\\\`, or use single quotes, where `\\` is only itself"),
+    ("expected escape sequence of", "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits",
+     "write `\\\\`, or use single quotes, where `\\` is only itself"),
+    ("did not find expected hexdecimal number", "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits",
+     "write `\\\\`, or use single quotes, where `\\` is only itself"),
+    ("unexpected document separator", "a second document begins inside a quoted text", "close the quote before `---`"),
+    ("did not find expected <document start>", "this does not belong to what stands before it",
+     "look at the indentation of this line and of the ones before"),
+    ("expected '<document start>'", "this does not belong to what stands before it",
+     "look at the indentation of this line and of the ones before"),
+    ("while scanning a block scalar", "a text block that begins with `|` or `>` is not written right", None),
+    ("while scanning an alias", "`*` begins an alias, and a name must follow", "put a text that begins with `*` in quotes"),
+    ("while scanning an anchor", "`&` begins an anchor, and a name must follow",
+     "put a text that begins with `&` in quotes"),
+    ("while scanning a directive", "`%` at the beginning of a line is a directive of YAML", "put the text in quotes"),
+    ("undefined tag handle", "`!` begins a tag, which the policy language does not have",
+     "put a text that begins with `!` in quotes"),
+    ("while scanning a tag", "`!` begins a tag, which the policy language does not have",
+     "put a text that begins with `!` in quotes"),
+)
+"""A fragment of the parser's words (of either parser), what it means, and what to do."""
+
+
+def explain_syntax(file: str, text: str, error: yaml.MarkedYAMLError, problems: Problems) -> None:
+    """Add the problem that a parser's error stands for, at the place where reading stopped."""
+    mark = error.problem_mark or error.context_mark
+    location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file, 1, 1)
+    related = []
+    if error.context_mark and mark and (error.context_mark.line, error.context_mark.column) != (mark.line, mark.column):
+        context = error.context_mark
+        related.append((Location(file, context.line + 1, context.column + 1), "it began here"))
+    if _stands_at_tab(text, location):
+        problems.error("document.tab", "a tab cannot indent a line or begin a value", location,
+                       "use spaces; most editors can do so by themselves for YAML")
+        return
+    said = " ".join(part for part in (error.context, error.problem) if part)
+    message, hint = _meaning(said, _character(text, location))
+    problems.error("document.syntax", message, location, hint, related)
+
+
+def _meaning(said: str, character: str) -> tuple[str, str | None]:
+    if "cannot start any token" in said:
+        return f"a value cannot begin with `{character}`", "put the text in quotes"
+    for fragment, message, hint in _MEANINGS:
+        if fragment in said:
+            return message, hint
+    return said, None
+
+
+def _line(text: str, location: Location) -> str:
+    lines = _LINE_BREAK.split(text)
+    return lines[location.line - 1] if location.line <= len(lines) else ""
+
+
+def _character(text: str, location: Location) -> str:
+    return _line(text, location)[location.column - 1:location.column]
+
+
+def _stands_at_tab(text: str, location: Location) -> bool:
+    """Whether reading stopped at a tab, or at a line that a tab indents."""
+    line = _line(text, location)
+    return _character(text, location) == "\t" or "\t" in line[:len(line) - len(line.lstrip())]
