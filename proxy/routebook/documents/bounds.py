@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from routebook.documents.nodes import Node, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit, parse_quantity
-from routebook.documents.nodes import Node, Scalar
 from routebook.documents.reading import Fields, read_quantity
 
 

@@ -9,6 +9,7 @@ from routebook.catalogue.models import Catalogue
 from routebook.documents.problems import Location
 from routebook.ledger.budgets import Budget
 from routebook.policy.conditions import Condition
+from routebook.policy.facts import Value
 from routebook.policy.rules import Rule
 from routebook.policy.tree import DecisionTree
 from routebook.routing.outcomes import Outcome
@@ -38,12 +39,21 @@ class Guarantee:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a policy test expects; None expects nothing. `refuse` is the status of a refusal, True any refusal."""
+
+    rule: str | None = None
+    model: str | None = None
+    refuse: int | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """One case beside the policy: facts given, decision expected (`rule`, `model`, `refuse`)."""
+    """One case beside the policy: facts given by key (what is not given is missing), decision expected."""
 
     name: str
-    given: dict[str, str]
-    expect: dict[str, str]
+    given: dict[str, Value]
+    expect: Expectation
     location: Location
 
 

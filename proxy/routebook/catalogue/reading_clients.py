@@ -1,0 +1,88 @@
+"""The `clients` section: who may call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.catalogue.models import Pool
+from routebook.catalogue.reading_models import expand
+from routebook.catalogue.reading_providers import read_labels
+from routebook.documents.names import check_name, read_reference
+from routebook.documents.nodes import Node, Scalar
+from routebook.documents.problems import Location, Problems
+from routebook.documents.reading import Fields
+
+CLIENT_KEYS = {
+    "keys": "digests of its keys (`hmac-sha256:...`); never the keys themselves",
+    "jwt": "the issuer of the tokens it presents, instead of keys",
+    "team": "the team it belongs to (`client.team`)",
+    "tags": "tags that each of its requests has",
+    "labels": "your own words about it, by name (`client.label.NAME`)",
+    "models": "the models and pools it may use (default: all)",
+    "may_set_tags": "the tags it may add to a request by header or metadata (default: any)",
+}
+"""The keys of one client, with what they mean."""
+
+JWT_KEYS = {
+    "issuer": "who must have signed the token (`iss`)",
+    "audience": "for whom it must be (`aud`)",
+    "jwks": "where the issuer's public keys stand: a URL or a file",
+    "subject": "the subject it must name (`sub`)",
+}
+"""The keys of `jwt`, with what they mean."""
+
+_DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}\Z")
+
+
+def read_clients(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], pools: dict[str, Pool],
+                 problems: Problems) -> dict[str, Client]:
+    """The clients by name; pools among their models are replaced by what they hold."""
+    clients: dict[str, Client] = {}
+    holders: dict[str, Location] = {}
+    for key, node in entries:
+        check_name(key, problems, "a client", (ANONYMOUS.name,))
+        fields = Fields.of(node, CLIENT_KEYS, problems, "a client")
+        if fields is None:
+            continue
+        allowed = [name for item in fields.items("models", "a list of models and pools") if (name := read_reference(
+            item, {*models, *pools}, problems, "catalogue.unknown-model", "a model or pool of this policy")) is not None]
+        _check_jwt(fields)
+        clients[key.text] = Client(
+            name=key.text,
+            location=key.location,
+            keys=_read_digests(fields, holders),
+            team=fields.text("team"),
+            tags=frozenset(fields.texts("tags")),
+            labels=read_labels(fields),
+            models=None if fields.node("models") is None else expand(allowed, pools),
+            may_set_tags=None if fields.node("may_set_tags") is None else frozenset(fields.texts("may_set_tags")),
+        )
+        if fields.node("keys") is None and fields.node("jwt") is None:
+            problems.error("catalogue.client-without-key", f"the client `{key.text}` has no way to show who it is",
+                           key.location, "give it `keys: [\"hmac-sha256:...\"]`")
+    return clients
+
+
+def _read_digests(fields: Fields, holders: dict[str, Location]) -> tuple[str, ...]:
+    digests = []
+    for item in fields.items("keys", "a list of key digests"):
+        if not isinstance(item, Scalar) or not _DIGEST.match(item.text):
+            fields.problems.error("catalogue.literal-key", "this is not the digest of a key", item.location,
+                                  "write `hmac-sha256:` and 64 hexadecimal digits; a key itself never stands in a policy")
+            continue
+        if item.text in holders:
+            fields.problems.error("catalogue.shared-key", "this key is another client's already", item.location,
+                                  "give each client keys of its own", [(holders[item.text], "the first one")])
+        holders.setdefault(item.text, item.location)
+        digests.append(item.text)
+    return tuple(digests)
+
+
+def _check_jwt(fields: Fields) -> None:
+    node = fields.node("jwt")
+    inner = None if node is None else Fields.of(node, JWT_KEYS, fields.problems, "`jwt`", ("issuer", "audience", "jwks"))
+    if inner is not None:
+        for name in JWT_KEYS:
+            inner.text(name)

@@ -1,0 +1,165 @@
+"""The `models` and `pools` sections: what can be routed to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from routebook.catalogue.models import Model, Pool, Price
+from routebook.catalogue.providers import Provider
+from routebook.catalogue.reading_providers import read_labels
+from routebook.documents.bounds import bounded, whole
+from routebook.documents.names import check_name, read_reference
+from routebook.documents.nodes import Node, Scalar
+from routebook.documents.problems import Location, Problems
+from routebook.documents.quantities import Unit, parse_quantity
+from routebook.documents.reading import Fields, read_list, read_word
+
+MODEL_KEYS = {
+    "provider": "the provider that serves it",
+    "id": "what the provider calls it (default: the model's name)",
+    "price": "dollars per million tokens, by kind",
+    "context": "tokens of prompt and answer together that it can hold",
+    "max_output": "tokens it can answer with at most",
+    "capabilities": "what it can do beyond text",
+    "operations": "what it can be asked for (default: chat)",
+    "quality": "how good its answers are, from 0 to 1, for `pick: best` and `within`",
+    "labels": "your own words about it, by name",
+    "tokenizer": "the family of its tokenizer, for estimates",
+}
+"""The keys of one model, with what they mean."""
+
+PRICE_KEYS = {
+    "input": "tokens of the prompt",
+    "cached_input": "tokens read from the vendor's prompt cache (default: as `input`)",
+    "cache_write": "tokens written to that cache (default: as `input`)",
+    "audio_input": "tokens of sound heard",
+    "output": "tokens of the answer",
+    "reasoning": "tokens thought before it (default: as `output`)",
+    "audio_output": "tokens of sound spoken",
+    "request": "dollars per request, on top",
+}
+"""The keys of `price`; all but `request` in dollars per million tokens."""
+
+RESERVED = ("requested", "by")
+"""Words of the language that cannot name a model or a pool."""
+
+
+def read_models(entries: Iterable[tuple[Scalar, Node]], providers: dict[str, Provider], declared: Collection[str],
+                capabilities: Collection[str], operations: Collection[str], problems: Problems) -> dict[str, Model]:
+    """The models by name. `declared` are all providers' names, of unreadable ones too, so that these are not reported
+    a second time; `capabilities` and `operations` are the closed sets of words."""
+    models: dict[str, Model] = {}
+    for key, node in entries:
+        check_name(key, problems, "a model", RESERVED)
+        fields = Fields.of(node, MODEL_KEYS, problems, "a model", ("provider",))
+        if fields is None:
+            continue
+        provider_node = fields.node("provider")
+        name = None if provider_node is None else read_reference(
+            provider_node, declared, problems, "catalogue.unknown-provider", "a provider of this policy")
+        model = _read_model(key, fields, providers.get(name or ""), capabilities, operations)
+        if model is not None:
+            models[key.text] = model
+    return models
+
+
+def _read_model(key: Scalar, fields: Fields, provider: Provider | None, capabilities: Collection[str],
+                operations: Collection[str]) -> Model | None:
+    price = _read_price(fields)
+    context = whole(fields, "context", Unit.TOKENS, "1")
+    max_output = whole(fields, "max_output", Unit.TOKENS, "1")
+    able = _read_words(fields, "capabilities", capabilities, "a capability")
+    serves = _read_words(fields, "operations", operations, "an operation")
+    quality = bounded(fields, "quality", Unit.SCORE, "0", "1")
+    labels = read_labels(fields)
+    upstream_id, tokenizer = fields.text("id", key.text), fields.text("tokenizer", "o200k_base")
+    if context is not None and max_output is not None and max_output > context:
+        fields.problems.error("catalogue.output-over-context", f"`max_output` is more than `context` in `{key.text}`",
+                              _place(fields, "max_output"), "the answer counts towards the context")
+    if provider is None:
+        return None
+    return Model(key.text, provider, upstream_id or key.text, key.location, price, context, max_output, able,
+                 serves or frozenset({"chat"}), None if quality is None else float(quality), labels,
+                 tokenizer or "o200k_base")
+
+
+def _place(fields: Fields, name: str) -> Location:
+    node = fields.node(name)
+    return fields.location if node is None else node.location
+
+
+def _read_words(fields: Fields, name: str, words: Collection[str], what: str) -> frozenset[str]:
+    found = (read_word(item, words, fields.problems, what) for item in fields.items(name, f"a list, each {what}"))
+    return frozenset(word for word in found if word is not None)
+
+
+def _read_price(fields: Fields) -> Price:
+    node = fields.node("price")
+    inner = None if node is None else Fields.of(node, PRICE_KEYS, fields.problems, "`price`")
+    if inner is None:
+        return Price()
+    nano = {name: read_dollars(value, fields.problems)
+            for name in PRICE_KEYS if (value := inner.node(name)) is not None}
+    prompt, answer = nano.get("input"), nano.get("output")
+    return Price(
+        input=prompt,
+        cached_input=nano.get("cached_input", prompt),
+        cache_write=nano.get("cache_write", prompt),
+        audio_input=nano.get("audio_input"),
+        output=answer,
+        reasoning=nano.get("reasoning", answer),
+        audio_output=nano.get("audio_output"),
+        request=nano.get("request") or 0,
+    )
+
+
+def read_dollars(node: Node, problems: Problems) -> int | None:
+    """A price as nano-dollars; the dollar sign may be left out, since a price can be nothing else."""
+    if isinstance(node, Scalar) and not node.is_null:
+        text = node.text if node.text.startswith("$") else f"${node.text}"
+        value = parse_quantity(text, Unit.MONEY)
+        if value is not None:
+            return int(value)
+        problems.error("document.wrong-unit", f"`{node.text}` is not a price", node.location,
+                       "write dollars per million tokens, such as `2.50`")
+        return None
+    problems.error("document.wrong-type", "a price is a number", node.location,
+                   "write dollars per million tokens, such as `2.50`")
+    return None
+
+
+def read_pools(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], problems: Problems) -> dict[str, Pool]:
+    """The pools by name; each lists models of the policy once."""
+    pools: dict[str, Pool] = {}
+    for key, node in entries:
+        if check_name(key, problems, "a pool", RESERVED) and key.text in models:
+            problems.error("catalogue.pool-named-as-model", f"`{key.text}` is a model and cannot be a pool too",
+                           key.location, "a rule that routes to it would be ambiguous; choose another name")
+        items = read_list(node, problems, "a list of models")
+        names = [name for item in items if (name := read_reference(
+            item, models, problems, "catalogue.unknown-model", "a model of this policy")) is not None]
+        if not items:
+            problems.error("catalogue.empty-pool", f"the pool `{key.text}` is empty", key.location,
+                           "list the models it stands for")
+        report_twice(items, problems, f"the pool `{key.text}`")
+        pools[key.text] = Pool(key.text, tuple(dict.fromkeys(names)), key.location)
+    return pools
+
+
+def report_twice(items: Iterable[Node], problems: Problems, where: str) -> None:
+    """Add a problem for each text that a list holds twice."""
+    first: dict[str, Location] = {}
+    for item in items:
+        if not isinstance(item, Scalar):
+            continue
+        if item.text in first:
+            problems.error("document.listed-twice", f"`{item.text}` stands twice in {where}", item.location,
+                           related=[(first[item.text], "the first time")])
+        first.setdefault(item.text, item.location)
+
+
+def expand(names: Iterable[str], pools: dict[str, Pool]) -> tuple[str, ...]:
+    """Model names and pool names as model names, each once, in order."""
+    return tuple(dict.fromkeys(model for name in names for model in (pools[name].models if name in pools else (name,))))
+
+

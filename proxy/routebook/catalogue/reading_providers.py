@@ -1,0 +1,226 @@
+"""The `providers` section: upstream APIs and the accounts that pay for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from routebook.catalogue.providers import Account, AccountLimits, EnvironmentKey, FileKey, KeySource, Provider, Timeouts
+from routebook.documents.bounds import bounded, whole
+from routebook.documents.names import check_name
+from routebook.documents.nodes import Mapping, Node, Scalar
+from routebook.documents.problems import Problems
+from routebook.documents.quantities import Unit
+from routebook.documents.reading import Fields, read_text
+
+DIALECTS = {
+    "openai": "the OpenAI API and everything that imitates it",
+    "anthropic": "the Anthropic Messages API",
+    "gemini": "the Gemini API",
+}
+"""What a provider may speak."""
+
+PROVIDER_KEYS = {
+    "dialect": "what the provider speaks",
+    "base_url": "where its API stands, up to and including the version (`https://api.openai.com/v1`)",
+    "region": "where it stands, for `within` and guarantees",
+    "labels": "your own words about it, by name",
+    "accounts": "the keys that pay, in order of preference",
+    "limits": "what the vendor grants each account, unless the account says otherwise",
+    "timeouts": "how long to wait for it",
+    "ask_usage": "whether usage may be asked for in a stream (default true)",
+    "allow_private": "whether its address may be a private one (default true)",
+}
+"""The keys of one provider, with what they mean."""
+
+ACCOUNT_KEYS = {
+    "name": "the account's name in records; never its key",
+    "key": "where the key comes from: `{env: NAME}` or `{file: PATH}`; without it none is sent",
+    "weight": "its share of the load, next to the other accounts' (default 1)",
+    "bucket": "accounts of one bucket share one quota at the vendor",
+    "limits": "what the vendor grants this account",
+}
+"""The keys of one account, with what they mean."""
+
+LIMIT_KEYS = {
+    "requests_per_minute": "requests a minute",
+    "tokens_per_minute": "tokens a minute, both ways together",
+    "concurrent": "requests at the same time",
+}
+"""The keys of `limits`, with what they mean."""
+
+TIMEOUT_KEYS = {
+    "connect": "until the connection stands",
+    "first_byte": "from the request sent to the first byte of the answer",
+    "idle": "between two bytes of the answer",
+    "total": "for the whole exchange",
+}
+"""The keys of `timeouts`, with what they mean."""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LIKE_A_KEY = re.compile(r"(sk|pk|rk|gsk|xai|AIza|ghp|Bearer)[-_ A-Za-z0-9]{16,}")
+
+
+def read_providers(entries: Iterable[tuple[Scalar, Node]], timeouts: Timeouts, problems: Problems) -> dict[str, Provider]:
+    """The providers by name; `timeouts` hold where a provider names none of its own."""
+    providers: dict[str, Provider] = {}
+    for key, node in entries:
+        check_name(key, problems, "a provider")
+        provider = _read_provider(key, node, timeouts, problems)
+        if provider is not None:
+            providers[key.text] = provider
+    return providers
+
+
+def _read_provider(key: Scalar, node: Node, timeouts: Timeouts, problems: Problems) -> Provider | None:
+    fields = Fields.of(node, PROVIDER_KEYS, problems, "a provider", ("dialect", "base_url", "accounts"))
+    if fields is None:
+        return None
+    dialect = fields.word("dialect", DIALECTS, "a dialect", "openai") or "openai"
+    limits = read_limits(fields, AccountLimits())
+    return Provider(
+        name=key.text,
+        dialect=dialect,
+        base_url=_read_base_url(fields) or "",
+        location=key.location,
+        accounts=_read_accounts(fields, limits),
+        region=fields.text("region"),
+        labels=read_labels(fields),
+        timeouts=read_timeouts(fields, timeouts),
+        ask_usage=fields.flag("ask_usage", True),
+        allow_private=fields.flag("allow_private", True),
+    )
+
+
+def read_timeouts(fields: Fields, default: Timeouts) -> Timeouts:
+    """The `timeouts` of a mapping; what is not said there is as in the default."""
+    node = fields.node("timeouts")
+    inner = None if node is None else Fields.of(node, TIMEOUT_KEYS, fields.problems, "`timeouts`")
+    if inner is None:
+        return default
+
+    def seconds(name: str, otherwise: float, most: str) -> float:
+        value = bounded(inner, name, Unit.DURATION, "1ms", most)
+        return otherwise if value is None else float(value)
+
+    return Timeouts(seconds("connect", default.connect, "5m"), seconds("first_byte", default.first_byte, "1d"),
+                    seconds("idle", default.idle, "1d"), seconds("total", default.total, "7d"))
+
+
+def read_limits(fields: Fields, default: AccountLimits) -> AccountLimits:
+    """The `limits` of a mapping; what is not said there is as in the default."""
+    node = fields.node("limits")
+    inner = None if node is None else Fields.of(node, LIMIT_KEYS, fields.problems, "`limits`")
+    if inner is None:
+        return default
+    requests = whole(inner, "requests_per_minute", Unit.COUNT, "1")
+    tokens = whole(inner, "tokens_per_minute", Unit.TOKENS, "1")
+    concurrent = whole(inner, "concurrent", Unit.COUNT, "1")
+    return AccountLimits(
+        default.requests_per_minute if requests is None else requests,
+        default.tokens_per_minute if tokens is None else tokens,
+        default.concurrent if concurrent is None else concurrent,
+    )
+
+
+def read_labels(fields: Fields) -> dict[str, str]:
+    """The `labels` of a mapping: texts by name."""
+    labels: dict[str, str] = {}
+    for key, node in fields.named("labels", "a mapping of labels"):
+        check_name(key, fields.problems, "a label")
+        text = read_text(node, fields.problems)
+        if text is not None:
+            labels[key.text] = text
+    return labels
+
+
+def _read_base_url(fields: Fields) -> str | None:
+    node = fields.node("base_url")
+    text = None if node is None else read_text(node, fields.problems, "a URL")
+    if node is None or text is None:
+        return None
+    fault = _url_fault(text)
+    if fault is None:
+        return text.rstrip("/")
+    code, message, hint = fault
+    fields.problems.error(code, message, node.location, hint)
+    return None
+
+
+def _url_fault(text: str) -> tuple[str, str, str] | None:
+    """What is wrong with a base URL: code, message and hint. An address that may hold a secret is not repeated."""
+    example = "write it as `https://api.example.com/v1`"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return "catalogue.bad-url", "the base URL cannot be read", example
+    if "@" in parts.netloc:
+        return ("catalogue.literal-key", "the base URL holds a user name or a key",
+                "name the key under `accounts`, as `key: {env: NAME}`, and take it out of the URL")
+    if parts.scheme not in ("http", "https"):
+        return "catalogue.bad-url", "the base URL is neither `http://` nor `https://`", example
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        return "catalogue.bad-url", "the base URL holds a query or a fragment", example
+    if not parts.hostname or port == 0 or not text.isascii() or any(char <= " " or char == "\\" for char in text):
+        return "catalogue.bad-url", "the base URL names no host that can be reached", example
+    return None
+
+
+def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]:
+    node = fields.node("accounts")
+    items = fields.items("accounts", "a list of accounts")
+    if node is not None and not items:
+        fields.problems.error("catalogue.no-account", "the provider has no account", node.location,
+                              "write `accounts: [{name: none}]` where it asks for no key")
+    accounts: dict[str, Account] = {}
+    places: dict[str, Fields] = {}
+    for item in items:
+        inner = Fields.of(item, ACCOUNT_KEYS, fields.problems, "an account", ("name",))
+        account = None if inner is None else _read_account(inner, limits)
+        if inner is None or account is None:
+            continue
+        if account.name in accounts:
+            fields.problems.error("document.duplicate-name", f"two accounts are named `{account.name}`", inner.location,
+                                  related=[(places[account.name].location, "the first one")])
+        accounts[account.name] = account
+        places[account.name] = inner
+    return tuple(accounts.values())
+
+
+def _read_account(fields: Fields, limits: AccountLimits) -> Account | None:
+    name = fields.node("name")
+    key_node = fields.node("key")
+    key = None if key_node is None else read_key(key_node, fields.problems)
+    if not isinstance(name, Scalar) or not check_name(name, fields.problems, "an account"):
+        return None
+    weight = whole(fields, "weight", Unit.COUNT, "1", "1000")
+    return Account(name.text, key, 1 if weight is None else weight, fields.text("bucket"), read_limits(fields, limits))
+
+
+def read_key(node: Node, problems: Problems) -> KeySource | None:
+    """Where a key comes from. A key that stands in the policy is refused, and never repeated in the message."""
+    if not isinstance(node, Mapping):
+        _literal(node, problems)
+        return None
+    fields = Fields.of(node, ("env", "file"), problems, "a key")
+    if fields is None:
+        return None
+    if len(node.entries) != 1:
+        problems.error("catalogue.bad-key", "a key comes from one place", node.location,
+                       "write `{env: NAME}` or `{file: PATH}`")
+        return None
+    name, path = fields.text("env"), fields.text("file")
+    if name is not None and (not _VARIABLE.match(name) or _LIKE_A_KEY.match(name)):
+        _literal(node.entries[0][1], problems)
+        return None
+    if name is not None:
+        return EnvironmentKey(name)
+    return None if path is None else FileKey(path)
+
+
+def _literal(node: Node, problems: Problems) -> None:
+    problems.error("catalogue.literal-key", "a key stands in the policy itself", node.location,
+                   "put it in the environment and write `key: {env: NAME}` with the variable's name; "
+                   "a key that was saved here should be revoked")

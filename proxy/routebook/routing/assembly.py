@@ -1,0 +1,94 @@
+"""The sections of a policy -> the policy: each section read in the terms of those it refers to."""
+
+from __future__ import annotations
+
+from routebook.catalogue.models import Catalogue
+from routebook.catalogue.providers import Timeouts
+from routebook.catalogue.reading_clients import read_clients
+from routebook.catalogue.reading_models import read_models, read_pools
+from routebook.catalogue.reading_providers import read_providers
+from routebook.documents.names import check_name
+from routebook.documents.problems import Problems
+from routebook.documents.reading import read_text
+from routebook.ledger.reading import read_budgets
+from routebook.policy.facts import FactTable
+from routebook.policy.reading import read_conditions
+from routebook.policy.tree import DecisionTree
+from routebook.routing.checks import check_policy
+from routebook.routing.facts import FACTS
+from routebook.routing.patterns import matches_everything, pattern_fault
+from routebook.routing.policy import Policy
+from routebook.routing.reading_guarantees import Scope, read_guarantees
+from routebook.routing.reading_outcomes import Targets
+from routebook.routing.reading_rules import read_rules
+from routebook.routing.reading_settings import read_settings
+from routebook.routing.reading_tests import read_tests
+from routebook.routing.sections import Entry, Sections
+from routebook.routing.terms import Terms
+
+
+def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ...]) -> Policy | None:
+    """The policy, or None where its sections hold errors; these are added to the sections' problems."""
+    problems = sections.problems
+    settings, timeouts = read_settings(sections.mapping("settings"), problems)
+    catalogue = _read_catalogue(sections, timeouts)
+    terms = _read_terms(sections)
+    targets = sections.names("models") | sections.names("pools")
+    rules = read_rules(sections.items["rules"], terms, Targets(catalogue.models, catalogue.pools, targets))
+    scope = Scope(catalogue.models, catalogue.pools, targets, catalogue.providers, sections.names("providers"),
+                  words_of(FACTS, "request.needs"))
+    guarantees = read_guarantees(sections.items["guarantees"], terms, scope)
+    clients = read_clients(sections.entries["clients"], sections.names("models"), catalogue.pools, problems)
+    budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
+    patterns = _read_patterns(sections.entries["patterns"], problems)
+    tests = read_tests(sections.items["tests"], FACTS, [rule.name for rule in rules], sections.names("models"), problems)
+    check_policy(sections, rules, catalogue)
+    if problems.errors:
+        return None
+    return Policy(digest, sources, catalogue, rules, DecisionTree(rules, FACTS), clients, budgets, patterns, guarantees,
+                  tests, settings)
+
+
+def words_of(table: FactTable, fact: str) -> tuple[str, ...]:
+    """The closed set of words of a fact."""
+    spec = table.find(fact)
+    return () if spec is None else spec.words
+
+
+def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
+    entries, problems = sections.entries, sections.problems
+    providers = read_providers(entries["providers"], timeouts, problems)
+    models = read_models(entries["models"], providers, sections.names("providers"), words_of(FACTS, "request.needs"),
+                         words_of(FACTS, "request.operation"), problems)
+    pools = read_pools(entries["pools"], sections.names("models"), problems)
+    return Catalogue(providers, models, pools)
+
+
+def _read_terms(sections: Sections) -> Terms:
+    declared = {"pattern": sections.names("patterns"), "budget": sections.names("budgets"),
+                "model": sections.names("models")}
+    for key, _ in sections.entries["conditions"]:
+        check_name(key, sections.problems, "a condition")
+    named = read_conditions(sections.mapping("conditions"), FACTS, sections.problems)
+    terms = Terms(FACTS, sections.problems, declared, named)
+    for condition in named.values():
+        terms.check_all(condition)
+    return terms
+
+
+def _read_patterns(entries: list[Entry], problems: Problems) -> dict[str, str]:
+    patterns: dict[str, str] = {}
+    for key, node in entries:
+        check_name(key, problems, "a pattern")
+        text = read_text(node, problems, "a regular expression")
+        if text is None:
+            continue
+        fault = pattern_fault(text)
+        if fault is not None:
+            problems.error("policy.bad-pattern", f"the pattern `{key.text}` is not a regular expression: {fault}",
+                           node.location, "patterns are written for RE2: no look-around, no back-references")
+        elif matches_everything(text):
+            problems.warning("policy.loose-pattern", f"the pattern `{key.text}` matches every prompt", node.location,
+                             "it finds a match even in an empty text")
+        patterns[key.text] = text
+    return patterns

@@ -1,0 +1,42 @@
+"""What holds of a policy as a whole: every request meets a rule, every rule can be met, nothing is declared in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from routebook.catalogue.models import Catalogue
+from routebook.documents.problems import Problems
+from routebook.policy.rules import Rule
+from routebook.routing.in_force import report_not_in_force
+from routebook.routing.outcomes import Outcome
+from routebook.routing.reading_rules import always_holds
+from routebook.routing.sections import Sections
+
+
+def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: Catalogue) -> None:
+    """Add the problems of the policy as a whole to the sections' problems."""
+    problems = sections.problems
+    if sections.whole and not sections.items["rules"]:
+        problems.error("policy.no-rules", "the policy has no rules", sections.places.get("rules", sections.start),
+                       "the shortest policy ends with `- {name: everything-else, route: {to: requested}}`")
+    _check_gap(rules, problems)
+    _check_covered(rules, problems)
+    report_not_in_force(sections, rules, catalogue)
+
+
+def _check_gap(rules: Sequence[Rule[Outcome]], problems: Problems) -> None:
+    if rules and not any(always_holds(rule.when) for rule in rules):
+        last = rules[-1]
+        problems.error("policy.gap", f"a request that meets no condition falls through the last rule `{last.name}`",
+                       last.location, "add a last rule without `when`, such as "
+                       "`- {name: everything-else, route: {to: requested}}`")
+
+
+def _check_covered(rules: Sequence[Rule[Outcome]], problems: Problems) -> None:
+    catch_all = next((rule for rule in rules if always_holds(rule.when)), None)
+    if catch_all is None:
+        return
+    for rule in rules[rules.index(catch_all) + 1:]:
+        problems.error("policy.unreachable-rule", f"the rule `{rule.name}` can never decide", rule.location,
+                       f"`{catch_all.name}` stands before it and matches every request",
+                       [(catch_all.location, "the rule that covers it")])

@@ -1,0 +1,81 @@
+"""The `rules` section: a name, a condition and exactly one outcome each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from routebook.documents.names import check_name
+from routebook.documents.nodes import Node, Scalar
+from routebook.documents.problems import Location
+from routebook.documents.reading import Fields
+from routebook.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Named
+from routebook.policy.rules import Rule
+from routebook.routing.outcomes import Outcome, Refuse
+from routebook.routing.reading_outcomes import Targets, read_refusal, read_route
+from routebook.routing.terms import Terms
+
+RULE_KEYS = {
+    "name": "the rule's name, in records and headers",
+    "when": "the conditions that must all hold (default: it always matches)",
+    "route": "send the request to the first of these models that can serve it",
+    "refuse": "answer with an error of your own wording",
+}
+"""The keys of one rule, with what they mean."""
+
+
+def read_rules(items: Iterable[Node], terms: Terms, targets: Targets) -> tuple[Rule[Outcome], ...]:
+    """The rules in order. A rule whose outcome cannot be read stands as a refusal, so that the others are checked."""
+    rules: list[Rule[Outcome]] = []
+    first: dict[str, Location] = {}
+    for item in items:
+        fields = Fields.of(item, RULE_KEYS, terms.problems, "a rule", ("name",))
+        if fields is None:
+            continue
+        name, place = _read_name(fields)
+        if name in first:
+            terms.problems.error("document.duplicate-name", f"two rules are named `{name}`", place,
+                                 "records name the rule that decided; choose another name",
+                                 [(first[name], "the first one")])
+        if name:
+            first.setdefault(name, place)
+        when = fields.node("when")
+        condition = ALWAYS if when is None else terms.condition(when)
+        rules.append(Rule(name, condition, _read_outcome(fields, name, targets), place))
+    return tuple(rules)
+
+
+def _read_name(fields: Fields) -> tuple[str, Location]:
+    node = fields.node("name")
+    if isinstance(node, Scalar) and not node.is_null:
+        check_name(node, fields.problems, "a rule")
+        return node.text, node.location
+    if node is not None:
+        fields.text("name")
+    return "", fields.location
+
+
+def _read_outcome(fields: Fields, name: str, targets: Targets) -> Outcome:
+    route, refuse = fields.node("route"), fields.node("refuse")
+    if route is not None and refuse is not None:
+        fields.problems.error("policy.two-outcomes", f"the rule `{name}` both routes and refuses", refuse.location,
+                              "keep one of them", [(route.location, "the other one")])
+    if route is not None:
+        return read_route(route, targets, fields.problems) or Refuse()
+    if refuse is not None:
+        return read_refusal(refuse, fields.problems)
+    fields.problems.error("policy.no-outcome", f"the rule `{name}` does not say what to do", fields.location,
+                          "add `route: {to: [...]}` or `refuse: {status: 403}`")
+    return Refuse()
+
+
+def always_holds(condition: Condition) -> bool:
+    """Whether a condition plainly holds for every request, whatever is missing."""
+    match condition:
+        case AllOf(conditions):
+            return all(always_holds(each) for each in conditions)
+        case AnyOf(conditions):
+            return any(always_holds(each) for each in conditions)
+        case Named(_, inner):
+            return always_holds(inner)
+        case _:
+            return False

@@ -1,0 +1,68 @@
+"""What the rules of one policy may speak of: facts, named conditions, and the names that its sections declare."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from routebook.documents.names import suggestion
+from routebook.documents.nodes import Node
+from routebook.documents.problems import Problems
+from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, Test
+from routebook.policy.facts import FactTable
+from routebook.policy.reading import read_condition
+
+FAMILIES = {"prompt.matches.": "pattern", "budget.": "budget", "model.": "model"}
+"""Families of facts whose NAME must be declared in the policy, and what it names."""
+
+CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-goog-api-key",
+                         "api-key"})
+"""Headers that hold secrets: no rule may ask for them, no record may hold them."""
+
+_HEADER = "request.header."
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Reads conditions in a policy's own terms. `declared` are the names by what they name (`pattern`, `budget`)."""
+
+    table: FactTable
+    problems: Problems
+    declared: Mapping[str, Collection[str]]
+    named: Mapping[str, Condition] = field(default_factory=dict)
+
+    def condition(self, node: Node) -> Condition:
+        """A condition as written, with problems for facts about things that the policy does not declare."""
+        condition = read_condition(node, self.table, self.named, self.problems)
+        self.check_all(condition)
+        return condition
+
+    def check_all(self, condition: Condition) -> None:
+        """Check every test that stands in a condition itself."""
+        for test in tests_of(condition):
+            self.check(test)
+
+    def check(self, test: Test) -> None:
+        """Add a problem where a test asks about something that the policy does not declare, or about a secret."""
+        argument = self.table.argument(test.fact)
+        if argument is None:
+            return
+        if test.fact.startswith(_HEADER) and argument.lower() in CREDENTIALS:
+            self.problems.error("policy.secret-header", f"the header `{argument}` holds a secret", test.location,
+                                "rules may ask who the client is with `client.name` or `client.team`")
+        for prefix, what in FAMILIES.items():
+            if test.fact.startswith(prefix) and argument not in self.declared.get(what, ()):
+                self.problems.error(f"policy.unknown-{what}", f"`{argument}` is not a {what} of this policy",
+                                    test.location, suggestion(argument, self.declared.get(what, ())))
+
+
+def tests_of(condition: Condition) -> Iterator[Test]:
+    """The tests that stand in a condition itself; those of a named condition belong to its own place."""
+    match condition:
+        case Test():
+            yield condition
+        case AllOf(inner) | AnyOf(inner):
+            for each in inner:
+                yield from tests_of(each)
+        case Named():
+            return
