@@ -126,7 +126,7 @@ class Composer:
             yaml.DocumentStartEvent: self._document,
         }
 
-    def read(self, next_event: Callable[[], yaml.Event]) -> None:
+    def read(self, next_event: Callable[[], yaml.Event | None]) -> None:
         """Take events up to the end of the file.
 
         Raises `Refused` where reading must stop, and lets the YAML parser's own errors through.
@@ -141,10 +141,9 @@ class Composer:
                 return
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        mark = event.start_mark
-        location = Location(self._file, mark.line + 1, mark.column + 1)
+        location = self._place_of(event)
         # libyaml calls the style of a plain scalar "", PyYAML's own parser None.
-        node = Scalar(event.value, location, True if event.style else False)
+        node = Scalar(event.value, location, bool(event.style))
         if event.tag is not None:
             self._refuse_tag(event.tag, location)
         if event.anchor is not None:
@@ -183,7 +182,7 @@ class Composer:
             self.root = node
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        location, name = self._place_of(event), event.anchor
+        location, name = self._place_of(event), event.anchor or ""
         target = self._anchors.get(name)
         if target is None:
             self._stop_at_loose_alias(name, location)
@@ -231,7 +230,7 @@ class Composer:
             self._stop("document.too-many-values", f"the file has more than {MAX_VALUES:,} values", location)
 
     def _place_of(self, event: yaml.Event) -> Location:
-        mark = event.start_mark
+        mark: yaml.Mark = event.start_mark  # type: ignore[assignment]  # a parser's events always have their marks
         return Location(self._file, mark.line + 1, mark.column + 1)
 
     def _stop(self, code: str, message: str, location: Location, hint: str | None = None,
