@@ -47,7 +47,7 @@ def read_clients(entries: Iterable[tuple[Scalar, Node]], models: Collection[str]
         if fields is None:
             continue
         allowed = [name for item in fields.items("models", "a list of models and pools") if (name := read_reference(
-            item, {*models, *pools}, problems, "catalogue.unknown-model", "a model or pool of this policy")) is not None]
+            item, {*models, *pools}, problems, "policy.unknown-model", "a model or pool of this policy")) is not None]
         _check_jwt(fields)
         clients[key.text] = Client(
             name=key.text,

@@ -56,7 +56,7 @@ def read_models(entries: Iterable[tuple[Scalar, Node]], providers: dict[str, Pro
             continue
         provider_node = fields.node("provider")
         name = None if provider_node is None else read_reference(
-            provider_node, declared, problems, "catalogue.unknown-provider", "a provider of this policy")
+            provider_node, declared, problems, "policy.unknown-provider", "a provider of this policy")
         model = _read_model(key, fields, providers.get(name or ""), capabilities, operations)
         if model is not None:
             models[key.text] = model
@@ -137,7 +137,7 @@ def read_pools(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], 
                            key.location, "a rule that routes to it would be ambiguous; choose another name")
         items = read_list(node, problems, "a list of models")
         names = [name for item in items if (name := read_reference(
-            item, models, problems, "catalogue.unknown-model", "a model of this policy")) is not None]
+            item, models, problems, "policy.unknown-model", "a model of this policy")) is not None]
         if not items:
             problems.error("catalogue.empty-pool", f"the pool `{key.text}` is empty", key.location,
                            "list the models it stands for")

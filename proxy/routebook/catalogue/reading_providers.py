@@ -59,7 +59,7 @@ TIMEOUT_KEYS = {
 """The keys of `timeouts`, with what they mean."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_LIKE_A_KEY = re.compile(r"(sk|pk|rk|gsk|xai|AIza|ghp|Bearer)[-_ A-Za-z0-9]{16,}")
+_LIKE_A_KEY = re.compile(r"(sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 
 
 def read_providers(entries: Iterable[tuple[Scalar, Node]], timeouts: Timeouts, problems: Problems) -> dict[str, Provider]:

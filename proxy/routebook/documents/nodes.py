@@ -59,6 +59,20 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
+def scalars_of(node: Node | None) -> Iterator[Scalar]:
+    """Every scalar in a node, keys included, in the order they stand."""
+    match node:
+        case Scalar():
+            yield node
+        case Sequence(items):
+            for item in items:
+                yield from scalars_of(item)
+        case Mapping(entries):
+            for key, value in entries:
+                yield key
+                yield from scalars_of(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One file: its name as problems show it, its text for carets, and its content (None: empty or unreadable)."""

@@ -41,7 +41,7 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     clients = read_clients(sections.entries["clients"], sections.names("models"), catalogue.pools, problems)
     budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
     patterns = _read_patterns(sections.entries["patterns"], problems)
-    tests = read_tests(sections.items["tests"], FACTS, [rule.name for rule in rules], sections.names("models"), problems)
+    tests = read_tests(sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems)
     check_policy(sections, rules, catalogue)
     if problems.errors:
         return None

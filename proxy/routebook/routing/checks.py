@@ -38,5 +38,5 @@ def _check_covered(rules: Sequence[Rule[Outcome]], problems: Problems) -> None:
         return
     for rule in rules[rules.index(catch_all) + 1:]:
         problems.error("policy.unreachable-rule", f"the rule `{rule.name}` can never decide", rule.location,
-                       f"`{catch_all.name}` stands before it and matches every request",
+                       f"the rule `{catch_all.name}` before it matches every request",
                        [(catch_all.location, "the rule that covers it")])

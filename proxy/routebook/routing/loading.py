@@ -7,12 +7,13 @@ policy's own tests. A policy comes out only where no error was found on the way.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from routebook.documents.loading import load_documents, load_text
-from routebook.documents.nodes import Document
+from routebook.documents.nodes import Document, scalars_of
 from routebook.documents.places import policy_files
 from routebook.documents.problems import Location, Problems
 from routebook.routing.assembly import assemble
@@ -21,9 +22,15 @@ from routebook.routing.sections import read_sections
 from routebook.routing.trials import run_tests
 
 
+_LIKE_A_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
+
+
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What became of a policy's files: the policy, or None where an error was found; and what was found."""
+    """What became of a policy's files: the policy, or None where an error was found; and what was found.
+
+    `documents` are for showing problems: no key stands in their texts.
+    """
 
     policy: Policy | None
     problems: Problems
@@ -71,4 +78,28 @@ def _load(named: Sequence[tuple[str, Document]], problems: Problems) -> LoadResu
     policy = assemble(read_sections(named, problems), digest_of(sources), sources)
     if policy is not None:
         run_tests(policy, problems)
-    return LoadResult(None if problems.errors else policy, problems, documents)
+    shown = tuple(_without_keys(document, problems) for document in documents)
+    return LoadResult(None if problems.errors else policy, problems, shown)
+
+
+def _without_keys(document: Document, problems: Problems) -> Document:
+    """A document whose text can be shown: what was refused as a key, and whatever looks like one, is starred out.
+
+    The stars keep the columns, so that carets still point where they should.
+    """
+    places = {problem.location for problem in problems.found
+              if problem.code == "catalogue.literal-key" and problem.location.file == document.file}
+    written = document.text.splitlines(keepends=True)
+    lines = _LIKE_A_KEY.sub(_stars, document.text).splitlines(keepends=True)
+    for scalar in scalars_of(document.root) if places else ():
+        if scalar.location in places:
+            row, start = scalar.location.line - 1, scalar.location.column - 1
+            # A text over several lines, or one with escapes, does not stand in its line as it reads: hide all the rest.
+            found = written[row].find(scalar.text, start)
+            end = len(written[row].rstrip()) if found < 0 else found + len(scalar.text)
+            lines[row] = lines[row][:start] + "*" * (end - start) + lines[row][end:]
+    return Document(document.file, "".join(lines), document.root)
+
+
+def _stars(found: re.Match[str]) -> str:
+    return "*" * len(found[0])

@@ -95,10 +95,10 @@ def _read_reach(fields: Fields, name: str, scope: Scope) -> tuple[Reach, bool]:
 
 
 def _reach_of(fields: Fields, scope: Scope) -> Reach:
-    models = _references(fields, "model", scope.targets, "catalogue.unknown-model", "a model or pool of this policy")
+    models = _references(fields, "model", scope.targets, "policy.unknown-model", "a model or pool of this policy")
     return Reach(
         models=None if models is None else frozenset(expand(models, scope.pools)),
-        providers=_references(fields, "provider", scope.provider_names, "catalogue.unknown-provider",
+        providers=_references(fields, "provider", scope.provider_names, "policy.unknown-provider",
                               "a provider of this policy"),
         regions=_references(fields, "region", scope.regions, "policy.unknown-region", "a region of any provider"),
         labels=_read_labels(fields),

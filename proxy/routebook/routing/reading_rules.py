@@ -57,15 +57,19 @@ def _read_name(fields: Fields) -> tuple[str, Location]:
 def _read_outcome(fields: Fields, name: str, targets: Targets) -> Outcome:
     route, refuse = fields.node("route"), fields.node("refuse")
     if route is not None and refuse is not None:
-        fields.problems.error("policy.two-outcomes", f"the rule `{name}` both routes and refuses", refuse.location,
+        fields.problems.error("policy.two-outcomes", f"{_called(name)} both routes and refuses", refuse.location,
                               "keep one of them", [(route.location, "the other one")])
     if route is not None:
         return read_route(route, targets, fields.problems) or Refuse()
     if refuse is not None:
         return read_refusal(refuse, fields.problems)
-    fields.problems.error("policy.no-outcome", f"the rule `{name}` does not say what to do", fields.location,
+    fields.problems.error("policy.no-outcome", f"{_called(name)} does not say what to do", fields.location,
                           "add `route: {to: [...]}` or `refuse: {status: 403}`")
     return Refuse()
+
+
+def _called(name: str) -> str:
+    return f"the rule `{name}`" if name else "this rule"
 
 
 def always_holds(condition: Condition) -> bool:

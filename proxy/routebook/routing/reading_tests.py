@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from routebook.documents.bounds import read_bounded
 from routebook.documents.names import read_reference, suggestion
 from routebook.documents.nodes import Node, Scalar
 from routebook.documents.problems import Location, Problems
-from routebook.documents.quantities import Unit
-from routebook.documents.reading import FALSE, TRUE, Fields, read_flag, read_texts
+from routebook.documents.quantities import Unit, parse_quantity
+from routebook.documents.reading import FALSE, TRUE, Fields, kind_of, read_flag, read_texts
 from routebook.policy.facts import FactTable, FactType, Value
 from routebook.policy.reading import parse_given
 from routebook.routing.policy import Expectation, PolicyTest
@@ -84,7 +83,7 @@ def _read_expectation(fields: Fields, rules: Collection[str], models: Collection
     rule = None if rule_node is None else read_reference(
         rule_node, rules, fields.problems, "policy.unknown-rule", "a rule of this policy")
     model = None if model_node is None else read_reference(
-        model_node, models, fields.problems, "catalogue.unknown-model", "a model of this policy")
+        model_node, models, fields.problems, "policy.unknown-model", "a model of this policy")
     return Expectation(rule, model, _read_refuse(inner))
 
 
@@ -94,5 +93,9 @@ def _read_refuse(fields: Fields) -> int | bool | None:
         return None
     if isinstance(node, Scalar) and node.text in (*TRUE, *FALSE):
         return read_flag(node, fields.problems)
-    status = read_bounded(node, Unit.COUNT, fields.problems, "400", "599")
-    return None if status is None else int(status)
+    status = parse_quantity(node.text, Unit.COUNT) if isinstance(node, Scalar) else None
+    if status is not None and 400 <= status <= 599:
+        return int(status)
+    fields.problems.error("document.wrong-type", f"expected whether it is refused, found {kind_of(node)}", node.location,
+                          "write `true`, `false`, or the status, 400 to 599")
+    return None

@@ -12,8 +12,12 @@ from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, Test
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import read_condition
 
-FAMILIES = {"prompt.matches.": "pattern", "budget.": "budget", "model.": "model"}
-"""Families of facts whose NAME must be declared in the policy, and what it names."""
+FAMILIES = {
+    "prompt.matches.": ("pattern", "policy.unknown-pattern"),
+    "budget.": ("budget", "policy.unknown-budget"),
+    "model.": ("model", "policy.unknown-model"),
+}
+"""Families of facts whose NAME must be declared in the policy: what it names, and the code where it does not."""
 
 CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-goog-api-key",
                          "api-key"})
@@ -50,9 +54,9 @@ class Terms:
         if test.fact.startswith(_HEADER) and argument.lower() in CREDENTIALS:
             self.problems.error("policy.secret-header", f"the header `{argument}` holds a secret", test.location,
                                 "rules may ask who the client is with `client.name` or `client.team`")
-        for prefix, what in FAMILIES.items():
+        for prefix, (what, code) in FAMILIES.items():
             if test.fact.startswith(prefix) and argument not in self.declared.get(what, ()):
-                self.problems.error(f"policy.unknown-{what}", f"`{argument}` is not a {what} of this policy",
+                self.problems.error(code, f"`{argument}` is not a {what} of this policy",
                                     test.location, suggestion(argument, self.declared.get(what, ())))
 
 

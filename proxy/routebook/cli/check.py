@@ -1,0 +1,69 @@
+"""`routebook check`: is this policy fit to serve, and if not, why not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from routebook.routing.loading import LoadResult
+
+HELP = """Read, compile and test a policy, and say all that is wrong with it, each with its place and what to do.
+
+Nothing is changed and nothing is contacted. The exit code is 0 where the policy is fit to serve (there may be
+warnings) and 1 where it is not."""
+
+FORMATS = ("text", "json", "github")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `check`."""
+    parser.add_argument("policy", nargs="?", default="rules", metavar="POLICY",
+                        help="a policy directory or file (default: rules)")
+    parser.add_argument("--format", choices=FORMATS, default="text",
+                        help="for people, for programs, or as annotations on a pull request (default: text)")
+    parser.add_argument("--strict", action="store_true", help="let warnings count as errors, for use in CI")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check a policy and print what was found."""
+    from routebook.documents.printing import as_github, as_json, as_text
+    from routebook.routing.loading import load_policy
+
+    result = load_policy(Path(args.policy))
+    match args.format:
+        case "json":
+            sys.stdout.write(as_json(result.problems))
+        case "github":
+            sys.stdout.write(as_github(result.problems))
+        case _:
+            sys.stdout.write(as_text(result.problems, result.documents, colour=wants_colour()))
+            print(f"{args.policy}: {summary(result)}")
+    return 1 if result.policy is None or (args.strict and result.problems.found) else 0
+
+
+def wants_colour() -> bool:
+    """Whether the output is a terminal whose owner has not asked for plain text (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def summary(result: LoadResult) -> str:
+    """What was found, on one line: how many problems, or what the policy holds."""
+    errors = len(result.problems.errors)
+    warnings = len(result.problems.found) - errors
+    found = ", ".join(text for count, text in ((errors, counted(errors, "error")), (warnings, counted(warnings, "warning")))
+                      if count)
+    policy = result.policy
+    if policy is None:
+        return f"not fit to serve: {found}"
+    holds = ", ".join((counted(len(policy.rules), "rule"), counted(len(policy.catalogue.models), "model"),
+                       counted(len(policy.tests), "test") + " passed"))
+    return f"ok: {holds}, digest {policy.digest}" + (f"; {found}" if found else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 rule`, `3 rules`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
