@@ -5,15 +5,31 @@ Every function returns the value, or None after adding a problem; a caller goes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from routebook.documents.nodes import Mapping, Node, Scalar, Sequence
 from routebook.documents.problems import Location, Problems, did_you_mean
-from routebook.documents.quantities import EXAMPLES, Unit, parse_quantity
+from routebook.documents.quantities import EXAMPLES, NOUNS, Unit, parse_quantity
+
+_JOINED = re.compile(r"[A-Za-z_.]+:[^\s/]")
 
 TRUE = ("true", "True", "TRUE")
 FALSE = ("false", "False", "FALSE")
+
+AS_A_NOUN = {
+    Unit.COUNT: "a whole number",
+    Unit.TOKENS: "a number of tokens",
+    Unit.BYTES: "a size",
+    Unit.MONEY: "an amount of money",
+    Unit.SHARE: "a share",
+    Unit.DURATION: "a duration",
+    Unit.CLOCK: "a time of day",
+    Unit.DATE: "a date",
+    Unit.SCORE: "a number from 0 up",
+}
+"""What a quantity of each unit is, for messages."""
 
 
 def kind_of(node: Node) -> str:
@@ -30,7 +46,10 @@ def kind_of(node: Node) -> str:
 
 
 def _wrong_type(node: Node, expected: str, problems: Problems) -> None:
-    problems.error("document.wrong-type", f"expected {expected}, found {kind_of(node)}", node.location)
+    # `name:auto` is one word to YAML, and what an author means is seldom a word with a colon.
+    joined = isinstance(node, Scalar) and not node.quoted and _JOINED.match(node.text)
+    hint = "put a space after `:`" if joined else None
+    problems.error("document.wrong-type", f"expected {expected}, found {kind_of(node)}", node.location, hint)
 
 
 def read_text(node: Node, problems: Problems, what: str = "a text") -> str | None:
@@ -56,11 +75,11 @@ def read_flag(node: Node, problems: Problems) -> bool | None:
 def read_quantity(node: Node, unit: Unit, problems: Problems) -> int | float | None:
     """A number with its unit, in the unit's Python form (see `documents.quantities`)."""
     if not isinstance(node, Scalar) or node.is_null:
-        _wrong_type(node, f"a {unit.value} such as {EXAMPLES[unit]}", problems)
+        _wrong_type(node, f"{NOUNS[unit]} such as {EXAMPLES[unit]}", problems)
         return None
     value = parse_quantity(node.text, unit)
     if value is None:
-        problems.error("document.wrong-unit", f"`{node.text}` is not a {unit.value}", node.location,
+        problems.error("document.wrong-unit", f"`{node.text}` is not {NOUNS[unit]}", node.location,
                        f"write it as {EXAMPLES[unit]}")
     return value
 
