@@ -1,0 +1,41 @@
+"""What every test gets: an upstream to script, and the promise that no process is left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.support.processes import descendants
+from tests.support.upstream import Upstream
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    """A scripted upstream that answers politely until told otherwise."""
+    async with Upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left_behind() -> Iterator[None]:
+    """Fail the run when a process that a test started outlives the tests (a kernel helper of ours excepted)."""
+    before = set(descendants(os.getpid()))
+    yield
+    left = [pid for pid in descendants(os.getpid()) if pid not in before and not _is_helper(pid)]
+    assert not left, f"processes left behind: {[_command(pid) for pid in left]}"
+
+
+def _command(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _is_helper(pid: int) -> bool:
+    """multiprocessing keeps its own servers until the interpreter ends; a process without a command is a zombie."""
+    command = _command(pid)
+    return not command or "multiprocessing" in command
