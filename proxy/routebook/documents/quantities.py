@@ -43,6 +43,22 @@ EXAMPLES = {
 }
 """How each unit is written; problems quote it."""
 
+NOUNS = {
+    Unit.COUNT: "a whole number",
+    Unit.TOKENS: "a number of tokens",
+    Unit.BYTES: "a size",
+    Unit.MONEY: "an amount of money",
+    Unit.SHARE: "a share",
+    Unit.DURATION: "a duration",
+    Unit.CLOCK: "a time of day",
+    Unit.DATE: "a date",
+    Unit.SCORE: "a number from 0 up",
+}
+"""What each unit's quantities are called in a sentence."""
+
+LONGEST = 40
+"""Characters of a written quantity: enough for any amount of this world, too few for an infinite float."""
+
 _NUMBER = r"([0-9][0-9_]*(?:\.[0-9]+)?|\.[0-9]+)"
 _COUNT = re.compile(_NUMBER + r"\s*([kKMGB]?)\Z")
 _TOKENS = re.compile(_NUMBER + r"\s*([kKMGB]?)(?:\s*tokens?)?\Z")
@@ -66,6 +82,8 @@ def parse_quantity(text: str, unit: Unit) -> int | float | None:
     >>> parse_quantity("32k", Unit.TOKENS), parse_quantity("$0.05", Unit.MONEY), parse_quantity("80%", Unit.SHARE)
     (32000, 50000000, 0.8)
     """
+    if len(text) > LONGEST:
+        return None
     try:
         return _PARSERS[unit](text.strip())
     except (InvalidOperation, ValueError, OverflowError):
@@ -73,9 +91,11 @@ def parse_quantity(text: str, unit: Unit) -> int | float | None:
 
 
 def _scaled(match: re.Match[str] | None) -> int | None:
-    if match is None:
-        return None
-    value = Decimal(match[1].replace("_", "")) * _SCALE[match[2]]
+    return None if match is None else _whole(Decimal(match[1].replace("_", "")) * _SCALE[match[2]])
+
+
+def _whole(value: Decimal) -> int | None:
+    """An integer, or None for a part of one: half a token or a tenth of a nano-dollar is a slip, not an amount."""
     return int(value) if value == value.to_integral_value() else None
 
 
@@ -89,12 +109,12 @@ def _tokens(text: str) -> int | None:
 
 def _bytes(text: str) -> int | None:
     match = _BYTES.match(text)
-    return None if match is None else int(Decimal(match[1].replace("_", "")) * _BYTE_SCALE[match[2]])
+    return None if match is None else _whole(Decimal(match[1].replace("_", "")) * _BYTE_SCALE[match[2]])
 
 
 def _money(text: str) -> int | None:
     match = _MONEY.match(text)
-    return None if match is None else int(Decimal(match[1].replace("_", "")) * _SCALE[match[2]] * NANO)
+    return None if match is None else _whole(Decimal(match[1].replace("_", "")) * _SCALE[match[2]] * NANO)
 
 
 def _share(text: str) -> float | None:

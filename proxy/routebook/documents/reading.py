@@ -18,19 +18,6 @@ _JOINED = re.compile(r"[A-Za-z_.]+:[^\s/]")
 TRUE = ("true", "True", "TRUE")
 FALSE = ("false", "False", "FALSE")
 
-AS_A_NOUN = {
-    Unit.COUNT: "a whole number",
-    Unit.TOKENS: "a number of tokens",
-    Unit.BYTES: "a size",
-    Unit.MONEY: "an amount of money",
-    Unit.SHARE: "a share",
-    Unit.DURATION: "a duration",
-    Unit.CLOCK: "a time of day",
-    Unit.DATE: "a date",
-    Unit.SCORE: "a number from 0 up",
-}
-"""What a quantity of each unit is, for messages."""
-
 
 def kind_of(node: Node) -> str:
     """What a node is, in an author's words."""
