@@ -54,6 +54,7 @@ class FactSpec:
     words: tuple[str, ...] = ()
     zoned: bool = False
     may_be_missing: bool = True
+    units: tuple[Unit, ...] = ()
 
     @property
     def is_family(self) -> bool:

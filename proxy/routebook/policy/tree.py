@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic
 
-from routebook.policy.facts import Ask, FactTable
-from routebook.policy.rules import Decision, Outcome, Rule
+from routebook.policy.facts import Ask, FactTable, Value
+from routebook.policy.rules import Decision, Outcome, Rule, Step, first_match
 
 
 class DecisionTree(Generic[Outcome]):
@@ -17,4 +17,12 @@ class DecisionTree(Generic[Outcome]):
 
     def decide(self, ask: Ask) -> Decision[Outcome]:
         """The first rule whose conditions all hold, with the questions that were asked."""
-        raise AssertionError("to be compiled")
+        seen: dict[str, Value | None] = {}
+
+        def once(fact: str) -> Value | None:
+            if fact not in seen:
+                seen[fact] = ask(fact)
+            return seen[fact]
+
+        rule = first_match(self.rules, once)
+        return Decision(rule, tuple(Step(fact, value, len(self.rules)) for fact, value in seen.items()))
