@@ -1,0 +1,121 @@
+"""What supervisor and workers say to each other: frames over a socket pair.
+
+A frame is a kind with a few fields (JSON) and, where a policy travels, a payload of bytes. Each side learns that the
+other has died by the end of the stream, which the kernel delivers however it died: that is why no worker outlives its
+supervisor and no request is left to a worker that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+_HEAD = struct.Struct(">IQ")
+_LONGEST_FIELDS = 64 * 1024 * 1024
+
+
+class Gone(Exception):
+    """The other side has died or closed the channel, or did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One frame: what it is about, its fields, and a payload."""
+
+    kind: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    payload: bytes = b""
+
+
+def to_frame(message: Message) -> bytes:
+    """The bytes of a message."""
+    fields = orjson.dumps({"kind": message.kind, **message.fields})
+    return _HEAD.pack(len(fields), len(message.payload)) + fields + message.payload
+
+
+async def read_frame(reader: asyncio.StreamReader) -> Message:
+    """The next message; raises Gone at the end of the stream or on bytes that are no frame."""
+    try:
+        size, payload_size = _HEAD.unpack(await reader.readexactly(_HEAD.size))
+        if size > _LONGEST_FIELDS:
+            raise Gone("the other side speaks another language")
+        fields = orjson.loads(await reader.readexactly(size))
+        payload = await reader.readexactly(payload_size)
+    except (asyncio.IncompleteReadError, OSError, orjson.JSONDecodeError) as error:
+        raise Gone("the other side closed the channel") from error
+    return Message(fields.pop("kind"), fields, payload)
+
+
+class Channel:
+    """One end of the socket pair. `answers` to what was asked are told from other messages by a number."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._numbers = 0
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self.is_open = True
+
+    @classmethod
+    async def over(cls, end: socket.socket) -> Channel:
+        """A channel over one end of a socket pair."""
+        reader, writer = await asyncio.open_connection(sock=end)
+        return cls(reader, writer)
+
+    def __repr__(self) -> str:
+        return f"<Channel {'open' if self.is_open else 'closed'}, {len(self._waiting)} questions unanswered>"
+
+    async def send(self, message: Message) -> None:
+        """Send without waiting for an answer; raises Gone where the other side is."""
+        try:
+            self._writer.write(to_frame(message))
+            await self._writer.drain()
+        except OSError as error:
+            raise Gone("the other side closed the channel") from error
+
+    async def ask(self, message: Message, seconds: float) -> Message:
+        """Send and wait for the answer; raises Gone where none came in time. Somebody must be in `receive`."""
+        if not self.is_open:
+            raise Gone("the other side closed the channel")
+        self._numbers += 1
+        number = self._numbers
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            await self.send(Message(message.kind, {**message.fields, "asks": number}, message.payload))
+            return await asyncio.wait_for(answer, seconds)
+        except TimeoutError as error:
+            raise Gone(f"no answer to `{message.kind}` within {seconds:g} s") from error
+        finally:
+            self._waiting.pop(number, None)
+
+    async def answer(self, question: Message, **fields: object) -> None:
+        """Answer a message that was asked."""
+        await self.send(Message("answer", {**fields, "answers": question.fields["asks"]}))
+
+    async def receive(self) -> Message:
+        """The next message that is no answer; answers are handed to who asked. Raises Gone at the end."""
+        try:
+            while True:
+                message = await read_frame(self._reader)
+                if message.kind != "answer":
+                    return message
+                waiting = self._waiting.get(message.fields["answers"])
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(message)
+        except Gone as gone:
+            self.is_open = False
+            for unanswered in self._waiting.values():
+                if not unanswered.done():
+                    unanswered.set_exception(gone)
+            raise
+
+    def close(self) -> None:
+        """Close this end; the other side sees the end of the stream."""
+        self.is_open = False
+        self._writer.close()

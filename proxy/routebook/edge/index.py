@@ -1,0 +1,215 @@
+"""The index of the journal: one row a record, so that records are found without reading all of it.
+
+The journal is the truth and the index a copy: it may be deleted at any time and is built again. One process writes it
+(the supervisor); how far each segment was read is stored in the same transaction as the rows that came of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from routebook.edge.journal import DIRECTORY
+from routebook.edge.segments import complete_lines, instance_of, is_written, segment_names
+
+FILE = "index.sqlite"
+"""The index inside a state directory."""
+
+VERSION = 1
+"""Of the tables below: an index of another version is built again."""
+
+DECIDED_COLUMNS = ("instance", "time", "client", "team", "rule", "requested", "operation", "stream", "digest",
+                   "segment", "place")
+"""What comes from a record's first line; `segment` and `place` are where it stands."""
+
+ENDED_COLUMNS = ("status", "end", "model", "cost", "input", "output", "seconds", "end_segment", "end_place")
+"""What comes from its second line. `cost` is nano-dollars, `input` and `output` are tokens."""
+
+TABLES = f"""
+CREATE TABLE IF NOT EXISTS segment(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS decision(id TEXT PRIMARY KEY, {', '.join(DECIDED_COLUMNS + ENDED_COLUMNS)}) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unended ON decision(instance) WHERE end_place IS NULL;
+PRAGMA user_version = {VERSION};
+"""
+
+
+class Line(msgspec.Struct):
+    """What the index needs of a line of the journal."""
+
+    event: str
+    id: str
+    time: str | float | None = None
+    instance: str | None = None
+    client: str | None = None
+    team: str | None = None
+    rule: str | None = None
+    requested: str | None = None
+    operation: str | None = None
+    stream: bool | None = None
+    policy: str | None = None
+    status: int | None = None
+    end: str | None = None
+    model: str | None = None
+    cost: int | None = None
+    input: int | None = None
+    output: int | None = None
+    seconds: float | None = None
+
+
+Rows = dict[str, tuple[Any, ...]]
+"""Values of a batch by record id."""
+
+_DECODE = msgspec.json.Decoder(Line).decode
+
+
+def _insert(columns: tuple[str, ...]) -> str:
+    return (f"INSERT INTO decision(id, {', '.join(columns)}) VALUES (?{', ?' * len(columns)}) ON CONFLICT(id) DO UPDATE "
+            f"SET {', '.join(f'{column} = excluded.{column}' for column in columns)}")
+
+
+_INSERT_DECIDED, _INSERT_ENDED = _insert(DECIDED_COLUMNS), _insert(ENDED_COLUMNS)
+_INSERT_BOTH = _insert(DECIDED_COLUMNS + ENDED_COLUMNS)
+
+
+class Index:
+    """The index for writing. For one thread at a time."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Open or build it; one that is damaged or of another version is thrown away."""
+        self.folder = state_dir / DIRECTORY
+        self._path = state_dir / FILE
+        self.unreadable = 0
+        try:
+            self._database = _opened(self._path)
+        except sqlite3.DatabaseError:
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self._database = _opened(self._path)
+
+    def __repr__(self) -> str:
+        return f"<Index {self._path}, {self.behind()} bytes behind>"
+
+    def catch_up(self) -> None:
+        """Read what the journal has gained. Raises sqlite3.Error on a full disk; the next call goes on from there."""
+        self.unreadable += absorb(self._database, self.folder)
+
+    def behind(self) -> int:
+        """How many bytes of the journal are not read yet."""
+        read = dict(self._database.execute("SELECT name, read FROM segment"))
+        sizes = {name: _size(self.folder / name) for name in segment_names(self.folder)}
+        return sum(max(0, size - read.get(name, 0)) for name, size in sizes.items())
+
+    def unended(self) -> dict[str, list[str]]:
+        """Ids of records without an end, by the process that decided them."""
+        found: dict[str, list[str]] = {}
+        query = "SELECT instance, id FROM decision WHERE end_place IS NULL AND instance IS NOT NULL"
+        for instance, record in self._database.execute(query):
+            found.setdefault(instance, []).append(record)
+        return found
+
+    def prune(self, before: float) -> list[str]:
+        """Forget segments last written before a time (Unix seconds), and their records; the names of those removed."""
+        removed = []
+        for number, name in self._database.execute("SELECT number, name FROM segment").fetchall():
+            path = self.folder / name
+            if _modified(path) >= before or is_written(path):
+                continue
+            with self._database:
+                self._database.execute("DELETE FROM decision WHERE segment = ?1 OR end_segment = ?1", (number,))
+                self._database.execute("DELETE FROM segment WHERE number = ?", (number,))
+            path.unlink(missing_ok=True)
+            removed.append(name)
+        return removed
+
+    def close(self) -> None:
+        """Close the database, and fold its write-ahead log into it."""
+        self._database.close()
+
+
+def absorb(database: sqlite3.Connection, folder: Path,
+           prepare: Callable[[Iterable[str]], None] = lambda ids: None) -> int:
+    """Read every segment from where it was read to; how many lines were not to be understood.
+
+    `prepare` is told the ids of a batch before its rows are written.
+    """
+    known = {name: (number, read) for number, name, read in
+             database.execute("SELECT number, name, read FROM segment")}
+    unreadable = 0
+    for name in segment_names(folder):
+        number, read = known.get(name, (None, 0))
+        path = folder / name
+        if _size(path) <= read:
+            continue
+        if number is None:
+            with database:
+                number = database.execute("INSERT INTO segment(name, read) VALUES (?, 0)", (name,)).lastrowid
+        for lines in complete_lines(path, read):
+            decided, ended, skipped = _sorted(lines, number or 0, instance_of(name))
+            unreadable += skipped
+            with database:
+                prepare(decided.keys() | ended.keys())
+                _write(database, decided, ended)
+                last, line = lines[-1]
+                database.execute("UPDATE segment SET read = ? WHERE number = ?", (last + len(line) + 1, number))
+    return unreadable
+
+
+def _sorted(lines: Iterable[tuple[int, bytes]], segment: int, instance: str) -> tuple[Rows, Rows, int]:
+    """The rows of first lines, of second lines, and how many lines were neither."""
+    decided: Rows = {}
+    ended: Rows = {}
+    skipped = 0
+    for place, text in lines:
+        try:
+            line = _DECODE(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            skipped += 1
+            continue
+        if line.event == "decided":
+            decided[line.id] = (line.instance or instance, line.time, line.client, line.team, line.rule,
+                                line.requested, line.operation, line.stream, line.policy, segment, place)
+        elif line.event == "ended":
+            ended[line.id] = (line.status, line.end, line.model, line.cost, line.input, line.output, line.seconds,
+                              segment, place)
+    return decided, ended, skipped
+
+
+def _write(database: sqlite3.Connection, decided: Rows, ended: Rows) -> None:
+    """Write a batch; a record whose two lines stand in it, as most do, is one insertion."""
+    both = decided.keys() & ended.keys()
+    database.executemany(_INSERT_BOTH, ((key, *decided[key], *ended[key]) for key in both))
+    database.executemany(_INSERT_DECIDED, ((key, *row) for key, row in decided.items() if key not in both))
+    database.executemany(_INSERT_ENDED, ((key, *row) for key, row in ended.items() if key not in both))
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False, timeout=10)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        # a power cut may take the last rows, with the note how far was read: they are read again
+        database.execute("PRAGMA synchronous = NORMAL")
+        if database.execute("PRAGMA user_version").fetchone()[0] not in (0, VERSION):
+            raise sqlite3.DatabaseError("an index of another version")
+        database.executescript(TABLES)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,221 @@
+"""The supervisor: owns the state directory and the sockets, keeps the workers, answers signals and the admin listener.
+
+It never touches a request. SIGHUP reads the policy again; SIGTERM and SIGINT drain, and the second time cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from routebook import __version__
+from routebook.edge import state
+from routebook.edge.admin import as_json, start_admin
+from routebook.edge.archive import Archive
+from routebook.edge.crew import Crew, CrewFailed, Hand
+from routebook.edge.listening import Address, bind, is_loopback, written
+from routebook.edge.operations_log import operations_log
+from routebook.edge.reload import Compiled, Rejected, compile_policy, rejected
+from routebook.edge.rollout import Reloaded, Rollout
+from routebook.edge.scrape import as_text
+from routebook.edge.simulation import Simulation
+from routebook.edge.snapshots import save_snapshot
+from routebook.edge.vitals import vitals
+
+START_SECONDS = 30.0
+"""How long the first workers may take to serve."""
+
+GRACE = 0.5
+"""Seconds between saying `not ready` and no longer accepting, so that a balancer can look."""
+
+
+class StartRefused(Exception):
+    """The service cannot start; the message says why, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `routebook serve` was told. `admin` None: no admin listener. Times in seconds."""
+
+    policy: Path
+    listen: Address
+    admin: Address | None
+    state_dir: Path
+    workers: int = 1
+    simulate: bool = False
+    drain: float = 30.0
+    reload_limit: float = 30.0
+    keep_days: float = 30.0
+    log: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a service that has begun to serve says of itself."""
+
+    listen: str
+    admin: str | None
+    digest: str
+    holds: dict[str, int]
+    simulated_at: str | None
+
+
+class Supervisor:
+    """One service, from its start to its end."""
+
+    def __init__(self, options: Options, on_open: Callable[[Opening], None]) -> None:
+        self._options = options
+        self._on_open = on_open
+        self._began = time.time()
+        self._host = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node()) or "host"
+        self._told_to_end = asyncio.Event()
+        self._told_twice = asyncio.Event()
+        self._serves = False
+        self._hung_up_early = False
+        self._crew: Crew
+        self._rollout: Rollout
+        self._archive: Archive
+        self._chore: asyncio.Task[None]
+
+    def __repr__(self) -> str:
+        return f"<Supervisor {'serving' if self._serves else 'not serving'}>"
+
+    async def run(self) -> int:
+        """Serve until told to end; the exit code. Raises StartRefused where there is nothing to serve."""
+        self._hear_signals()
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            await self._told_to_end.wait()
+            return 0 if await self._drain() else 1
+
+    # What the admin listener asks (`admin.Service`).
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a worker serves and the service is not on its way out."""
+        return self._serves and bool(self._crew.serving())
+
+    def describe(self) -> dict[str, Any]:
+        """The policy in force, the workers and the last reload."""
+        current, tally = self._rollout.current, self._rollout.tally
+        return {
+            "digest": current.digest, "holds": current.holds, "files": [name for name, _ in current.sources],
+            "policy": str(self._options.policy), "warnings": list(current.problems),
+            "workers": [{"instance": hand.instance, "pid": hand.child.pid, "digest": hand.digest}
+                        for hand in self._crew.serving()],
+            "last_reload": as_json(tally.last) if tally.last else None, "version": __version__,
+        }
+
+    async def metrics_text(self) -> bytes:
+        """All counts as Prometheus text."""
+        own = vitals(self._rollout, self._crew, self._archive, self._began)
+        return as_text(await self._crew.counts(), own)
+
+    async def reload(self) -> Reloaded:
+        """Read the policy again and say what came of it."""
+        return await self._rollout.reload()
+
+    # The way up, and the way down.
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        options = self._options
+        try:
+            stack.callback(os.close, state.own(options.state_dir))
+            listen = stack.enter_context(bind(options.listen))
+            admin = stack.enter_context(bind(options.admin)) if options.admin else None
+        except (OSError, state.StateInUse) as error:
+            raise StartRefused(str(error)) from error
+        current = await self._compile()
+        if isinstance(current, Rejected):
+            raise StartRefused(current.text)
+        save_snapshot(options.state_dir, current.digest, current.sources)
+        simulated_at = None
+        if options.simulate:
+            simulated_at = (await stack.enter_async_context(Simulation())).address
+        await self._start_crew(stack, listen, current, simulated_at)
+        addresses = written(listen), written(admin) if admin else None
+        state.announce(options.state_dir, state.Running(os.getpid(), *addresses, __version__))
+        stack.callback(state.withdraw, options.state_dir)
+        if admin is not None:
+            runner = await start_admin(self, admin)
+            stack.push_async_callback(runner.cleanup)
+        self._serves = True
+        if self._hung_up_early:
+            self._hang_up()
+        self._on_open(Opening(*addresses, current.digest, current.holds, simulated_at))
+
+    async def _start_crew(self, stack: AsyncExitStack, listen: socket.socket, current: Compiled,
+                          simulate_at: str | None) -> None:
+        options = self._options
+        self._archive = await stack.enter_async_context(
+            Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days))
+        fields = {"state_dir": str(options.state_dir), "simulate_at": simulate_at, "drain": options.drain,
+                  "log": options.log}
+        self._crew = Crew(options.workers, listen, self._host, fields, lambda: self._rollout.current)
+        self._rollout = Rollout(current, self._compile, self._crew.serving, options.state_dir, options.policy)
+        self._crew.on_ready = self._greet
+        self._crew.on_end = lambda _: self._archive.wake()
+        stack.callback(listen.close)
+        try:
+            await self._crew.start(START_SECONDS)
+        except CrewFailed as error:
+            raise StartRefused(str(error)) from error
+
+    async def _drain(self) -> bool:
+        """Say `not ready`, wait a moment, let the workers finish; whether all ended by themselves in time."""
+        self._serves = False
+        operations_log().info("draining", seconds=self._options.drain)
+        twice = asyncio.create_task(self._told_twice.wait())
+        await asyncio.wait({twice}, timeout=GRACE)
+        draining = asyncio.create_task(self._crew.drain(0 if twice.done() else self._options.drain))
+        await asyncio.wait({twice, draining}, return_when=asyncio.FIRST_COMPLETED)
+        if not draining.done():
+            await self._crew.drain(0)
+        twice.cancel()
+        clean = await draining
+        operations_log().info("ended", clean=clean)
+        return clean
+
+    async def _compile(self) -> Compiled | Rejected:
+        compiled = await compile_policy(self._options.policy, self._options.reload_limit)
+        if isinstance(compiled, Compiled) and not compiled.holds["clients"] and not is_loopback(self._options.listen):
+            return rejected("edge.open-to-all", "the policy declares no `clients`, and everybody could call",
+                            self._options.policy, "declare `clients`, or listen on a loopback address")
+        return compiled
+
+    def _greet(self, hand: Hand) -> None:
+        """A worker serves: bring it to the policy in force, should that have changed while it began."""
+        operations_log().info("worker serves", instance=hand.instance, pid=hand.child.pid, digest=hand.digest)
+        if hand.digest != self._rollout.current.digest:
+            self._chore = asyncio.create_task(self._rollout.bring(hand))
+
+    def _hear_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, partial(self._end, number.name))
+
+    def _hang_up(self) -> None:
+        """SIGHUP: reload now, or as soon as the service is up, for the files may have been read already."""
+        if self._serves:
+            self._rollout.request()
+        elif not self._told_to_end.is_set():
+            self._hung_up_early = True
+
+    def _end(self, name: str) -> None:
+        """SIGTERM or SIGINT: drain; the second time, cut."""
+        operations_log().info("told to end", signal=name, again=self._told_to_end.is_set())
+        if self._told_to_end.is_set():
+            self._told_twice.set()
+        self._told_to_end.set()

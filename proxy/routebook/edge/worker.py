@@ -1,0 +1,153 @@
+"""One worker process: serves the inherited socket under the policy that its supervisor gives it.
+
+Run by the supervisor as `python -m routebook.edge.worker CONTROL LISTEN` (two inherited file descriptors). A new
+policy comes in two steps, so that all workers take it or none does: `stage` unpickles it beside the one in force,
+`commit` swaps one pointer. When the supervisor is gone, however it died, the worker finishes what it has and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import pickle
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from routebook.edge.control import Channel, Gone, Message
+from routebook.edge.gateway import Gateway
+from routebook.edge.journal import Journal
+from routebook.edge.metrics import Metrics
+from routebook.edge.operations_log import configure_log, operations_log
+from routebook.edge.server import Listener, start_server
+from routebook.routing.policy import Policy
+
+
+class Worker:
+    """A gateway, its listener, and the channel to the supervisor."""
+
+    def __init__(self, channel: Channel, gateway: Gateway, listener: Listener, drain_seconds: float) -> None:
+        self._channel = channel
+        self._gateway = gateway
+        self._listener = listener
+        self._drain_seconds = drain_seconds
+        self._staged: Policy | None = None
+        self._leaving = asyncio.Event()
+        self._cutting = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Worker under {self._gateway.policy.digest}, {self._listener.open_exchanges} exchanges open>"
+
+    async def run(self) -> None:
+        """Do what the supervisor says until it says `drain`, is gone, or this process is told to end."""
+        listening = asyncio.create_task(self._listen())
+        await self._leaving.wait()
+        draining = asyncio.create_task(self._listener.drain(self._drain_seconds))
+        cutting = asyncio.create_task(self._cutting.wait())
+        await asyncio.wait({draining, cutting}, return_when=asyncio.FIRST_COMPLETED)
+        if not draining.done():
+            draining.cancel()
+            await asyncio.wait({draining})
+            await self._listener.drain(0)
+        cutting.cancel()
+        await self._say_farewell()
+        listening.cancel()
+
+    def leave(self, seconds: float | None = None) -> None:
+        """Stop accepting and end when the running exchanges have, or cut them after so many seconds; 0 cuts now."""
+        if not self._leaving.is_set():
+            self._drain_seconds = self._drain_seconds if seconds is None else seconds
+            self._leaving.set()
+        elif seconds == 0:
+            self._cutting.set()
+
+    def leave_or_cut(self) -> None:
+        """What SIGTERM means: leave; and the second time, leave now."""
+        self.leave(0 if self._leaving.is_set() else None)
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                await self._obey(await self._channel.receive())
+        except Gone:
+            self.leave()
+
+    async def _obey(self, message: Message) -> None:
+        match message.kind:
+            case "stage":
+                await self._channel.answer(message, error=await self._stage(message.payload))
+            case "commit":
+                await self._channel.answer(message, digest=self._commit())
+            case "drop":
+                self._staged = None
+            case "refresh":
+                self._gateway.take(self._gateway.policy)
+            case "count":
+                await self._channel.answer(message, snapshot=self._gateway.metrics.snapshot())
+            case "drain":
+                self.leave(message.fields["seconds"])
+
+    async def _stage(self, pickled: bytes) -> str | None:
+        """Unpickle a policy beside the one in force; what went wrong, or None."""
+        try:
+            self._staged = await unpickle(pickled)
+        except Exception as error:  # noqa: BLE001 - whatever a pickle may raise, the policy in force stays
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _commit(self) -> str:
+        if self._staged is not None:
+            self._gateway.take(self._staged)
+            self._staged = None
+        return self._gateway.policy.digest
+
+    async def _say_farewell(self) -> None:
+        try:
+            await self._channel.send(Message("farewell", {"snapshot": self._gateway.metrics.snapshot()}))
+        except Gone:
+            operations_log().warning("worker ended without its supervisor", instance=self._gateway.instance)
+        self._channel.close()
+
+
+async def unpickle(pickled: bytes) -> Policy:
+    """A policy from its bytes, on a thread, so that the exchanges of this worker go on meanwhile."""
+    policy: Policy = await asyncio.to_thread(pickle.loads, pickled)
+    return policy
+
+
+async def serve(control: socket.socket, listen: socket.socket) -> None:
+    """Wait for `start`, serve, and return when drained."""
+    channel = await Channel.over(control)
+    start = await channel.receive()
+    configure_log(start.fields["log"])
+    instance = start.fields["instance"]
+    journal = Journal(Path(start.fields["state_dir"]), instance)
+    gateway = Gateway(await unpickle(start.payload), journal, Metrics(), None, start.fields["simulate_at"], instance)
+    gc.freeze()
+    worker = Worker(channel, gateway, await start_server(gateway, listen), start.fields["drain"])
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)
+    await channel.send(Message("ready", {"digest": gateway.policy.digest}))
+    try:
+        await worker.run()
+    finally:
+        journal.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Serve on the inherited descriptors. The supervisor alone reacts to a terminal's signals."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control, listen = (socket.socket(fileno=int(descriptor)) for descriptor in arguments)
+    for descriptor in arguments:
+        os.set_inheritable(int(descriptor), False)
+    try:
+        asyncio.run(serve(control, listen))
+    except Gone:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
