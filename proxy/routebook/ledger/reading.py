@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections.abc import Callable, Iterable
 
 from routebook.documents.names import check_name
@@ -14,6 +13,7 @@ from routebook.documents.reading import Fields, read_text
 from routebook.ledger.budgets import WINDOWS, Budget
 from routebook.policy.conditions import ALWAYS, Condition
 from routebook.policy.facts import FactTable
+from routebook.policy.reading import read_zone
 
 BUDGET_KEYS = {
     "limit": "how much: `$500`, `20M tokens` or `1000 requests`",
@@ -42,9 +42,10 @@ def read_budgets(entries: Iterable[tuple[Scalar, Node]], table: FactTable,
             continue
         limit, unit = _read_limit(fields)
         window, rolling = _read_window(fields)
-        when = fields.node("when")
+        when, zone_node = fields.node("when"), fields.node("zone")
+        zone = (None if zone_node is None else read_zone(zone_node, problems)) or "UTC"
         budgets[key.text] = Budget(key.text, limit, unit, window, rolling, key.location, _read_scope(fields, table),
-                                   _read_zone(fields), ALWAYS if when is None else read_when(when))
+                                   zone, ALWAYS if when is None else read_when(when))
     return budgets
 
 
@@ -94,17 +95,3 @@ def _read_scope(fields: Fields, table: FactTable) -> str | None:
     fields.problems.error("ledger.unknown-scope", f"`{text}` is nothing that a budget can count by", node.location,
                           did_you_mean(text, known) or "it is one of " + ", ".join(f"`{word}`" for word in known))
     return None
-
-
-def _read_zone(fields: Fields) -> str:
-    node = fields.node("zone")
-    text = None if node is None else read_text(node, fields.problems, "a time zone")
-    if node is None or text is None:
-        return "UTC"
-    try:
-        zoneinfo.ZoneInfo(text)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        fields.problems.error("policy.unknown-zone", f"`{text}` is not a time zone", node.location,
-                              did_you_mean(text, zoneinfo.available_timezones()) or "write it as `Europe/Berlin`")
-        return "UTC"
-    return text

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from routebook.catalogue.models import Catalogue
 from routebook.documents.problems import Problems
+from routebook.policy.coverage import always_holds, covered_rules
+from routebook.policy.facts import FactTable
 from routebook.policy.rules import Rule
+from routebook.routing.facts import FACTS
 from routebook.routing.in_force import report_not_in_force
 from routebook.routing.outcomes import Outcome
-from routebook.routing.reading_rules import always_holds
 from routebook.routing.sections import Sections
 
 
@@ -20,7 +22,7 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
         problems.error("policy.no-rules", "the policy has no rules", sections.places.get("rules", sections.start),
                        "the shortest policy ends with `- {name: everything-else, route: {to: requested}}`")
     _check_gap(rules, problems)
-    _check_covered(rules, problems)
+    _check_covered(rules, FACTS, problems)
     report_not_in_force(sections, rules, catalogue)
 
 
@@ -32,11 +34,9 @@ def _check_gap(rules: Sequence[Rule[Outcome]], problems: Problems) -> None:
                        "`- {name: everything-else, route: {to: requested}}`")
 
 
-def _check_covered(rules: Sequence[Rule[Outcome]], problems: Problems) -> None:
-    catch_all = next((rule for rule in rules if always_holds(rule.when)), None)
-    if catch_all is None:
-        return
-    for rule in rules[rules.index(catch_all) + 1:]:
+def _check_covered(rules: Sequence[Rule[Outcome]], table: FactTable, problems: Problems) -> None:
+    for rule, cover in covered_rules(rules, table):
+        whole = always_holds(cover.when)
         problems.error("policy.unreachable-rule", f"the rule `{rule.name}` can never decide", rule.location,
-                       f"the rule `{catch_all.name}` before it matches every request",
-                       [(catch_all.location, "the rule that covers it")])
+                       f"`{cover.name}` before it matches {'every request' if whole else 'whatever this one matches'}",
+                       [(cover.location, "the rule that covers it")])

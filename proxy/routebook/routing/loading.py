@@ -21,7 +21,6 @@ from routebook.routing.policy import Policy
 from routebook.routing.sections import read_sections
 from routebook.routing.trials import run_tests
 
-
 _LIKE_A_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 
 

@@ -75,12 +75,12 @@ def read_route(node: Node, targets: Targets, problems: Problems) -> Route | None
     if fields is None:
         return None
     to = _read_targets(fields, targets)
-    weights = _read_weights(fields, to)
+    weights = _read_weights(fields, {*to, *expand(to, targets.pools)})
     pick = Pick(fields.word("pick", [each.value for each in Pick], "a way to pick", Pick.IN_ORDER.value))
     _check_weighted(fields, pick, weights, to, targets)
     cache = bounded(fields, "cache", Unit.DURATION, "1s", "30d")
     stick = bounded(fields, "stick", Unit.DURATION, "1s", "30d")
-    return Route(to, pick, weights, _read_within(fields), _read_split(fields, to), stick, _read_shadow(fields, targets),
+    return Route(to, pick, weights, _read_within(fields), _read_split(fields, to, targets), stick, _read_shadow(fields, targets),
                  _read_caps(fields), cache)
 
 
@@ -153,19 +153,20 @@ def _read_within(fields: Fields) -> Within:
     return Within(cost, first_token, quality, regions, read_labels(inner))
 
 
-def _read_split(fields: Fields, to: Collection[str]) -> Split | None:
+def _read_split(fields: Fields, to: Collection[str], targets: Targets) -> Split | None:
     node = fields.node("split")
     if node is None:
         return None
+    known_names = {*to, *expand(to, targets.pools)}
     shares: dict[str, int | None] = {}
     by = "client"
     for key, value in fields.named("split", "a mapping of shares by model or pool"):
         if key.text == "by":
             by = read_word(value, SPLIT_BY, fields.problems, "something a split can go by") or by
             continue
-        if key.text not in to:
+        if key.text not in known_names:
             fields.problems.error("policy.not-in-route", f"`{key.text}` has a share but is not in `to`", key.location,
-                                  suggestion(key.text, to))
+                                  suggestion(key.text, known_names))
         share = read_bounded(value, Unit.SHARE, fields.problems, "0%", "100%")
         shares[key.text] = None if share is None else round(share * _MILLION)
     known = [share for share in shares.values() if share is not None]

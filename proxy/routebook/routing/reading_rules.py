@@ -8,7 +8,7 @@ from routebook.documents.names import check_name
 from routebook.documents.nodes import Node, Scalar
 from routebook.documents.problems import Location
 from routebook.documents.reading import Fields
-from routebook.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Named
+from routebook.policy.conditions import ALWAYS, AnyOf, Condition
 from routebook.policy.rules import Rule
 from routebook.routing.outcomes import Outcome, Refuse
 from routebook.routing.reading_outcomes import Targets, read_refusal, read_route
@@ -38,10 +38,16 @@ def read_rules(items: Iterable[Node], terms: Terms, targets: Targets) -> tuple[R
                                  [(first[name], "the first one")])
         if name:
             first.setdefault(name, place)
-        when = fields.node("when")
-        condition = ALWAYS if when is None else terms.condition(when)
-        rules.append(Rule(name, condition, _read_outcome(fields, name, targets), place))
+        rules.append(Rule(name, _read_when(fields, terms), _read_outcome(fields, name, targets), place))
     return tuple(rules)
+
+
+def _read_when(fields: Fields, terms: Terms) -> Condition:
+    """The rule's condition; one that cannot be read covers no other rule, so it stands as one that never holds."""
+    node = fields.node("when")
+    errors = len(terms.problems.found)
+    condition = ALWAYS if node is None else terms.condition(node)
+    return condition if len(terms.problems.found) == errors else AnyOf(())
 
 
 def _read_name(fields: Fields) -> tuple[str, Location]:
@@ -70,16 +76,3 @@ def _read_outcome(fields: Fields, name: str, targets: Targets) -> Outcome:
 
 def _called(name: str) -> str:
     return f"the rule `{name}`" if name else "this rule"
-
-
-def always_holds(condition: Condition) -> bool:
-    """Whether a condition plainly holds for every request, whatever is missing."""
-    match condition:
-        case AllOf(conditions):
-            return all(always_holds(each) for each in conditions)
-        case AnyOf(conditions):
-            return any(always_holds(each) for each in conditions)
-        case Named(_, inner):
-            return always_holds(inner)
-        case _:
-            return False
