@@ -212,7 +212,7 @@ def free_port() -> int:
 def run_command(*arguments: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None,
                 timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run `routebook` with these arguments to its end."""
-    return subprocess.run([sys.executable, "-m", "routebook.cli.main", *arguments], capture_output=True, text=True,
+    return subprocess.run([sys.executable, "-m", "routebook", *arguments], capture_output=True, text=True,
                           timeout=timeout, env=plain_environment(environment), cwd=cwd, check=False)
 
 
@@ -234,7 +234,7 @@ async def running_proxy(folder: Path, policy: str | Mapping[str, str], *argument
     policy_dir, state_dir = folder / "rules", folder / "var"
     write_policy(policy_dir, policy)
     listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "routebook.cli.main", "serve", "--policy", str(policy_dir), "--listen", listen,
+    command = [sys.executable, "-m", "routebook", "serve", "--policy", str(policy_dir), "--listen", listen,
                "--admin", admin, "--state-dir", str(state_dir), "--workers", str(workers), *arguments]
     process = start(command, folder, environment)
     proxy = RunningProxy(f"http://{listen}", state_dir, policy_dir, process, f"http://{admin}",
