@@ -149,7 +149,7 @@ class Composer:
         if event.anchor is not None:
             self._name(event.anchor, location)
             self._anchors[event.anchor] = _Anchored(node, 1, 0)
-        self._size += 1
+        self._count(1, location)
         if self._stack:
             self._stack[-1].put(node)
         else:
