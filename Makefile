@@ -1,0 +1,74 @@
+# Everything a newcomer needs. Each target makes what it needs in a virtual environment (.venv) first:
+# a machine with Python 3.11 or newer and a package index is enough.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# For `make run`: where to serve, and which policy.
+PORT       ?= 8080
+ADMIN_PORT ?= 8081
+POLICY     ?= rules
+STATE      ?= var
+
+# For `make test`: more arguments for pytest, for example ARGS='-k reload -x'.
+ARGS ?=
+
+# The official SDK is tested in its current major version (from pyproject.toml) and in the one before.
+OLD_SDK := .cache/sdk/openai-2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench check format docs clean
+
+help: ## say what there is to make
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no OPENAI_API_KEY is set
+	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
+		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
+
+test: $(VENV)/.test $(OLD_SDK) ## run all tests
+	@OPENAI_OLD=$(abspath $(OLD_SDK)) $(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.bench ## measure decisions against other engines, and the proxy against nginx and a bare relay
+	@$(BIN)/python bench/decisions.py
+	@$(BIN)/python bench/proxy.py
+
+check: $(VENV)/.check ## lint, types, import contracts, fresh documentation, tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test
+
+docs: $(VENV)/.run ## generate the documents and schemas that are made from the code
+	@$(BIN)/python -m routebook.cli.generate
+
+clean: ## remove everything that was made, except the state directory
+	rm -rf $(VENV) .cache build dist proxy/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# A stamp per purpose: installed once, and again when the dependencies change.
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "make: Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.check: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@touch $@ $(VENV)/.run $(VENV)/.test
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@ $(VENV)/.run
+
+$(OLD_SDK): | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@.new 'openai>=2,<3'
+	@mv $@.new $@
