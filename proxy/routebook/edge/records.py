@@ -1,0 +1,178 @@
+"""Reading the records of a state directory, whether a service runs on it or not. Never writes there.
+
+What the index has read is asked of it; what the journal has gained since is read from the journal into memory beside
+it. So a record is found the moment it is written, and also where the index was deleted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from routebook.edge.index import DECIDED_COLUMNS, ENDED_COLUMNS, FILE, TABLES, absorb
+from routebook.edge.journal import DIRECTORY
+from routebook.edge.segments import line_at
+
+SHOWN = ("id", "time", "client", "team", "rule", "requested", "operation", "stream", "digest",
+         "status", "end", "model", "cost", "input", "output", "seconds", "instance")
+"""The columns of a row, in the order in which they are shown."""
+
+_ALL = ("id", *DECIDED_COLUMNS, *ENDED_COLUMNS)
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which records are wanted; None asks nothing. `since` is Unix seconds; `status` may be a class, such as `5xx`.
+
+    `before` is an id: records older than that one, for the next page.
+    """
+
+    since: float | None = None
+    client: str | None = None
+    rule: str | None = None
+    model: str | None = None
+    status: str | None = None
+    end: str | None = None
+    before: str | None = None
+
+    def as_sql(self) -> tuple[str, list[object]]:
+        """A condition of SQL and its values."""
+        parts: list[str] = ["1"]
+        values: list[object] = []
+        for column in ("client", "rule", "model", "end"):
+            if (wanted := getattr(self, column)) is not None:
+                parts.append(f'"{column}" = ?')
+                values.append(wanted)
+        if self.since is not None:
+            parts.append("id >= ?")
+            values.append(first_id(self.since))
+        if self.before is not None:
+            parts.append("id < ?")
+            values.append(self.before)
+        if self.status is not None:
+            low, high = status_range(self.status)
+            parts.append("status BETWEEN ? AND ?")
+            values += [low, high]
+        return " AND ".join(parts), values
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as the journal holds it. `ended` None: its request still runs."""
+
+    decided: dict[str, Any] | None
+    ended: dict[str, Any] | None
+
+
+class Records:
+    """The records of a state directory as they stand when it is opened; `refresh` looks again."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir / DIRECTORY
+        self._database = sqlite3.connect(":memory:", uri=True)
+        self._database.executescript(TABLES)
+        self._has_index = self._attach(state_dir / FILE)
+        self.refresh()
+
+    def __repr__(self) -> str:
+        return f"<Records of {self._folder.parent}, {'with' if self._has_index else 'without'} an index>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._database.close()
+
+    def refresh(self) -> None:
+        """Read what the journal has gained."""
+        absorb(self._database, self._folder, self._copy_from_index)
+
+    def find(self, identity: str) -> Record | None:
+        """One record by its id, or None."""
+        for row in self._rows("id = ?", [identity], 1):
+            return Record(self._line(row["segment"], row["place"]), self._line(row["end_segment"], row["end_place"]))
+        return None
+
+    def select(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
+        """Rows of the newest records that match, newest first."""
+        condition, values = filters.as_sql()
+        return [{name: row[name] for name in SHOWN} for row in self._rows(condition, values, limit)]
+
+    def ended_since(self, identities: Iterable[str]) -> Iterator[str]:
+        """Which of these records have ended."""
+        for identity in identities:
+            if any(row["end_place"] is not None for row in self._rows("id = ?", [identity], 1)):
+                yield identity
+
+    def _rows(self, condition: str, values: list[object], limit: int) -> list[dict[str, Any]]:
+        """Rows from memory and from the index, each record once."""
+        columns = ", ".join(f'"{name}"' for name in _ALL)
+        one = f"SELECT {columns} FROM main.decision WHERE {condition}"
+        if self._has_index:
+            one += (f" UNION ALL SELECT {columns} FROM disk.decision WHERE {condition}"
+                    " AND id NOT IN (SELECT id FROM main.decision)")
+            values = values * 2
+        found = self._database.execute(f"{one} ORDER BY id DESC LIMIT ?", [*values, limit])
+        return [dict(zip(_ALL, row, strict=True)) for row in found]
+
+    def _attach(self, index: Path) -> bool:
+        """Have the index at hand, with how far it has read; False where there is none that can be used."""
+        if not index.exists():
+            return False
+        try:
+            self._database.execute("ATTACH ? AS disk", (f"file:{index}?mode=ro",))
+            self._database.execute("INSERT INTO main.segment SELECT * FROM disk.segment")
+            self._database.execute("SELECT id FROM disk.decision LIMIT 1")
+            self._database.commit()
+        except sqlite3.Error:
+            self._database.rollback()
+            return False
+        return True
+
+    def _copy_from_index(self, identities: Iterable[str]) -> None:
+        """Have what the index knows of records that the journal says more about."""
+        if self._has_index:
+            self._database.executemany("INSERT OR IGNORE INTO main.decision SELECT * FROM disk.decision WHERE id = ?",
+                                       ((identity,) for identity in identities))
+
+    def _line(self, segment: int | None, place: int | None) -> dict[str, Any] | None:
+        if segment is None or place is None:
+            return None
+        name, = self._database.execute("SELECT name FROM main.segment WHERE number = ?", (segment,)).fetchone()
+        text = line_at(self._folder / name, place)
+        if text is None:
+            return None
+        line: dict[str, Any] = orjson.loads(text)
+        return line
+
+
+def find_record(state_dir: Path, identity: str) -> Record | None:
+    """One record of a state directory by its id, or None."""
+    with Records(state_dir) as records:
+        return records.find(identity)
+
+
+def first_id(at: float) -> str:
+    """The smallest record id of a time (Unix seconds): ids begin with it, in milliseconds and base 32."""
+    rest, letters = int(at * 1000), ""
+    for _ in range(10):
+        rest, digit = divmod(rest, 32)
+        letters = _CROCKFORD[digit] + letters
+    return letters + "0" * 16
+
+
+def status_range(text: str) -> tuple[int, int]:
+    """`404` or a class such as `4xx`; raises ValueError with a message for the operator."""
+    if len(text) == 3 and text[0] in "12345" and text[1:].lower() == "xx":
+        return int(text[0]) * 100, int(text[0]) * 100 + 99
+    if len(text) == 3 and text.isascii() and text.isdigit():
+        return int(text), int(text)
+    raise ValueError(f"`{text}` is no status, such as `429` or `5xx`")
