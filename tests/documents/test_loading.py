@@ -97,7 +97,7 @@ def test_an_alias_stands_for_what_it_names(loader: Loader) -> None:
     ("[a, b]: 1\n", [("document.key-not-text", 1, 1)]),
     ("? {a: 1}\n: 2\n", [("document.key-not-text", 1, 3)]),
     ("name: {{ model }}\n", [("document.key-not-text", 1, 8)]),
-    ("{: 1}", [("document.key-not-text", 1, 2)]),
+    ("?\n: 1\n", [("document.key-not-text", 1, 2)]),
     ("~: 1\n", [("document.key-not-text", 1, 1)]),
     ("a: &x {b: 1}\nc:\n  <<: *x\n", [("document.merge-key", 3, 3)]),
     ("a: !!int '3'\n", [("document.tag", 1, 4)]),

@@ -12,7 +12,10 @@ from routebook.documents.nodes import Node, Scalar
 from routebook.documents.problems import Problems, did_you_mean
 from routebook.documents.reading import read_text
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}\Z")
+PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
+"""A name as a regular expression."""
+
+_NAME = re.compile(PATTERN + r"\Z")
 _LISTED = 8
 
 

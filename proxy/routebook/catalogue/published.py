@@ -1,0 +1,83 @@
+"""Providers, models, pools and clients as JSON Schema: from the tables that their readers use, for editors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from routebook.catalogue import reading_clients as clients
+from routebook.catalogue import reading_models as models
+from routebook.catalogue import reading_providers as providers
+from routebook.documents import schema as build
+from routebook.documents.names import PATTERN
+from routebook.documents.quantities import Unit
+from routebook.documents.schema import Schema
+
+LABELS = build.named(build.text(), PATTERN)
+"""An author's own words about something, by name."""
+
+
+def name(example: str = "") -> Schema:
+    """A name that an author gives: one plain word."""
+    return build.one_of_kinds(build.matching(PATTERN, [example] if example else []), {"type": "number"})
+
+
+def provider_schemas() -> dict[str, Schema]:
+    """The definitions `provider`, `account`, `limits` and `timeouts`."""
+    count, tokens, duration = (build.quantity(unit) for unit in (Unit.COUNT, Unit.TOKENS, Unit.DURATION))
+    key = build.one_of_kinds(
+        build.record({"env": "the environment variable that holds the key"}, {"env": build.matching("[A-Za-z_][A-Za-z0-9_]*")},
+                     ["env"]),
+        build.record({"file": "the file that holds the key"}, {"file": {"type": "string"}}, ["file"]))
+    account = {"name": name("main"), "key": key, "weight": count, "bucket": build.text(), "limits": build.ref("limits")}
+    provider = {
+        "dialect": build.word(providers.DIALECTS), "base_url": build.matching("https?://.+", ["https://api.openai.com/v1"]),
+        "region": build.text(), "labels": LABELS, "accounts": build.one_or_more(build.ref("account")),
+        "limits": build.ref("limits"), "timeouts": build.ref("timeouts"), "ask_usage": build.flag(True),
+        "allow_private": build.flag(True),
+    }
+    return {
+        "limits": build.record(providers.LIMIT_KEYS, {"requests_per_minute": count, "tokens_per_minute": tokens,
+                                                      "concurrent": count}),
+        "timeouts": build.record(providers.TIMEOUT_KEYS, dict.fromkeys(providers.TIMEOUT_KEYS, duration)),
+        "account": build.record(providers.ACCOUNT_KEYS, account, ["name"]),
+        "provider": build.record(providers.PROVIDER_KEYS, provider, ["dialect", "base_url", "accounts"]),
+    }
+
+
+def model_schemas(capabilities: Collection[str], operations: Collection[str]) -> dict[str, Schema]:
+    """The definitions `model`, `price` and `pool`, with the words for what a model can do."""
+    tokens = build.quantity(Unit.TOKENS)
+    model = {
+        "provider": build.text(), "id": build.text(), "price": build.ref("price"), "context": tokens, "max_output": tokens,
+        "capabilities": build.one_or_more(build.word(capabilities)),
+        "operations": build.one_or_more(build.word(operations)),
+        "quality": {"type": "number", "minimum": 0, "maximum": 1}, "labels": LABELS, "tokenizer": build.text(),
+    }
+    return {
+        "dollars": dollars(),
+        "price": build.record(models.PRICE_KEYS, dict.fromkeys(models.PRICE_KEYS, build.ref("dollars"))),
+        "model": build.record(models.MODEL_KEYS, model, ["provider"]),
+        "pool": build.one_or_more(build.text()),
+    }
+
+
+def dollars() -> Schema:
+    """A price: dollars, with or without the sign."""
+    return build.one_of_kinds({"type": "number", "minimum": 0}, build.quantity(Unit.MONEY))
+
+
+def client_schemas() -> dict[str, Schema]:
+    """The definition `client`."""
+    digest = build.matching("hmac-sha256:[0-9a-f]{64}")
+    client = {
+        "keys": build.one_or_more(digest),
+        "jwt": build.record(clients.JWT_KEYS, dict.fromkeys(clients.JWT_KEYS, build.text()), ["issuer", "audience", "jwks"]),
+        "team": build.text(), "tags": build.one_or_more(build.text()), "labels": LABELS,
+        "models": _some_or_none(), "may_set_tags": _some_or_none(),
+    }
+    return {"client": build.record(clients.CLIENT_KEYS, client)}
+
+
+def _some_or_none() -> Schema:
+    """A list in which an empty one has a meaning: none at all."""
+    return build.one_of_kinds(build.text(), build.listed(build.text()))

@@ -1,0 +1,143 @@
+"""The published schemas: a policy file and a file of policy tests, from the tables that the readers use."""
+
+from __future__ import annotations
+
+from routebook.catalogue.published import client_schemas, dollars, model_schemas, name, provider_schemas
+from routebook.documents import schema as build
+from routebook.documents.names import PATTERN
+from routebook.documents.quantities import Unit
+from routebook.documents.schema import Schema
+from routebook.ledger.published import budget_schemas
+from routebook.policy.facts import FactTable
+from routebook.policy.published import condition_schemas, given_schema
+from routebook.routing import reading_guarantees as guarantees
+from routebook.routing import reading_outcomes as outcomes
+from routebook.routing import reading_settings as settings
+from routebook.routing.outcomes import Pick
+from routebook.routing.reading_rules import RULE_KEYS
+from routebook.routing.reading_tests import EXPECT_KEYS, TEST_KEYS
+from routebook.routing.sections import SECTIONS
+
+PICKS = {
+    Pick.IN_ORDER: "as they are listed",
+    Pick.CHEAPEST: "the cheapest for this request first",
+    Pick.FASTEST: "the one whose first token has come soonest of late first",
+    Pick.BEST: "the highest `quality` first",
+    Pick.BALANCED: "a balance of cost, time and quality",
+    Pick.LEAST_BUSY: "the one with the fewest requests under way first",
+    Pick.WEIGHTED: "drawn by `weights`",
+}
+"""What each way to pick does."""
+
+
+def policy_schema(table: FactTable) -> Schema:
+    """The schema of one file of a policy; which sections stand in which file is the author's choice."""
+    definitions = {**_definitions(table), **_test_schemas(table)}
+    sections = {
+        "version": {"const": 1},
+        "providers": _section(build.named(build.ref("provider"), PATTERN)),
+        "models": _section(build.named(build.ref("model"), PATTERN)),
+        "pools": _section(build.named(build.ref("pool"), PATTERN)),
+        "clients": _section(build.named(build.ref("client"), PATTERN)),
+        "budgets": _section(build.named(build.ref("budget"), PATTERN)),
+        "patterns": _section(build.named(build.text(), PATTERN)),
+        "conditions": _section(build.named(build.ref("condition"), PATTERN)),
+        "rules": _section(build.listed(build.ref("rule"))),
+        "guarantees": _section(build.listed(build.ref("guarantee"))),
+        "tests": _section(build.listed(build.ref("test"))),
+        "settings": _section(build.ref("settings")),
+    }
+    root = build.record(SECTIONS, sections)
+    return build.document(root, "urn:routebook:schema:policy:1", "A file of a Routebook policy", definitions)
+
+
+def policy_test_schema(table: FactTable) -> Schema:
+    """The schema of a file under `tests/`."""
+    root = build.record({"tests": SECTIONS["tests"]}, {"tests": _section(build.listed(build.ref("test")))})
+    return build.document(root, "urn:routebook:schema:policy-test:1", "A file of tests of a Routebook policy",
+                          _test_schemas(table))
+
+
+def _definitions(table: FactTable) -> dict[str, Schema]:
+    return {**provider_schemas(), **model_schemas(_words(table, "request.needs"), _words(table, "request.operation")),
+            **client_schemas(), **budget_schemas(), **condition_schemas(table), **_outcome_schemas(), **_rule_schemas(),
+            **_guarantee_schemas(_words(table, "request.needs")), **_setting_schemas()}
+
+
+def _section(schema: Schema) -> Schema:
+    return build.or_nothing(schema)
+
+
+def _words(table: FactTable, fact: str) -> tuple[str, ...]:
+    spec = table.find(fact)
+    return () if spec is None else spec.words
+
+
+def _outcome_schemas() -> dict[str, Schema]:
+    share, duration = build.quantity(Unit.SHARE), build.quantity(Unit.DURATION)
+    route = {
+        "to": build.one_or_more(build.text(["requested"])),
+        "pick": build.word({pick.value: doc for pick, doc in PICKS.items()}, Pick.IN_ORDER.value),
+        "weights": build.named(build.quantity(Unit.COUNT)),
+        "within": build.ref("within"),
+        "split": {**build.named(share), "properties": {"by": build.word(outcomes.SPLIT_BY, "client")}},
+        "stick": duration,
+        "shadow": build.record(outcomes.SHADOW_KEYS, {"to": build.text(), "share": share}, ["to"]),
+        "set": build.ref("set"),
+        "cache": duration,
+    }
+    within = {
+        "cost": build.quantity(Unit.MONEY), "first_token": duration, "quality": {"type": "number", "minimum": 0, "maximum": 1},
+        "region": build.one_or_more(build.text()), "labels": build.named(build.text(), PATTERN),
+    }
+    caps = {
+        "max_output": build.quantity(Unit.TOKENS), "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+        "reasoning_effort": build.word(outcomes.EFFORTS),
+    }
+    refuse = {"status": {"type": "integer", "minimum": 400, "maximum": 599, "default": 403}, "message": build.text(),
+              "code": build.text()}
+    return {
+        "within": build.record(outcomes.WITHIN_KEYS, within),
+        "set": build.record(outcomes.SET_KEYS, caps),
+        "route": build.record(outcomes.ROUTE_KEYS, route, ["to"]),
+        "refuse": build.or_nothing(build.record(outcomes.REFUSE_KEYS, refuse)),
+    }
+
+
+def _rule_schemas() -> dict[str, Schema]:
+    values = {"name": name(), "when": build.ref("condition"), "route": build.ref("route"), "refuse": build.ref("refuse")}
+    either: Schema = {"oneOf": [{"required": ["route"]}, {"required": ["refuse"]}]}
+    return {"rule": {**build.record(RULE_KEYS, values, ["name"]), **either}}
+
+
+def _guarantee_schemas(capabilities: tuple[str, ...]) -> dict[str, Schema]:
+    texts = build.one_or_more(build.text())
+    reach = {
+        "model": texts, "provider": texts, "region": texts, "labels": build.named(texts, PATTERN),
+        "capability": build.one_or_more(build.word(capabilities)),
+        "price": build.record({"at_most": "dollars per million tokens"}, {"at_most": dollars()}, ["at_most"]),
+    }
+    values = {"name": name(), "when": build.ref("condition"), "only": build.ref("reach"), "never": build.ref("reach")}
+    either: Schema = {"oneOf": [{"required": ["only"]}, {"required": ["never"]}]}
+    return {"reach": {**build.record(guarantees.REACH_KEYS, reach), "minProperties": 1},
+            "guarantee": {**build.record(guarantees.GUARANTEE_KEYS, values, ["name"]), **either}}
+
+
+def _test_schemas(table: FactTable) -> dict[str, Schema]:
+    refuse = build.one_of_kinds(build.flag(), {"type": "integer", "minimum": 400, "maximum": 599})
+    expect = build.record(EXPECT_KEYS, {"rule": build.text(), "model": build.text(), "refuse": refuse})
+    values = {"name": build.text(), "given": build.or_nothing(given_schema(table)), "expect": {**expect, "minProperties": 1}}
+    return {"test": build.record(TEST_KEYS, values, ["name", "expect"])}
+
+
+def _setting_schemas() -> dict[str, Schema]:
+    tokens, duration = build.quantity(Unit.TOKENS), build.quantity(Unit.DURATION)
+    values = {
+        "max_body": build.quantity(Unit.BYTES), "body_timeout": duration, "default_max_output": tokens,
+        "timeouts": build.ref("timeouts"),
+        "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
+        "retries": build.or_nothing(build.record(settings.RETRY_KEYS, {"attempts": build.quantity(Unit.COUNT)})),
+        "record": build.or_nothing(build.record(settings.RECORD_KEYS, {"headers": build.one_or_more(build.text()),
+                                                                       "content": build.flag(False)})),
+    }
+    return {"settings": build.record(settings.SETTING_KEYS, values)}
