@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,13 @@ def plain_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items()
             if not name.upper().endswith("_PROXY") and not name.startswith(("ROUTEBOOK_", "OPENAI_"))}
     return kept | {"PYTHONUNBUFFERED": "1"} | dict(more or {})
+
+
+def run_command(*arguments: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None,
+                timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run `routebook` with these arguments to its end."""
+    return subprocess.run([sys.executable, "-m", "routebook", *arguments], capture_output=True, text=True,
+                          timeout=timeout, env=plain_environment(environment), cwd=cwd, check=False)
 
 
 def start(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

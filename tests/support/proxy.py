@@ -31,7 +31,7 @@ from routebook.edge.journal import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.server import start_server
 from routebook.routing.loading import load_sources
-from tests.support.processes import descendants, plain_environment, start, stop
+from tests.support.processes import descendants, run_command, start, stop
 
 READY_SECONDS = 30.0
 """A proxy that is not ready by then has failed to start, even on a busy machine."""
@@ -207,13 +207,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def run_command(*arguments: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None,
-                timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
-    """Run `routebook` with these arguments to its end."""
-    return subprocess.run([sys.executable, "-m", "routebook", *arguments], capture_output=True, text=True,
-                          timeout=timeout, env=plain_environment(environment), cwd=cwd, check=False)
 
 
 def fetch(url: str, method: str = "GET", timeout: float = 30.0) -> tuple[int, str]:
