@@ -1,0 +1,88 @@
+"""What messages are made of: texts, images, audio, documents, counted without keeping any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from routebook.protocols.openai_chat.body import decode
+
+NOTHING = Raw(b"null")
+
+
+class Message(msgspec.Struct, gc=False):
+    """One message, as far as routing looks: its content as it came."""
+
+    content: Raw = NOTHING
+
+
+class _Part(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+
+
+_TEXT = msgspec.json.Decoder(str)
+_PARTS = msgspec.json.Decoder(list[_Part])
+
+BRACKETS = 32
+"""How many brackets in texts are looked at before the messages are simply read."""
+
+NEED_OF_PART = {"image_url": "vision", "input_audio": "audio_in", "file": "documents"}
+"""The capability that a part of a message asks for, by its type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What all messages of a conversation hold together."""
+
+    texts: tuple[str, ...]
+    images: int
+    needs: frozenset[str]
+
+
+def read_contents(messages: Iterable[Message]) -> Contents:
+    """Everything in the messages; raises ProtocolError where a content is neither a text nor a list of parts."""
+    texts: list[str] = []
+    images = 0
+    needs: set[str] = set()
+    for index, message in enumerate(messages):
+        for part in _parts(message.content, index):
+            if part.text:
+                texts.append(part.text)
+            elif part.refusal:
+                texts.append(part.refusal)
+            if part.type in NEED_OF_PART:
+                needs.add(NEED_OF_PART[part.type])
+                images += part.type == "image_url"
+    return Contents(tuple(texts), images, frozenset(needs))
+
+
+def has_parts(messages: Raw) -> bool:
+    """Whether any message may hold more than plain text; cheap, and wrong only in saying yes.
+
+    A list as the value of a key has a colon or white space before its bracket; a bracket after anything else stands
+    in a text. Texts full of brackets are not searched to their end.
+    """
+    data = bytes(messages)
+    position = data.find(b"[", 1)
+    for _ in range(BRACKETS):
+        if position < 0:
+            return False
+        if data[position - 1] in b": \t\r\n":
+            return True
+        position = data.find(b"[", position + 1)
+    return True
+
+
+def _parts(content: Raw, index: int) -> Iterator[_Part]:
+    match bytes(content)[:1]:
+        case b"n":
+            return
+        case b"[":
+            yield from decode(_PARTS, content, f"messages[{index}].content")
+        case _:
+            yield _Part("text", decode(_TEXT, content, f"messages[{index}].content"))

@@ -1,0 +1,208 @@
+"""A Chat Completions request: what routing needs to know of it, and the smallest edit that sends it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Final, Protocol
+
+import msgspec
+from msgspec import Raw
+
+from routebook.protocols.errors import ProtocolError, Side
+from routebook.protocols.openai_chat.body import (
+    WORD,
+    decode,
+    is_null,
+    read_field,
+    read_fields,
+    read_model,
+    starts_with,
+    with_fields,
+)
+from routebook.protocols.openai_chat.parts import Contents, Message, has_parts, read_contents
+
+MOST: Final = 2**31 - 1
+"""The largest count that is believed of a client."""
+
+_COUNT = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST)])
+_FLAG = msgspec.json.Decoder(bool)
+_MESSAGES = msgspec.json.Decoder(list[Message])
+_LIST = msgspec.json.Decoder(list[Raw])
+_WORDS = msgspec.json.Decoder(list[str])
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+
+
+class OpenAIChat:
+    """One request, read as far as somebody asks (`chat.asked.Asked`).
+
+    `body` are the client's own bytes, `fields` its top-level fields as they came. The properties raise ProtocolError,
+    as reading does: what nobody asks about is the upstream's business.
+    """
+
+    operation: Final = "chat"
+    dialect: Final = "openai-chat"
+
+    def __init__(self, body: bytes) -> None:
+        fields = read_fields(body)
+        self.model = read_model(fields)
+        messages = fields.get("messages")
+        if messages is None or not starts_with(messages, b"["):
+            raise ProtocolError(Side.CLIENT, "`messages` must be a list", param="messages")
+        self.stream = "stream" in fields and read_field(fields, "stream", _FLAG) is True
+        self.body = body
+        self.body_bytes = len(body)
+        self.fields = fields
+
+    def __repr__(self) -> str:
+        return f"<OpenAIChat {self.model} {self.body_bytes} bytes{', streamed' if self.stream else ''}>"
+
+    @cached_property
+    def wants_usage(self) -> bool:
+        """Whether the client asked for the chunk with usage at the end of its stream."""
+        options = read_field(self.fields, "stream_options", _OBJECT)
+        return options is not None and read_field(options, "include_usage", _FLAG) is True
+
+    @cached_property
+    def max_output(self) -> int | None:
+        """The most tokens that one answer may have: the larger of the two fields that say so."""
+        said = [count for name in ("max_completion_tokens", "max_tokens")
+                if name in self.fields and (count := read_field(self.fields, name, _COUNT)) is not None]
+        return max(said) if said else None
+
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted; each is paid for."""
+        return (read_field(self.fields, "n", _COUNT) or 1) if "n" in self.fields else 1
+
+    @property
+    def was_read(self) -> bool:
+        """Whether its messages have been read, so that counting them costs nothing more."""
+        return "_messages" in self.__dict__
+
+    @property
+    def messages(self) -> int:
+        """How many messages it has."""
+        return len(self._messages)
+
+    @property
+    def images(self) -> int:
+        """How many images its messages hold."""
+        return self._contents.images if has_parts(self.fields["messages"]) else 0
+
+    @cached_property
+    def tools(self) -> int:
+        """How many tools and functions it offers."""
+        lists = (read_field(self.fields, name, _LIST) for name in ("tools", "functions") if name in self.fields)
+        return sum(len(each) for each in lists if each is not None)
+
+    @property
+    def tool_bytes(self) -> int:
+        """The size of what describes the tools; it is part of the prompt."""
+        return sum(memoryview(self.fields[name]).nbytes for name in ("tools", "functions") if name in self.fields)
+
+    @cached_property
+    def text(self) -> str:
+        """All text of its messages, one after the other."""
+        texts = self._contents.texts
+        return texts[0] if len(texts) == 1 else "\n".join(texts)
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """Capabilities without which it cannot be answered."""
+        needs = _needs_of_fields(self.fields)
+        if self.tools:
+            needs.add("tools")
+        if has_parts(self.fields["messages"]):
+            needs |= self._contents.needs
+        return frozenset(needs)
+
+    @cached_property
+    def metadata(self) -> Mapping[str, str]:
+        """The texts under `metadata`; other values are nobody's business here."""
+        entries = read_field(self.fields, "metadata", _OBJECT) or {}
+        return {key: decode(WORD, raw, "metadata") for key, raw in entries.items() if starts_with(raw, b'"')}
+
+    @property
+    def user(self) -> str | None:
+        """The end user, as `safety_identifier` or the older `user` names them."""
+        named = read_field(self.fields, "safety_identifier", WORD)
+        return read_field(self.fields, "user", WORD) if named is None else named
+
+    @property
+    def opening(self) -> bytes:
+        """The first message, as it came: what all requests of one conversation have in common. Never recorded."""
+        return bytes(self._messages[0].content) if self._messages else b""
+
+    @cached_property
+    def _messages(self) -> list[Message]:
+        return decode(_MESSAGES, self.fields["messages"], "messages")
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return read_contents(self._messages)
+
+
+class Caps(Protocol):
+    """What a rule sets on a request: a cap on its answer, defaults for what the client leaves open."""
+
+    @property
+    def max_output(self) -> int | None:
+        """The most tokens that an answer may have."""
+    @property
+    def temperature(self) -> float | None:
+        """The temperature where the client names none."""
+    @property
+    def reasoning_effort(self) -> str | None:
+        """The reasoning effort where the client names none."""
+
+
+def read_chat(body: bytes) -> OpenAIChat:
+    """The request in a body; raises ProtocolError where it is not one."""
+    return OpenAIChat(body)
+
+
+def edited(asked: OpenAIChat, model: str, ask_usage: bool, caps: Caps | None = None) -> bytes:
+    """The body to send to an upstream that calls the model `model`.
+
+    The client's own bytes where nothing has to change; otherwise the same with only these top-level fields set:
+    `model`, `stream_options` (a stream is asked for its usage, where `ask_usage`), and what `caps` sets.
+    """
+    changes: dict[str, Any] = {} if caps is None else _capped(asked, caps)
+    if model != asked.model:
+        changes["model"] = model
+    if ask_usage and asked.stream and not asked.wants_usage:
+        options = read_field(asked.fields, "stream_options", _OBJECT) or {}
+        changes["stream_options"] = {**options, "include_usage": True}
+    return with_fields(asked.body, asked.fields, changes)
+
+
+def _capped(asked: OpenAIChat, caps: Caps) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if caps.max_output is not None:
+        said = [name for name in ("max_completion_tokens", "max_tokens") if _given(asked.fields, name)]
+        changes = {name: caps.max_output for name in said or ("max_completion_tokens",)
+                   if (read_field(asked.fields, name, _COUNT) or MOST) > caps.max_output}
+    if caps.temperature is not None and not _given(asked.fields, "temperature"):
+        changes["temperature"] = caps.temperature
+    if caps.reasoning_effort is not None and not _given(asked.fields, "reasoning_effort"):
+        changes["reasoning_effort"] = caps.reasoning_effort
+    return changes
+
+
+def _needs_of_fields(fields: Mapping[str, Raw]) -> set[str]:
+    needs = set()
+    wanted = read_field(fields, "response_format", _OBJECT)
+    if wanted is not None and read_field(wanted, "type", WORD) == "json_schema":
+        needs.add("json_schema")
+    if "audio" in (read_field(fields, "modalities", _WORDS) or ()):
+        needs.add("audio_out")
+    if read_field(fields, "logprobs", _FLAG):
+        needs.add("logprobs")
+    if (read_field(fields, "reasoning_effort", WORD) or "none") != "none":
+        needs.add("reasoning")
+    return needs
+
+
+def _given(fields: Mapping[str, Raw], name: str) -> bool:
+    return name in fields and not is_null(fields[name])

@@ -1,0 +1,191 @@
+"""A streamed answer, read along while it passes: usage, finish reason, served model, an error, the end.
+
+Most chunks matter to nobody but the client: substring tests find the few that are parsed. A JSON text cannot hold a
+bare quotation mark, so the bytes `"usage"` are a key, or a text of exactly that word, and never a part of a sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from routebook.chat.usage import Usage
+from routebook.protocols.openai_chat.usage import read_usage
+from routebook.protocols.sse import Splitter, fields, spans
+
+BYTES_PER_TOKEN: Final = 4
+"""What an estimate counts for one token of text, where an upstream counted nothing."""
+
+NOTHING: Final = Raw(b"null")
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Raw = NOTHING
+    error: Raw = NOTHING
+
+
+class _Error(msgspec.Struct, gc=False):
+    code: str | int | None = None
+    type: str | None = None
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+_ERROR = msgspec.json.Decoder(_Error)
+_DONE: Final = b"[DONE]"
+
+
+class StreamReader:
+    """Reads one stream. Feed what arrives, pass on what comes back; the attributes say what was seen so far.
+
+    With `hide_usage` the chunk that holds nothing but usage is kept from the client, who did not ask for it.
+
+    `events` counts events with data; comments do not count, so a stream has begun when it is not 0.
+    `error_code` is the upstream's own code or type of an error event, where it has one.
+    """
+
+    def __init__(self, hide_usage: bool = False) -> None:
+        self._splitter = Splitter()
+        self._hide_usage = hide_usage
+        self._first_bytes = 0
+        self._bytes = 0
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.model: str | None = None
+        self.saw_error = False
+        self.error_code: str | None = None
+        self.done = False
+        self.events = 0
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "error" if self.saw_error else "open"
+        return f"<StreamReader {state} {self.events} events, model {self.model}, usage {self.usage}>"
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may go to the client now: whole events as they came, nothing after the end.
+
+        Raises ProtocolError where an event grows beyond every bound.
+        """
+        if self.done:
+            return b""
+        whole = self._splitter.feed(chunk)
+        if not whole:
+            return self._ends_early()
+        if self.events and _is_dull(whole):
+            self._bytes += len(whole)
+            self.events += whole.count(b"\n\n")
+            return whole
+        return self._read(whole) + (b"" if self.done else self._ends_early())
+
+    @property
+    def rest(self) -> bytes:
+        """What is left of an event that never ended; it is nothing a client may see."""
+        return self._splitter.held
+
+    @property
+    def estimated_output(self) -> int:
+        """Tokens that came out, by the size of the chunks: for a stream whose upstream counted nothing.
+
+        The first chunk holds a role and no text, so its size is what each chunk costs without its text; a chunk
+        that brings text brings one token at least.
+        """
+        if self.events < 2:
+            return 0
+        text = self._bytes - self._first_bytes * self.events
+        return max(self.events - 2, text // BYTES_PER_TOKEN)
+
+    def _ends_early(self) -> bytes:
+        """The end of a stream whose upstream forgot the empty line after it, closed properly."""
+        held = self._splitter.held if self.events else b""
+        if not held.startswith(b"data:") or not held.endswith((b"\n", b"\r")):
+            return b""
+        if fields(held)[1] != _DONE:
+            return b""
+        self.done = True
+        self.events += 1
+        return held + (b"\r\n" if held.endswith(b"\r\n") else held[-1:])
+
+    def _read(self, whole: bytes) -> bytes:
+        """Events one by one: at the beginning, and wherever a run holds something that matters."""
+        kept: list[bytes] = []
+        for event in spans(whole):
+            name, data = fields(event)
+            if data is not None and self._hides(name, data, len(event)):
+                continue
+            kept.append(event)
+            if self.done:
+                break
+        return whole if len(kept) > 1 and sum(map(len, kept)) == len(whole) else b"".join(kept)
+
+    def _hides(self, name: str | None, data: bytes, size: int) -> bool:
+        """Take in one event's data; whether it is to be kept from the client."""
+        self.events += 1
+        if data == _DONE:
+            self.done = True
+            return False
+        self._bytes += size
+        first = self.events == 1
+        if first:
+            self._first_bytes = size
+        if name == "error":
+            self._note_error(Raw(data))
+        if not first and name is None and _is_plain(data):
+            return False
+        try:
+            chunk = _CHUNK.decode(data)
+        except (ValueError, RecursionError):
+            return False
+        if bytes(chunk.error) != b"null":
+            self._note_error(chunk.error)
+        return self._take(chunk)
+
+    def _take(self, chunk: _Chunk) -> bool:
+        if self.model is None and chunk.model:
+            self.model = chunk.model
+        for choice in chunk.choices or ():
+            if choice.finish_reason is not None and (choice.index == 0 or self.finish_reason is None):
+                self.finish_reason = choice.finish_reason
+        usage = read_usage(chunk.usage) if chunk.usage is not NOTHING else None
+        if usage is None:
+            return False
+        self.usage = usage
+        return self._hide_usage and not chunk.choices and bytes(chunk.error) == b"null"
+
+    def _note_error(self, raw: Raw) -> None:
+        self.saw_error = True
+        try:
+            error = _ERROR.decode(raw)
+        except (ValueError, RecursionError):
+            return
+        code = error.code if error.code is not None else error.type
+        self.error_code = self.error_code or (None if code is None else str(code)[:100])
+
+
+def _is_dull(whole: bytes) -> bool:
+    """Whether a run of events, none of them the first, holds nothing that has to be looked at.
+
+    Each event must be one line of data, so that they can be counted without looking at them either.
+    """
+    ends = whole.count(b"\n\n")
+    return (whole.count(b"\n") == 2 * ends and whole.count(b"\ndata:") == ends - 1 and whole.startswith(b"data:")
+            and b"\r" not in whole and _DONE not in whole and _is_plain(whole))
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether data holds no usage, finish reason or error that is not null."""
+    return (b'"error"' not in data
+            and _is_null(data, b'"usage"', b'"usage":null', b'"usage": null')
+            and _is_null(data, b'"finish_reason"', b'"finish_reason":null', b'"finish_reason": null'))
+
+
+def _is_null(data: bytes, key: bytes, null: bytes, spaced: bytes) -> bool:
+    found = data.count(key)
+    return not found or found == data.count(null) or found == data.count(spaced)
