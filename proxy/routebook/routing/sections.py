@@ -90,7 +90,7 @@ def is_test_file(name: str) -> bool:
 
 
 def _was_read(document: Document) -> bool:
-    return document.root is not None or all(not line.strip() or line.lstrip().startswith("#")
+    return isinstance(document.root, Mapping) or all(not line.strip() or line.lstrip().startswith("#")
                                             for line in document.text.splitlines())
 
 
