@@ -26,7 +26,7 @@ class Interval:
     low_closed: bool = True
     high_closed: bool = True
 
-    def contains(self, number: int | float) -> bool:
+    def contains(self, number: float) -> bool:
         """Whether a number lies within."""
         if self.low is not None and (number < self.low or (number == self.low and not self.low_closed)):
             return False
@@ -181,6 +181,13 @@ def satisfies(value: Value, predicate: Predicate) -> bool:
 
 @lru_cache(maxsize=4096)
 def glob_regex(pattern: str) -> re.Pattern[str]:
-    """A glob as an anchored regular expression; only `*` and `?` are special."""
-    parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
-    return re.compile("".join(parts) + r"\Z", re.DOTALL)
+    """A glob as an anchored regular expression; only `*` and `?` are special.
+
+    Each stretch between two `*` is taken where it is first found, and for good (an atomic group): so matching takes
+    time linear in the text, also for `*a*a*a*b` on a long text of `a`.
+    """
+    head, *rest = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    if not rest:
+        return re.compile(head + r"\Z", re.DOTALL)
+    between = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
+    return re.compile(f"{head}{between}.*{rest[-1]}\\Z", re.DOTALL)

@@ -33,12 +33,31 @@ class Step:
     standing: int
 
 
-@dataclass(frozen=True, slots=True)
 class Decision(Generic[Outcome]):
     """Which rule decides (None: no rule matches), and the questions that were asked to find it, in order."""
 
-    rule: Rule[Outcome] | None
-    steps: tuple[Step, ...]
+    __slots__ = ("_steps", "rule")
+
+    def __init__(self, rule: Rule[Outcome] | None, steps: tuple[Step, ...] = ()) -> None:
+        self.rule = rule
+        self._steps = steps
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The questions of the walk in the order in which they were asked, each fact once."""
+        return self._steps
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Decision):
+            return NotImplemented
+        return self.rule == other.rule and self.steps == other.steps
+
+    def __hash__(self) -> int:
+        return hash((None if self.rule is None else self.rule.name, self.steps))
+
+    def __repr__(self) -> str:
+        walk = ", ".join(f"{step.fact} = {step.value!r} ({step.standing} stand)" for step in self.steps)
+        return f"<Decision: {'no rule' if self.rule is None else self.rule.name}; {walk or 'nothing asked'}>"
 
 
 def first_match(rules: Sequence[Rule[Outcome]], ask: Ask) -> Rule[Outcome] | None:
