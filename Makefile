@@ -70,5 +70,6 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.run
 
 $(OLD_SDK): | $(BIN)/python
+	@rm -rf $@.new
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@.new 'openai>=2,<3'
 	@mv $@.new $@
