@@ -52,3 +52,21 @@ class Asked(Protocol):
     @property
     def text(self) -> str:
         """All prompt text, for token estimates and patterns; never recorded."""
+    @property
+    def body(self) -> bytes:
+        """The client's own bytes; never recorded."""
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted; each is paid for."""
+    @property
+    def tool_bytes(self) -> int:
+        """The size of what describes the tools; it is part of the prompt."""
+    @property
+    def counted_tokens(self) -> int:
+        """Tokens that the client counted itself, by sending numbers instead of text."""
+    @property
+    def was_read(self) -> bool:
+        """Whether the messages have been read, so that counting them costs nothing more."""
+    @property
+    def opening(self) -> bytes:
+        """What all requests of one conversation have in common: its first message; never recorded."""

@@ -42,6 +42,7 @@ class OpenAIChat:
 
     operation: Final = "chat"
     dialect: Final = "openai-chat"
+    counted_tokens: Final = 0
 
     def __init__(self, body: bytes) -> None:
         fields = read_fields(body)

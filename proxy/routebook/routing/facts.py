@@ -1,0 +1,179 @@
+"""The facts of one request, each found out when a rule first asks for it, and kept for the record."""
+
+from __future__ import annotations
+
+import datetime
+import zoneinfo
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+from routebook.catalogue.callers import Client
+from routebook.chat.asked import Asked
+from routebook.policy.facts import Value
+from routebook.routing.fact_table import FACTS, WEEKDAYS
+from routebook.routing.memory import Memory
+from routebook.routing.patterns import compile_pattern
+from routebook.routing.policy import Policy
+from routebook.routing.sizes import prompt_tokens
+from routebook.routing.terms import CREDENTIALS
+
+__all__ = ["FACTS", "GivenFacts", "RequestFacts", "TAGS_HEADER"]
+
+TAGS_HEADER: Final = "x-routebook-tags"
+TAGS_ENTRY: Final = "tags"
+"""The entry of a body's metadata that adds tags, as the header does: separated by commas."""
+
+MOST_TAGS: Final = 32
+LONGEST: Final = 200
+"""Characters of a tag, a header or an entry of metadata beyond which it is not taken: facts are recorded."""
+
+
+class Headers(Protocol):
+    """A request's headers, found without regard to case."""
+
+    def get(self, name: str, /) -> str | None:
+        """The first value of a header."""
+
+
+class RequestFacts:
+    """What rules may know of one request (`policy.facts.Ask`); asking may raise ProtocolError.
+
+    `seen` is everything that was asked for, None where it is missing: enough to decide again. `now` is seconds since
+    1970, `at` monotonic seconds. `ignored_tags` are those that the client may not set, or that are too many or long.
+    """
+
+    __slots__ = ("_policy", "asked", "at", "client", "headers", "ignored_tags", "memory", "now", "seen")
+
+    def __init__(self, asked: Asked, client: Client, headers: Headers, now: float, policy: Policy, memory: Memory,
+                 at: float = 0.0) -> None:
+        self.asked = asked
+        self.client = client
+        self.headers = headers
+        self.now = now
+        self.at = at
+        self.memory = memory
+        self._policy = policy
+        self.seen: dict[str, Value | None] = {}
+        self.ignored_tags: tuple[str, ...] = ()
+
+    def __call__(self, key: str) -> Value | None:
+        seen = self.seen
+        if key in seen:
+            return seen[key]
+        reader = _READERS.get(key)
+        value = self._of_family(key) if reader is None else reader(self)
+        seen[key] = value
+        return value
+
+    def __repr__(self) -> str:
+        return f"<RequestFacts of {self.asked!r}, {len(self.seen)} seen>"
+
+    def _of_family(self, key: str) -> Value | None:
+        name, argument = _split(key)
+        reader = _FAMILIES.get(name)
+        return None if reader is None or argument is None else reader(self, argument)
+
+    def _tags(self) -> frozenset[str]:
+        written = self.headers.get(TAGS_HEADER)
+        entry = self.asked.metadata.get(TAGS_ENTRY)
+        if written is None and entry is None:
+            return self.client.tags
+        wanted = [tag for text in (written, entry) if text for tag in map(str.strip, text.split(",")) if tag]
+        may = self.client.may_set_tags
+        taken = [tag for tag in dict.fromkeys(wanted) if len(tag) <= LONGEST and (may is None or tag in may)][:MOST_TAGS]
+        self.ignored_tags = tuple(tag[:LONGEST] for tag in dict.fromkeys(wanted) if tag not in taken)[:MOST_TAGS]
+        return self.client.tags.union(taken)
+
+    def _header(self, name: str) -> str | None:
+        return None if name.lower() in CREDENTIALS else _bounded(self.headers.get(name))
+
+    def _matches(self, name: str) -> bool | None:
+        pattern = self._policy.patterns.get(name)
+        return None if pattern is None else _compiled(pattern).search(self.asked.text) is not None
+
+    def _available(self, name: str) -> bool | None:
+        model = self._policy.catalogue.models.get(name)
+        if model is None:
+            return None
+        provider = model.provider
+        return any(self.memory.resting((provider.name, account.name), self.at) is None for account in provider.accounts)
+
+    def _clock(self, zone: str) -> datetime.datetime:
+        return datetime.datetime.fromtimestamp(self.now, _zone(zone))
+
+
+class GivenFacts:
+    """Facts given by hand or by a record; what is not given is missing. `seen` is what was asked for."""
+
+    def __init__(self, given: Mapping[str, Value]) -> None:
+        self.given = given
+        self.seen: dict[str, Value | None] = {}
+
+    def __call__(self, key: str) -> Value | None:
+        value = self.seen[key] = self.given.get(key)
+        return value
+
+    def __repr__(self) -> str:
+        return f"<GivenFacts {dict(self.given)!r}>"
+
+
+def _bounded(text: str | None) -> str | None:
+    return None if text is None or len(text) > LONGEST else text
+
+
+def _seconds(clock: datetime.datetime) -> int:
+    return clock.hour * 3600 + clock.minute * 60 + clock.second
+
+
+@lru_cache(maxsize=4096)
+def _split(key: str) -> tuple[str, str | None]:
+    """A key that is not a plain name: its row's name, and what stands for NAME or in brackets."""
+    spec = FACTS.find(key)
+    if spec is None:
+        return key, None
+    return spec.name, key.partition("[")[2].rstrip("]") if spec.zoned else FACTS.argument(key)
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    return zoneinfo.ZoneInfo(name)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Any:
+    return compile_pattern(pattern)
+
+
+_READERS: Final[Mapping[str, Callable[[RequestFacts], Value | None]]] = {
+    "request.operation": lambda facts: facts.asked.operation,
+    "request.dialect": lambda facts: facts.asked.dialect,
+    "request.model": lambda facts: facts.asked.model,
+    "request.stream": lambda facts: facts.asked.stream,
+    "request.max_output": lambda facts: facts.asked.max_output,
+    "request.needs": lambda facts: facts.asked.needs,
+    "prompt.bytes": lambda facts: facts.asked.body_bytes,
+    "prompt.messages": lambda facts: facts.asked.messages,
+    "prompt.images": lambda facts: facts.asked.images,
+    "prompt.tools": lambda facts: facts.asked.tools,
+    "prompt.tokens": lambda facts: prompt_tokens(facts.asked),
+    "client.name": lambda facts: facts.client.name,
+    "client.team": lambda facts: facts.client.team,
+    "tags": RequestFacts._tags,
+    "time.of_day": lambda facts: _seconds(facts._clock("UTC")),
+    "time.weekday": lambda facts: WEEKDAYS[facts._clock("UTC").weekday()],
+    "time.date": lambda facts: facts._clock("UTC").toordinal(),
+}
+
+_FAMILIES: Final[Mapping[str, Callable[[RequestFacts, str], Value | None]]] = {
+    "request.header.NAME": RequestFacts._header,
+    "request.metadata.NAME": lambda facts, name: _bounded(facts.asked.metadata.get(name)),
+    "prompt.matches.NAME": RequestFacts._matches,
+    "client.label.NAME": lambda facts, name: facts.client.labels.get(name),
+    "time.of_day": lambda facts, zone: _seconds(facts._clock(zone)),
+    "time.weekday": lambda facts, zone: WEEKDAYS[facts._clock(zone).weekday()],
+    "time.date": lambda facts, zone: facts._clock(zone).toordinal(),
+    "model.NAME.available": RequestFacts._available,
+    "model.NAME.first_token": lambda facts, name: facts.memory.first_token(name),
+}
+"""Facts by row, with what stands for NAME or the zone. Budgets are missing until there is a ledger."""
