@@ -45,9 +45,9 @@ def test_a_slip_is_shown_with_its_place_a_caret_and_what_to_do(slips: Path, caps
     """The exit code is 1, and the last line counts."""
     assert main(["check", str(slips)]) == 1
     assert capsys.readouterr().out == f"""\
-{slips}:7:29: error[policy.unknown-model]: `lage` is not a model or pool of this policy
+{slips}:7:30: error[policy.unknown-model]: `lage` is not a model or pool of this policy
     7 |   - {{name: all, route: {{to: [lage]}}}}
-      |                             ^
+      |                              ^
        = did you mean `large`?
 {slips}: not fit to serve: 1 error
 """
@@ -58,9 +58,9 @@ def test_a_slip_for_programs(slips: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["check", "--format", "json", str(slips)]) == 1
     shown = json.loads(capsys.readouterr().out)
     assert shown["ok"] is False
-    assert [(each["code"], each["line"], each["column"]) for each in shown["problems"]] == [("policy.unknown-model", 7, 29)]
+    assert [(each["code"], each["line"], each["column"]) for each in shown["problems"]] == [("policy.unknown-model", 7, 30)]
     assert main(["check", "--format", "github", str(slips)]) == 1
-    assert capsys.readouterr().out.startswith(f"::error file={slips},line=7,col=29,title=policy.unknown-model::")
+    assert capsys.readouterr().out.startswith(f"::error file={slips},line=7,col=30,title=policy.unknown-model::")
 
 
 def test_warnings_fail_only_where_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,8 +41,8 @@ def test_the_example_of_the_language_loads() -> None:
 
 def test_what_is_declared_and_not_in_force_is_said() -> None:
     """Limits, budgets and dialects that this version does not act on are warnings, each once."""
-    assert set(codes(load_policy(EXAMPLE).problems)) == {"policy.not-in-force"}
-    assert len(codes(load_policy(EXAMPLE).problems)) == 3
+    assert set(codes(load_policy(EXAMPLE).problems)) == {"policy.not-in-force", "policy.untested-rule"}
+    assert len(codes(load_policy(EXAMPLE).problems)) == 4
 
 
 def test_the_shipped_policy_is_fit_to_serve() -> None:

@@ -1,4 +1,4 @@
-"""What holds of a policy as a whole: every request meets a rule, every rule can be met, nothing is declared in vain."""
+"""What holds of a policy as a whole: every request meets a rule, every rule can be met, every route can serve."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from routebook.routing.facts import FACTS
 from routebook.routing.in_force import report_not_in_force
 from routebook.routing.outcomes import Outcome
 from routebook.routing.sections import Sections
+from routebook.routing.serving import report_routes_to_nowhere
 
 
 def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: Catalogue) -> None:
@@ -23,6 +24,7 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
                        "the shortest policy ends with `- {name: everything-else, route: {to: requested}}`")
     _check_gap(rules, problems)
     _check_covered(rules, FACTS, problems)
+    report_routes_to_nowhere(rules, catalogue, problems)
     report_not_in_force(sections, rules, catalogue)
 
 

@@ -45,7 +45,7 @@ Entry = tuple[Scalar, Node]
 class Sections:
     """What the files of a policy say, section by section, in the order of the files.
 
-    `whole` is false where a file could not be read: then nothing is reported as absent, for it may stand there.
+    `whole` is false where a file or a list could not be read: then nothing is reported as absent, for it may stand there.
     `start` is the beginning of the first file, the place of what is absent.
     """
 
@@ -77,7 +77,7 @@ def read_sections(documents: Sequence[tuple[str, Document]], problems: Problems)
             _read_test_file(root, sections)
         else:
             _read_policy_file(root, sections)
-    sections.whole = all(_was_read(document) for _, document in documents)
+    sections.whole = sections.whole and all(_was_read(document) for _, document in documents)
     if sections.whole:
         _check_version([root for name, _, root in mappings if not is_test_file(name)], sections)
     _report_duplicates(sections)
@@ -90,8 +90,8 @@ def is_test_file(name: str) -> bool:
 
 
 def _was_read(document: Document) -> bool:
-    return isinstance(document.root, Mapping) or all(not line.strip() or line.lstrip().startswith("#")
-                                            for line in document.text.splitlines())
+    root = document.root
+    return document.readable and (root is None or isinstance(root, Mapping) or (isinstance(root, Scalar) and root.is_null))
 
 
 def _root(document: Document, problems: Problems) -> Mapping | None:
@@ -148,6 +148,7 @@ def _add_items(key: Scalar, node: Node, sections: Sections) -> None:
         case Scalar() if node.is_null:
             pass
         case _:
+            sections.whole = False
             sections.problems.error("document.wrong-type", f"expected a list of {key.text}, found {kind_of(node)}",
                                     node.location, f"begin each of the {key.text} with `- name: ...`")
 

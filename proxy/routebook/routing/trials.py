@@ -4,21 +4,49 @@ from __future__ import annotations
 
 from routebook.documents.problems import Problems
 from routebook.policy.rules import Rule
-from routebook.routing.facts import GivenFacts
+from routebook.routing.given import given_facts
 from routebook.routing.outcomes import Outcome, Refuse
 from routebook.routing.policy import Policy, PolicyTest
+
+_NAMED = 5
+"""Rules that a warning names before it only counts them."""
 
 
 def run_tests(policy: Policy, problems: Problems) -> None:
     """Decide every test of the policy; a difference is an error at the test's name."""
+    failed = [(test, fault) for test in policy.tests for fault in faults_of(policy, test)]
+    for test, fault in failed:
+        problems.error("policy.test-failed", f"the test `{test.name}` fails: {fault}", test.location)
+    _report_twins(policy, problems)
+    if not failed:
+        _report_untested(policy, problems)
+
+
+def _report_twins(policy: Policy, problems: Problems) -> None:
+    first: dict[object, PolicyTest] = {}
     for test in policy.tests:
-        for fault in faults_of(policy, test):
-            problems.error("policy.test-failed", f"the test `{test.name}` fails: {fault}", test.location)
+        same = first.setdefault((frozenset(test.given.items()), test.expect), test)
+        if same is not test:
+            problems.warning("policy.duplicate-test", f"the test `{test.name}` shows what `{same.name}` shows",
+                             test.location, "take one of them out, or give it other facts",
+                             [(same.location, "the first one")])
+
+
+def _report_untested(policy: Policy, problems: Problems) -> None:
+    """Warn about rules that no test reaches; a policy without any tests has been told by nobody that it has them."""
+    reached = {rule.name for test in policy.tests
+               if (rule := policy.tree.decide(given_facts(policy, test.given)).rule) is not None}
+    missed = [rule for rule in policy.rules if rule.name not in reached]
+    if policy.tests and missed:
+        names = ", ".join(f"`{rule.name}`" for rule in missed[:_NAMED])
+        more = f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else ""
+        problems.warning("policy.untested-rule", f"no test reaches {names}{more}", missed[0].location,
+                         "add a test whose request each of them should decide")
 
 
 def faults_of(policy: Policy, test: PolicyTest) -> list[str]:
     """What came out otherwise than expected, one text for each difference; none where the test passes."""
-    rule = policy.tree.decide(GivenFacts(test.given)).rule
+    rule = policy.tree.decide(given_facts(policy, test.given)).rule
     faults = []
     decided = "no rule" if rule is None else f"`{rule.name}`"
     if test.expect.rule is not None and (rule is None or rule.name != test.expect.rule):

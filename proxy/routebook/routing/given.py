@@ -1,0 +1,50 @@
+"""Facts given by hand, in policy tests and in `explain --given`, completed with what follows from them.
+
+A clock without a zone is what the clock shows in every zone that a rule names. A client that the policy knows brings its
+team, its labels and its tags. Everything else that is not given is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.policy.coverage import tests_of
+from routebook.policy.facts import Value
+from routebook.routing.facts import GivenFacts
+from routebook.routing.policy import Policy
+
+
+def given_facts(policy: Policy, given: Mapping[str, Value]) -> GivenFacts:
+    """What a request with these facts would answer to the policy's questions."""
+    return GivenFacts({**_zoned(policy, given), **_of_client(client_of(policy, given), given), **given,
+                       **_tags(client_of(policy, given), given)})
+
+
+def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
+    """The client that the facts name; one that the policy does not know may use everything, as `anonymous` may."""
+    name = given.get("client.name")
+    return policy.clients.get(name, ANONYMOUS) if isinstance(name, str) else ANONYMOUS
+
+
+def _zoned(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
+    return {key: given[key.partition("[")[0]] for key in _asked(policy)
+            if key.endswith("]") and key.startswith("time.") and key.partition("[")[0] in given}
+
+
+def _asked(policy: Policy) -> Iterator[str]:
+    for each in (*policy.rules, *policy.guarantees):
+        for test in tests_of(each.when):
+            yield test.fact
+
+
+def _of_client(client: Client, given: Mapping[str, Value]) -> dict[str, Value]:
+    if "client.name" not in given:
+        return {}
+    team: dict[str, Value] = {} if client.team is None else {"client.team": client.team}
+    return team | {f"client.label.{name}": text for name, text in client.labels.items()}
+
+
+def _tags(client: Client, given: Mapping[str, Value]) -> dict[str, Value]:
+    tags = given.get("tags", frozenset() if client.tags else None)
+    return {"tags": tags | client.tags} if isinstance(tags, frozenset) else {}

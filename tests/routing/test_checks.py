@@ -1,0 +1,100 @@
+"""What holds of a policy as a whole: gaps, rules that cannot decide, routes that cannot serve, what is not in force."""
+
+from __future__ import annotations
+
+import pytest
+
+from routebook.documents.problems import Problem
+from routebook.routing.loading import load_sources
+from tests.support.authored import codes
+
+CATALOGUE = """\
+version: 1
+providers:
+  one: {dialect: openai, base_url: https://one.example/v1, accounts: [{name: a}]}
+  far: {dialect: gemini, base_url: https://far.example, accounts: [{name: a}]}
+models:
+  large: {provider: one, context: 100k, capabilities: [tools]}
+  seeing: {provider: one, context: 10k, capabilities: [vision]}
+  embed: {provider: one, operations: [embeddings]}
+"""
+LAST = "  - {name: last, route: {to: requested}}\n"
+
+
+def problems(rules: str, more: str = "") -> list[Problem]:
+    return list(load_sources([("policy.yaml", f"{more}rules:\n{rules}"), ("z.yaml", CATALOGUE)]).problems)
+
+
+def errors(rules: str) -> list[tuple[str, int, str | None]]:
+    return [(problem.code, problem.location.line, problem.hint) for problem in problems(rules)
+            if problem.code != "policy.not-in-force"]
+
+
+def test_a_policy_decides_every_request() -> None:
+    """A last rule with a condition leaves a gap; the author hears how to close it."""
+    [(code, line, hint)] = errors("  - {name: some, when: {tags: {any: [x]}}, route: {to: large}}\n")
+    assert (code, line) == ("policy.gap", 2)
+    assert hint is not None and "- {name: everything-else, route: {to: requested}}" in hint
+    assert errors(LAST) == []
+
+
+def test_rules_that_can_never_decide_are_shown_with_the_rule_that_covers_them() -> None:
+    """With the reason, and both places."""
+    found = [problem for problem in problems(
+        "  - {name: wide, when: {prompt.tokens: {at_least: 10k}}, route: {to: large}}\n"
+        "  - {name: narrow, when: {prompt.tokens: {at_least: 20k}, tags: {any: [x]}}, route: {to: large}}\n" + LAST
+        + "  - {name: late, route: {to: large}}\n") if problem.code == "policy.unreachable-rule"]
+    assert [(each.location.line, each.hint, each.related[0][0].line) for each in found] == [
+        (3, "`wide` before it matches whatever this one matches", 2),
+        (5, "`last` before it matches every request", 4)]
+
+
+@pytest.mark.parametrize(("when", "to", "reason"), [
+    ("request.operation: embeddings", "[large, seeing]",
+     "`large` serves `chat`, not `embeddings`; `seeing` serves `chat`, not `embeddings`"),
+    ("request.needs: {all: [vision]}", "[large]", "`large` lacks `vision`"),
+    ("request.needs: {any: [vision]}", "[large]", "`large` lacks `vision`"),
+    ("prompt.tokens: {at_least: 50k}", "[seeing]",
+     "`seeing` has a context of 10000 tokens, the prompt has at least 50000"),
+    ("prompt.tokens: {at_least: 5k, below: 20k}, all_of: [{request.operation: embeddings}]", "[large]",
+     "`large` serves `chat`, not `embeddings`"),
+])
+def test_a_route_that_cannot_serve_its_own_rule_is_an_error(when: str, to: str, reason: str) -> None:
+    """No request that the rule matches could ever be served; each candidate says why, with numbers."""
+    assert errors(f"  - {{name: some, when: {{{when}}}, route: {{to: {to}}}}}\n{LAST}") == [
+        ("policy.route-to-nowhere", 2, reason)]
+
+
+@pytest.mark.parametrize(("when", "to"), [
+    ("request.operation: embeddings", "[large, embed]"),
+    ("request.operation: [chat, embeddings]", "[large]"),
+    ("request.needs: {any: [vision, tools]}", "[large]"),
+    ("prompt.tokens: {at_least: 50k}", "[seeing, large]"),
+    ("prompt.tokens: {at_least: 50k, missing: holds}", "[seeing]"),
+    ("any_of: [{request.needs: {all: [vision]}}, {tags: {any: [x]}}]", "[large]"),
+    ("request.operation: embeddings", "requested"),
+])
+def test_a_route_that_may_serve_is_left_alone(when: str, to: str) -> None:
+    """One candidate is enough, and alternatives demand nothing."""
+    assert errors(f"  - {{name: some, when: {{{when}}}, route: {{to: {to}}}}}\n{LAST}") == []
+
+
+def test_what_is_not_in_force_is_said_once_each() -> None:
+    """At its first place, with what does not happen."""
+    found = problems("  - {name: some, when: {tags: {any: [x]}}, route: {to: large, stick: 1h, cache: 5m}}\n"
+                     "  - {name: last, route: {to: large, stick: 2h, shadow: {to: embed}}}\n",
+                     "budgets: {month: {limit: $5, window: month}}\n")
+    assert [(each.message.split(" not in force")[0], each.location.line) for each in found] == [
+        ("`budgets` are", 1), ("`stick` is", 3), ("`cache` is", 3), ("`shadow` is", 4), ("the dialect `gemini` is", 4)]
+    assert codes_of(found) == {"policy.not-in-force"}
+
+
+def codes_of(found: list[Problem]) -> set[str]:
+    return {problem.code for problem in found}
+
+
+def test_a_policy_that_uses_none_of_it_hears_nothing() -> None:
+    """No warning without a reason."""
+    result = load_sources([("policy.yaml", CATALOGUE.replace("  far: {dialect: gemini, base_url: https://far.example, "
+                                                             "accounts: [{name: a}]}\n", "") + f"rules:\n{LAST}")])
+    assert result.policy is not None and codes(result.problems) == []
