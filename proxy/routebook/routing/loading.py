@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from routebook.documents.loading import load_documents, load_text
@@ -97,7 +97,7 @@ def _without_keys(document: Document, problems: Problems) -> Document:
             found = written[row].find(scalar.text, start)
             end = len(written[row].rstrip()) if found < 0 else found + len(scalar.text)
             lines[row] = lines[row][:start] + "*" * (end - start) + lines[row][end:]
-    return Document(document.file, "".join(lines), document.root)
+    return replace(document, text="".join(lines))
 
 
 def _stars(found: re.Match[str]) -> str:
