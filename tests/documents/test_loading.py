@@ -191,7 +191,9 @@ def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("text", "message", "line"), [
     ("a: b: c\n", "a `:` is not expected here", 1),
     ("a: 1\n b: 2\n", "a `:` is not expected here", 2),
-    ("key: value\nnot a key\nb: 2\n", "this line is no `key: value`, and it is not indented as part of the one before", 3),
+    ("key: value\nnot a key\nb: 2\n", "this is no `key: value`, and not indented as part of the line before", 2),
+    ("rules:\n- name: a\n  route:{to: [b]}\n", "a `:` needs a space after it", 3),
+    ("pattern: \"see x:[0-9] \\d\"\n", "`\\` begins an escape in double quotes, and this one does not exist", 1),
     ("a: {b: 1\nc: 2\n", "a `{` is not closed, or a `,` is missing", 2),
     ("a: [b\nc: 2\n", "a `[` is not closed, or a `,` is missing", 2),
     ("a: [b, c\n", "a `[` is not closed, or a `,` is missing", 2),
@@ -218,6 +220,18 @@ def test_a_fault_of_syntax_is_told_in_plain_words(text: str, message: str, line:
     assert document.root is None
     assert [(problem.code, problem.message, problem.location.line) for problem in problems] == \
         [("document.syntax", message, line)]
+
+
+def test_a_file_that_could_not_be_read_is_told_from_an_empty_one(tmp_path: Path) -> None:
+    """Only what was read can be said to lack something: a policy of unread files is not called empty."""
+    empty, broken, latin, gone = (tmp_path / name for name in ("empty.yaml", "broken.yaml", "latin.yaml", "gone.yaml"))
+    empty.write_text("# later\n")
+    broken.write_text("a: [\n")
+    latin.write_bytes(b"a: \xfc\n")
+    documents, _ = load_documents([empty, broken, latin, gone])
+    assert [document.readable for document in documents] == [True, False, False, False]
+    assert not _load("[" * 100)[0].readable
+    assert not _load("a: \x07")[0].readable
 
 
 def test_files_are_named_as_they_were_given(tmp_path: Path) -> None:

@@ -100,6 +100,13 @@ def test_a_single_value_counts_as_a_list_of_one() -> None:
     assert [problem.message for problem in problems] == ["expected a text, found a list"]
 
 
+def test_a_key_that_swallowed_its_value_is_noticed() -> None:
+    """`{name:x y: 1}` has the key `name:x y`; the hint says what the author meant to type."""
+    node, problems = _value("{name:x y: 1}")
+    Fields.of(node, ("name",), problems, "a rule")
+    assert next(iter(problems)).hint == "put a space after `:`"
+
+
 def test_unknown_and_absent_keys_are_reported_at_once() -> None:
     """Every unknown key with a suggestion or the keys there are; every required key that is absent; reading goes on."""
     node, problems = _value("{nmae: x, zebra: 1, when: later}")

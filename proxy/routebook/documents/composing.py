@@ -78,7 +78,7 @@ class _OpenMapping:
         error = self._problems.error
         if not isinstance(key, Scalar):
             error("document.key-not-text", "a key must be one word, this is a list or a mapping", key.location,
-                  "put a text that begins with `{` or `[` in quotes")
+                  "put a text that begins with `{` or `[` in quotes; templates such as `{{ name }}` are not filled in")
         elif key.is_null:
             error("document.key-not-text", "a key is missing before `:`", key.location)
         elif key.text == MERGE_KEY and not key.quoted:

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from routebook.documents.composing import Composer, Refused
-from routebook.documents.nodes import Document, Node
+from routebook.documents.nodes import Document
 from routebook.documents.problems import Location, Problems
 from routebook.documents.syntax import explain_syntax
 
@@ -55,8 +55,8 @@ def load_documents(paths: Sequence[Path]) -> tuple[list[Document], Problems]:
     for path in paths:
         content = _read(path, min(room, MAX_FILE_BYTES), problems)
         room -= len(content or b"")
-        text = None if content is None else _decode(str(path), content, problems)
-        documents.append(Document(str(path), "", None) if text is None else load_text(str(path), text, problems))
+        documents.append(Document(str(path), "", None, readable=False) if content is None
+                         else _load_bytes(str(path), content, problems))
     return documents, problems
 
 
@@ -64,24 +64,25 @@ def load_text(file: str, text: str, problems: Problems, loader: Loader = FASTEST
     """One file's text as a document; its root is None where it is empty or cannot be read."""
     text = text.removeprefix(BYTE_ORDER_MARK)
     if not _is_visible(file, text, problems):
-        return Document(file, text, None)
+        return Document(file, text, None, readable=False)
     with collector_off(len(text)):
-        return Document(file, text, _compose(file, text, loader, problems))
+        return _compose(file, text, loader, problems)
 
 
-def _compose(file: str, text: str, loader: Loader, problems: Problems) -> Node | None:
+def _compose(file: str, text: str, loader: Loader, problems: Problems) -> Document:
     composer = Composer(file, problems)
+    unread = Document(file, text, None, readable=False)
     events = loader(text)
     try:
         composer.read(events.get_event)
     except Refused:
-        return None
+        return unread
     except yaml.MarkedYAMLError as error:
         explain_syntax(file, text, error, problems)
-        return None
+        return unread
     finally:
         events.dispose()
-    return composer.root
+    return Document(file, text, composer.root)
 
 
 def _read(path: Path, limit: int, problems: Problems) -> bytes | None:
@@ -104,14 +105,14 @@ def _read(path: Path, limit: int, problems: Problems) -> bytes | None:
     return content
 
 
-def _decode(file: str, content: bytes, problems: Problems) -> str | None:
+def _load_bytes(file: str, content: bytes, problems: Problems) -> Document:
     try:
-        return content.decode("utf-8")
+        return load_text(file, content.decode("utf-8"), problems)
     except UnicodeDecodeError as error:
         before = content[:error.start].decode("utf-8")
         problems.error("document.not-utf8", f"byte `0x{content[error.start]:02x}` is not UTF-8",
                        _place_at(file, before, len(before)), "save the file as UTF-8")
-        return None
+        return Document(file, content.decode("utf-8", "replace"), None, readable=False)
 
 
 def _is_visible(file: str, text: str, problems: Problems) -> bool:

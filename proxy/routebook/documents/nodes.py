@@ -75,8 +75,13 @@ def scalars_of(node: Node | None) -> Iterator[Scalar]:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file: its name as problems show it, its text for carets, and its content (None: empty or unreadable)."""
+    """One file: its name as problems show it, its text for carets, and its content.
+
+    `root` is None where the file is empty, or where it could not be read; `readable` tells the two apart, since nothing
+    can be said to be absent while a file is unread.
+    """
 
     file: str
     text: str
     root: Node | None
+    readable: bool = True

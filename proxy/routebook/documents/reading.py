@@ -102,6 +102,12 @@ def read_texts(node: Node, problems: Problems, what: str = "a list of texts") ->
     return tuple(text for text in texts if text is not None)
 
 
+def _known_keys(key: str, known: Collection[str]) -> str:
+    if key.partition(":")[0] in known:
+        return "put a space after `:`"
+    return did_you_mean(key, known) or "it takes " + ", ".join(f"`{name}`" for name in known)
+
+
 @dataclass(slots=True)
 class Fields:
     """A mapping whose keys are known: each is taken once, unknown ones are reported with a suggestion.
@@ -121,8 +127,8 @@ class Fields:
             return None
         for key, _ in node:
             if key.text not in known:
-                hint = did_you_mean(key.text, known) or "it takes " + ", ".join(f"`{name}`" for name in known)
-                problems.error("document.unknown-key", f"unknown key `{key.text}` in {what}", key.location, hint)
+                problems.error("document.unknown-key", f"unknown key `{key.text}` in {what}", key.location,
+                               _known_keys(key.text, known))
         for name in required:
             if node.get(name) is None:
                 problems.error("document.missing-key", f"{what} needs `{name}`", node.location)

@@ -14,11 +14,17 @@ from routebook.documents.problems import Location, Problems
 
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 
+_NO_VALUE = "could not find expected ':'"
+"""What both parsers say at the line *after* the one that has no colon; their context is the line that is meant."""
+
+_GLUED = re.compile(r"(?:^|[\s{,])[A-Za-z_][\w.-]*(:)[\[{\"'&*]")
+"""A key with its value right behind the colon, which YAML reads as one word."""
+
 _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
     ("mapping values are not allowed", "a `:` is not expected here",
      "put a text that contains `: ` in quotes; else look at the indentation of this line"),
-    ("could not find expected ':'", "this line is no `key: value`, and it is not indented as part of the one before",
-     "put a space after `:`, and look at the indentation of this line and of the one before"),
+    (_NO_VALUE, "this is no `key: value`, and not indented as part of the line before",
+     "put `: ` behind a key, or quotes around a text of several lines"),
     ("did not find expected ',' or '}'", "a `{` is not closed, or a `,` is missing", None),
     ("expected ',' or '}'", "a `{` is not closed, or a `,` is missing", None),
     ("did not find expected ',' or ']'", "a `[` is not closed, or a `,` is missing", None),
@@ -60,19 +66,24 @@ _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
 
 def explain_syntax(file: str, text: str, error: yaml.MarkedYAMLError, problems: Problems) -> None:
     """Add the problem that a parser's error stands for, at the place where reading stopped."""
-    mark = error.problem_mark or error.context_mark
-    location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file, 1, 1)
-    related = []
-    if error.context_mark and mark and (error.context_mark.line, error.context_mark.column) != (mark.line, mark.column):
-        context = error.context_mark
-        related.append((Location(file, context.line + 1, context.column + 1), "it began here"))
-    if _stands_at_tab(text, location):
-        problems.error("document.tab", "a tab cannot indent a line or begin a value", location,
-                       "use spaces; most editors can do so by themselves for YAML")
-        return
     said = " ".join(part for part in (error.context, error.problem) if part)
-    message, hint = _meaning(said, _character(text, location))
-    problems.error("document.syntax", message, location, hint, related)
+    stopped = _place(file, error.problem_mark or error.context_mark)
+    began = _place(file, error.context_mark or error.problem_mark)
+    glued = None if "quoted" in said else _GLUED.search(_line(text, stopped))
+    if _stands_at_tab(text, stopped):
+        problems.error("document.tab", "a tab cannot indent a line or begin a value", stopped,
+                       "use spaces; most editors can do so by themselves for YAML")
+    elif glued is not None:
+        problems.error("document.syntax", "a `:` needs a space after it", Location(file, stopped.line, glued.start(1) + 1),
+                       "without one, YAML takes the key and what follows for one word")
+    else:
+        message, hint = _meaning(said, _character(text, stopped))
+        place = began if _NO_VALUE in said else stopped
+        problems.error("document.syntax", message, place, hint, [] if began == place else [(began, "it began here")])
+
+
+def _place(file: str, mark: yaml.Mark | None) -> Location:
+    return Location(file, 1, 1) if mark is None else Location(file, mark.line + 1, mark.column + 1)
 
 
 def _meaning(said: str, character: str) -> tuple[str, str | None]:

@@ -12,6 +12,7 @@ from routebook.policy.rules import Rule
 from routebook.routing.facts import FACTS
 from routebook.routing.in_force import report_not_in_force
 from routebook.routing.outcomes import Outcome
+from routebook.routing.reading_rules import UNCLEAR
 from routebook.routing.sections import Sections
 from routebook.routing.serving import report_routes_to_nowhere
 
@@ -29,7 +30,7 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
 
 
 def _check_gap(rules: Sequence[Rule[Outcome]], problems: Problems) -> None:
-    if rules and not any(always_holds(rule.when) for rule in rules):
+    if rules and rules[-1].when != UNCLEAR and not any(always_holds(rule.when) for rule in rules):
         last = rules[-1]
         problems.error("policy.gap", f"a request that meets no condition falls through the last rule `{last.name}`",
                        last.location, "add a last rule without `when`, such as "

@@ -101,9 +101,11 @@ def _read_targets(fields: Fields, targets: Targets) -> tuple[str, ...]:
 def _report_covered(items: Collection[Node], targets: Targets, problems: Problems) -> None:
     """Warn where a later name adds nothing, because pools and models before it hold all of it already."""
     seen: set[str] = set()
+    names: set[str] = set()
     for item in items:
-        if not isinstance(item, Scalar):
+        if not isinstance(item, Scalar) or item.text in names:
             continue
+        names.add(item.text)
         models = set(expand([item.text], targets.pools))
         if models <= seen and item.text in targets.names:
             problems.warning("policy.unreachable-candidate", f"`{item.text}` adds nothing to this route", item.location,

@@ -23,12 +23,18 @@ RULE_KEYS = {
 """The keys of one rule, with what they mean."""
 
 
+UNCLEAR = AnyOf(())
+"""The condition of a rule whose own cannot be read: it holds for nothing, so the rule covers no other."""
+
+
 def read_rules(items: Iterable[Node], terms: Terms, targets: Targets) -> tuple[Rule[Outcome], ...]:
     """The rules in order. A rule whose outcome cannot be read stands as a refusal, so that the others are checked."""
     rules: list[Rule[Outcome]] = []
     first: dict[str, Location] = {}
     for item in items:
+        before = len(terms.problems.found)
         fields = Fields.of(item, RULE_KEYS, terms.problems, "a rule", ("name",))
+        is_clear = len(terms.problems.found) == before
         if fields is None:
             continue
         name, place = _read_name(fields)
@@ -38,16 +44,21 @@ def read_rules(items: Iterable[Node], terms: Terms, targets: Targets) -> tuple[R
                                  [(first[name], "the first one")])
         if name:
             first.setdefault(name, place)
-        rules.append(Rule(name, _read_when(fields, terms), _read_outcome(fields, name, targets), place))
+        rules.append(Rule(name, _read_when(fields, terms, is_clear), _read_outcome(fields, name, targets), place))
     return tuple(rules)
 
 
-def _read_when(fields: Fields, terms: Terms) -> Condition:
-    """The rule's condition; one that cannot be read covers no other rule, so it stands as one that never holds."""
+def _read_when(fields: Fields, terms: Terms, is_clear: bool) -> Condition:
+    """The rule's condition; one that cannot be read covers no other rule, so it stands as one that never holds.
+
+    The same goes for a rule without one while its keys are not clear: `wehn` may be what the author meant.
+    """
     node = fields.node("when")
     errors = len(terms.problems.found)
     condition = ALWAYS if node is None else terms.condition(node)
-    return condition if len(terms.problems.found) == errors else AnyOf(())
+    if node is None and not is_clear and any(key.text not in RULE_KEYS for key, _ in fields.mapping):
+        return UNCLEAR
+    return condition if len(terms.problems.found) == errors else UNCLEAR
 
 
 def _read_name(fields: Fields) -> tuple[str, Location]:
