@@ -18,7 +18,7 @@ from routebook.routing.policy import Policy
 from routebook.routing.sizes import prompt_tokens
 from routebook.routing.terms import CREDENTIALS
 
-__all__ = ["FACTS", "GivenFacts", "RequestFacts", "TAGS_HEADER"]
+__all__ = ["FACTS", "TAGS_HEADER", "GivenFacts", "RequestFacts"]
 
 TAGS_HEADER: Final = "x-routebook-tags"
 TAGS_ENTRY: Final = "tags"

@@ -1,0 +1,153 @@
+"""One request's attempts: what the outcome of each means, and who is next. Pure: nothing is called here.
+
+INVARIANT: once the first byte went to the client (`commit`), no other candidate is ever tried.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from routebook.routing.candidates import Candidate
+
+KEY_REST: Final = 300.0
+"""Seconds an account rests whose key was refused or whose quota is used up: nothing mends that by itself."""
+
+OVERLOAD_REST: Final = 5.0
+"""Seconds an account rests after a 429 that did not say for how long."""
+
+FAILURE_REST: Final = 2.0
+"""Seconds an account rests at the third failure in a row; twice as long at each further one."""
+
+LONGEST_REST: Final = 60.0
+"""Seconds that failures in a row can come to."""
+
+FAILURES: Final = 3
+"""So many failures in a row before an account rests: one alone may be the request's fault."""
+
+
+class Meaning(enum.Enum):
+    """What an outcome asks for."""
+
+    ANSWER = "answer"
+    """Pass it on: an answer, or a refusal that every candidate would repeat."""
+    NEXT = "next"
+    """Try the next candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """How a call ended. `code` None: an answer came, with `status`. Otherwise why none came (`upstream.unreachable`).
+
+    `retry_after` is seconds, as the upstream asked; `error_code` what its error body says (`insufficient_quota`).
+    """
+
+    code: str | None = None
+    status: int | None = None
+    retry_after: float | None = None
+    error_code: str | None = None
+
+    @property
+    def meaning(self) -> Meaning:
+        """Whether another candidate may do better."""
+        if self.code is None and (self.status is None or self.status < 300):
+            return Meaning.ANSWER
+        if self.code is not None or self.status is None:
+            return Meaning.NEXT
+        if self.status in _ELSEWHERE or self.status >= 500 or self.status < 400:
+            return Meaning.NEXT
+        return Meaning.NEXT if self.error_code in _ELSEWHERE_CODES else Meaning.ANSWER
+
+    @property
+    def failure(self) -> str | None:
+        """The stable code of what went wrong; None for an answer."""
+        if self.code is not None or self.status is None or self.status < 300:
+            return self.code
+        if self.error_code in _QUOTA_CODES:
+            return "upstream.no-quota"
+        return next((code for low, high, code in _FAILURES if low <= self.status <= high), "upstream.rejected")
+
+    def rest(self, failures_in_a_row: int) -> tuple[float, str] | None:
+        """For how many seconds the account should be left alone, and because of what; None: not at all.
+
+        `failures_in_a_row` includes this one.
+        """
+        match self.failure:
+            case None | "upstream.rejected" | "upstream.unknown-model":
+                return None
+            case "upstream.refused-key" | "upstream.no-quota":
+                return KEY_REST, str(self.status)
+            case "upstream.overloaded":
+                return (OVERLOAD_REST if self.retry_after is None else self.retry_after), "429"
+            case code:
+                if self.retry_after is not None:
+                    return self.retry_after, str(self.status or code)
+                if failures_in_a_row < FAILURES:
+                    return None
+                return (min(FAILURE_REST * 2.0 ** min(failures_in_a_row - FAILURES, 10), LONGEST_REST),
+                        f"{failures_in_a_row} failures in a row")
+
+
+_ELSEWHERE: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
+"""Refusals below 500 that another account or model may not repeat: keys, quotas, models unknown there, load."""
+
+_QUOTA_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_ELSEWHERE_CODES: Final = frozenset({"context_length_exceeded", "model_not_found", *_QUOTA_CODES})
+"""The same, as error bodies with another status say it."""
+
+_FAILURES: Final = (
+    (300, 399, "upstream.redirected"), (401, 401, "upstream.refused-key"), (402, 402, "upstream.no-quota"),
+    (403, 403, "upstream.refused-key"), (404, 404, "upstream.unknown-model"), (408, 409, "upstream.failed"),
+    (425, 425, "upstream.failed"), (429, 429, "upstream.overloaded"), (500, 999, "upstream.failed"))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call that was made."""
+
+    candidate: Candidate
+    outcome: AttemptOutcome
+
+
+class Attempts:
+    """Walks a plan's candidates, at most `limit` of them; stops at the first answer, and for good at `commit`."""
+
+    __slots__ = ("_candidates", "_limit", "committed", "made")
+
+    def __init__(self, candidates: Sequence[Candidate], limit: int) -> None:
+        self._candidates = candidates
+        self._limit = limit
+        self.made: list[Attempt] = []
+        self.committed = False
+
+    def __repr__(self) -> str:
+        tried = " -> ".join(f"{each.candidate.name} {each.outcome.failure or 'answered'}" for each in self.made)
+        return f"<Attempts {tried or 'none yet'}{', committed' if self.committed else ''}>"
+
+    @property
+    def current(self) -> Candidate | None:
+        """Whom to call now; None where nobody is left, the limit is reached, or an answer has begun."""
+        made = len(self.made)
+        if self.committed or made >= self._limit or made >= len(self._candidates):
+            return None
+        if made and self.made[-1].outcome.meaning is Meaning.ANSWER:
+            return None
+        return self._candidates[made]
+
+    def ended(self, outcome: AttemptOutcome) -> Candidate | None:
+        """Note how the current call ended; whom to call next, or None."""
+        candidate = self._candidates[len(self.made)]
+        self.made.append(Attempt(candidate, outcome))
+        return self.current
+
+    def commit(self) -> None:
+        """The first byte goes to the client now: from here on, nobody else may answer."""
+        self.committed = True
+
+    @property
+    def retry_after(self) -> float | None:
+        """The soonest moment that any of the upstreams asked to be called again, in seconds; None: none said."""
+        said = [each.outcome.retry_after for each in self.made if each.outcome.retry_after is not None]
+        return min(said) if said else None

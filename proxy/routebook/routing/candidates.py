@@ -1,0 +1,78 @@
+"""Candidates: whom a request may go to, in order, and everybody who was passed over, with the reason in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from routebook.catalogue.models import Model
+from routebook.catalogue.providers import Account
+from routebook.routing.demand import Size
+from routebook.routing.memory import Recollection
+from routebook.routing.reasons import in_words
+
+Numbers = Mapping[str, Any]
+"""What a reason rests on, by name: counts, nano-dollars, seconds, words."""
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A model by one of its accounts that may serve the request.
+
+    `estimated_cost` is nano-dollars at most, None where a price is unknown; `first_token` seconds as measured.
+    `reason` is `kept`, or `kept.tight` where the prompt may not fit: such candidates come last.
+    """
+
+    model: Model
+    account: Account
+    estimated_cost: int | None = None
+    first_token: float | None = None
+    reason: str = "kept"
+    numbers: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """The model's name in the policy."""
+        return self.model.name
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Provider and account: whose quota it draws on."""
+        return self.model.provider.name, self.account.name
+
+    @property
+    def words(self) -> str:
+        """Why it stands where it stands, for people."""
+        return in_words(self.reason, self.numbers)
+
+
+class Dropped(msgspec.Struct, frozen=True, gc=False):
+    """A model (or one of its accounts) that may not serve the request. `reason` is a stable code."""
+
+    name: str
+    reason: str
+    numbers: dict[str, Any] = {}
+    account: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Why, for people: `context 128k < prompt 150k`."""
+        return in_words(self.reason, self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A route as it stands for one request.
+
+    `size` is the prompt as it was measured (None: no candidate came so far), `memory` what was read of it, `point` the
+    request's place in a split, `share` the name that it chose there.
+    """
+
+    kept: tuple[Candidate, ...]
+    dropped: tuple[Dropped, ...]
+    size: Size | None = None
+    memory: Recollection | None = None
+    point: int | None = None
+    share: str | None = None

@@ -1,0 +1,157 @@
+"""What a request demands of a candidate, whoever knows it: a live request, or the record of one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+from routebook.chat.asked import Asked
+from routebook.policy.facts import Value
+from routebook.routing.facts import RequestFacts
+from routebook.routing.sizes import SMALL, most_tokens, prompt_tokens, sampled_tokens
+
+MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Tokens of a prompt, and how they were found: `estimate` of all its text, `sample` of a large one, or `given`."""
+
+    tokens: int
+    by: str
+
+
+class Demand(Protocol):
+    """What candidates are measured against."""
+
+    @property
+    def operation(self) -> str:
+        """What is asked of a model."""
+    @property
+    def model(self) -> str:
+        """The model asked for."""
+    @property
+    def needs(self) -> frozenset[str]:
+        """Capabilities that it cannot do without."""
+    @property
+    def max_output(self) -> int | None:
+        """The most tokens the client wants back."""
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted."""
+    @property
+    def texts(self) -> int:
+        """How many prompts it holds: one, but for embeddings."""
+    @property
+    def most_tokens(self) -> int:
+        """More tokens than its prompt can have."""
+
+    def size(self, closely: bool) -> Size:
+        """The tokens of its prompt; `closely` where a limit depends on them."""
+    def split_point(self, by: str, rule: str, draw: float) -> int:
+        """Where it stands in a rule's split, in parts per million: the same for all requests of one client, or of one
+        conversation."""
+
+
+class LiveDemand:
+    """A request as it stands before us."""
+
+    def __init__(self, facts: RequestFacts) -> None:
+        self._facts = facts
+        self._asked: Asked = facts.asked
+        self.operation = self._asked.operation
+        self.model = self._asked.model
+
+    def __repr__(self) -> str:
+        return f"<LiveDemand of {self._asked!r}>"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Capabilities that it cannot do without."""
+        return self._asked.needs
+
+    @property
+    def max_output(self) -> int | None:
+        """The most tokens the client wants back."""
+        return self._asked.max_output
+
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted."""
+        return self._asked.choices
+
+    @property
+    def texts(self) -> int:
+        """How many prompts it holds."""
+        return self._asked.messages if self.operation == "embeddings" else 1
+
+    @cached_property
+    def most_tokens(self) -> int:
+        """More tokens than its prompt can have."""
+        return most_tokens(self._asked)
+
+    def size(self, closely: bool) -> Size:
+        """By the fact `prompt.tokens` where a rule has asked for it, closely where that is wanted or cheap."""
+        known = self._facts.seen.get("prompt.tokens")
+        if isinstance(known, int):
+            return Size(known, "estimate")
+        if closely or self._asked.body_bytes <= SMALL:
+            return Size(prompt_tokens(self._asked), "estimate")
+        return Size(sampled_tokens(self._asked), "sample")
+
+    def split_point(self, by: str, rule: str, draw: float) -> int:
+        """A digest of who asks, or of what a conversation began with; by the draw where nobody has a name."""
+        client, user = self._facts.client.name, self._asked.user or ""
+        if by == "conversation" and self._asked.opening:
+            who = self._asked.opening
+        elif client == "anonymous" and not user:
+            return int(draw * MILLION)
+        else:
+            who = user.encode("utf-8", "replace")
+        return _point(rule, client, who)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDemand:
+    """A demand whose every part is known: from a record, or from facts given by hand."""
+
+    operation: str
+    model: str
+    needs: frozenset[str] = frozenset()
+    max_output: int | None = None
+    choices: int = 1
+    texts: int = 1
+    most_tokens: int = 0
+    known_size: Size = Size(0, "given")
+    point: int | None = None
+
+    def size(self, closely: bool) -> Size:
+        """As it was."""
+        return self.known_size
+
+    def split_point(self, by: str, rule: str, draw: float) -> int:
+        """As it was; by the draw where that is not known."""
+        return int(draw * MILLION) if self.point is None else self.point
+
+
+def demand_of_facts(given: dict[str, Value]) -> KnownDemand:
+    """The demand of a request of which only facts are known (`explain --given`)."""
+    tokens, most = given.get("prompt.tokens"), given.get("request.max_output")
+    needs, operation, model = given.get("request.needs"), given.get("request.operation"), given.get("request.model")
+    size = int(tokens) if isinstance(tokens, int | float) else 0
+    return KnownDemand(
+        operation=operation if isinstance(operation, str) else "chat",
+        model=model if isinstance(model, str) else "",
+        needs=needs if isinstance(needs, frozenset) else frozenset(),
+        max_output=int(most) if isinstance(most, int | float) else None,
+        most_tokens=size, known_size=Size(size, "given"))
+
+
+def _point(rule: str, client: str, who: bytes) -> int:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (rule.encode(), client.encode(), who):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return int.from_bytes(digest.digest(), "big") * MILLION >> 64

@@ -1,0 +1,31 @@
+"""What a request used and what it cost, and how that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from routebook.catalogue.models import Model
+from routebook.chat.usage import Usage
+from routebook.ledger.cost import Cost, cost_of
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """Usage and cost. `by` is `measured` (the upstream counted), `estimated` (we did, from sizes) or `nothing` (no
+    answer came, nothing is charged)."""
+
+    usage: Usage
+    cost: Cost
+    by: str
+
+
+NOTHING = Metered(Usage(), Cost({}), "nothing")
+"""What a request used that no upstream answered."""
+
+
+def metered(model: Model, counted: Usage | None, prompt: int, answer: int) -> Metered:
+    """The upstream's own count where there is one; otherwise the prompt's and the answer's estimated tokens."""
+    if counted is not None:
+        return Metered(counted, cost_of(counted, model.price), "measured")
+    usage = Usage(input=prompt, output=answer)
+    return Metered(usage, cost_of(usage, model.price), "estimated")

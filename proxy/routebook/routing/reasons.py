@@ -1,0 +1,100 @@
+"""Reasons in words: every code of the candidates' table, with its numbers as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+NANO: Final = 1_000_000_000
+
+
+def in_words(reason: str, numbers: Mapping[str, Any]) -> str:
+    """The reason as one short sentence; an unknown code stands for itself."""
+    words = REASONS.get(reason)
+    return reason if words is None else words(numbers)
+
+
+def count(number: int) -> str:
+    """A count as people write it: `128k`, `1.5M`, `90,500`."""
+    for scale, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= scale and number * 10 % scale == 0:
+            return f"{number / scale:g}{letter}"
+    return f"{number:,}"
+
+
+def dollars(nano: int) -> str:
+    """Nano-dollars with as many digits as matter: `$0.031`, `$12.50`."""
+    amount = nano / NANO
+    if amount >= 1 or amount == 0:
+        return f"${amount:,.2f}"
+    return f"${float(f'{amount:.2g}'):.9f}".rstrip("0")
+
+
+def seconds(duration: float) -> str:
+    """A duration: `850 ms`, `12 s`, `5 min`."""
+    if duration < 1:
+        return f"{duration * 1000:.0f} ms"
+    return f"{duration:.0f} s" if duration < 120 else f"{duration / 60:.0f} min"
+
+
+def _context(numbers: Mapping[str, Any]) -> str:
+    answer = f" + answer {count(numbers['max_output'])}" if numbers.get("max_output") else ""
+    return f"context {count(numbers['context'])} < prompt {count(numbers['prompt'])}{answer}"
+
+
+def _tight(numbers: Mapping[str, Any]) -> str:
+    return (f"the prompt may not fit: context {count(numbers['context'])}, prompt about {count(numbers['prompt'])}, "
+            f"{count(numbers['at_most'])} with the estimate's margin")
+
+
+def _cost(numbers: Mapping[str, Any]) -> str:
+    if numbers["cost"] is None:
+        return f"its price is not known, limit {dollars(numbers['limit'])}{_whose(numbers)}"
+    return f"costs at most {dollars(numbers['cost'])}, limit {dollars(numbers['limit'])}{_whose(numbers)}"
+
+
+def _first_token(numbers: Mapping[str, Any]) -> str:
+    return (f"first token after {seconds(numbers['first_token'])}, limit {seconds(numbers['limit'])}{_whose(numbers)}")
+
+
+def _quality(numbers: Mapping[str, Any]) -> str:
+    if numbers["quality"] is None:
+        return f"its quality is not declared, {numbers['limit']:g} is asked{_whose(numbers)}"
+    return f"quality {numbers['quality']:g} < {numbers['limit']:g}{_whose(numbers)}"
+
+
+def _region(numbers: Mapping[str, Any]) -> str:
+    return f"region {numbers['region'] or 'not declared'}, not {' or '.join(numbers['wanted'])}{_whose(numbers)}"
+
+
+def _whose(numbers: Mapping[str, Any]) -> str:
+    return " of the client" if numbers.get("by") == "client" else ""
+
+
+def _resting(numbers: Mapping[str, Any]) -> str:
+    return f"account cooling down for {seconds(numbers['seconds'])} after {numbers['because']}"
+
+
+REASONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "kept": lambda numbers: "may serve the request",
+    "kept.tight": _tight,
+    "model.unknown": lambda numbers: "no model or pool of this policy has that name",
+    "model.operation": lambda numbers: f"does not serve {numbers['operation']}, only {', '.join(numbers['serves'])}",
+    "model.dialect": lambda numbers: f"its provider speaks {numbers['dialect']}, which this version cannot call",
+    "model.lacks": lambda numbers: f"lacks {', '.join(numbers['lacks'])}",
+    "model.context": _context,
+    "model.max-output": lambda numbers: f"answers at most {count(numbers['max_output'])} tokens < "
+                                        f"{count(numbers['asked'])} asked for",
+    "client.not-allowed": lambda numbers: f"the client `{numbers['client']}` may not use it",
+    "guarantee.forbids": lambda numbers: f"the guarantee `{numbers['guarantee']}` forbids it"
+                                         + (" (a fact it depends on is missing)" if numbers.get("missing") else ""),
+    "within.cost": _cost,
+    "within.first-token": _first_token,
+    "within.quality": _quality,
+    "within.region": _region,
+    "within.label": lambda numbers: f"label {numbers['label']} is {numbers['value'] or 'not declared'}, "
+                                    f"not {numbers['wanted']}",
+    "account.no-key": lambda numbers: "its key is not set",
+    "account.resting": _resting,
+}
+"""Every reason's code, and how it is said."""
