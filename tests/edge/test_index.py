@@ -83,7 +83,7 @@ def test_a_record_that_is_half_indexed_is_whole_when_read(tmp_path: Path, journa
 
 @pytest.mark.parametrize("filters, count", [
     ({"client": "client-0"}, 7), ({"rule": "rule-1"}, 10), ({"model": "small"}, 20), ({"model": "large"}, 0),
-    ({"status": "2xx"}, 20), ({"status": "404"}, 0), ({"end": "--"}, 20), ({"since": 1_790_000_015.0}, 5),
+    ({"status": "2xx"}, 20), ({"status": "404"}, 0), ({"end": "--"}, 20), ({"failed": True}, 0), ({"since": 1_790_000_015.0}, 5),
     ({"before": identity(5)}, 5), ({"client": "client-0", "rule": "rule-0"}, 4),
 ])
 def test_filters(tmp_path: Path, journal: Journal, filters: dict[str, Any], count: int) -> None:

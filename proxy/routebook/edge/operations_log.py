@@ -59,7 +59,8 @@ class _Libraries(logging.Handler):
 
 
 def _stamp(_: object, method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
-    return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": method, **line}
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"time": now, "level": method, "event": line.pop("event"), **line}
 
 
 def _as_json(_: object, method: str, line: MutableMapping[str, Any]) -> bytes:

@@ -31,7 +31,7 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 class Filters:
     """Which records are wanted; None asks nothing. `since` is Unix seconds; `status` may be a class, such as `5xx`.
 
-    `before` is an id: records older than that one, for the next page.
+    `before` is an id: records older than that one, for the next page. `failed`: only what has ended, and not well.
     """
 
     since: float | None = None
@@ -41,6 +41,7 @@ class Filters:
     status: str | None = None
     end: str | None = None
     before: str | None = None
+    failed: bool = False
 
     def as_sql(self) -> tuple[str, list[object]]:
         """A condition of SQL and its values."""
@@ -60,6 +61,8 @@ class Filters:
             low, high = status_range(self.status)
             parts.append("status BETWEEN ? AND ?")
             values += [low, high]
+        if self.failed:
+            parts.append("\"end\" <> '--'")
         return " AND ".join(parts), values
 
 

@@ -112,8 +112,18 @@ class Worker:
 
 
 async def unpickle(pickled: bytes) -> Policy:
-    """A policy from its bytes, on a thread, so that the exchanges of this worker go on meanwhile."""
-    policy: Policy = await asyncio.to_thread(pickle.loads, pickled)
+    """A policy from its bytes, on a thread, so that the exchanges of this worker go on meanwhile.
+
+    The garbage collector would walk the growing policy again and again (200 ms at 10,000 rules): it waits, and finds
+    the new objects among the old ones, which it rarely looks at.
+    """
+    gc.disable()
+    try:
+        policy: Policy = await asyncio.to_thread(pickle.loads, pickled)
+        gc.freeze()
+        gc.unfreeze()
+    finally:
+        gc.enable()
     return policy
 
 
