@@ -1,0 +1,107 @@
+"""What the documents say is what the program does: blocks are run, links lead somewhere, names exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from routebook.cli.main import build_parser
+from routebook.documents.printing import as_text
+from routebook.routing.loading import load_sources
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "rules").glob("*.md")])
+CATALOGUE = (ROOT / "rules" / "catalogue.yaml").read_text()
+CODE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXCHANGE = ROOT / "proxy" / "routebook" / "edge" / "exchange.py"
+
+
+def named(path: Path) -> str:
+    """A page as the name of a test case."""
+    return str(path.relative_to(ROOT))
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in this language."""
+    return [text for name, text in CODE.findall(path.read_text()) if name == language]
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that a page's headings have."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_links_lead_somewhere(path: Path) -> None:
+    """A link to a file of the repository names one that exists, and a heading that it has."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        to = (path.parent / name).resolve() if name else path
+        assert to.exists(), f"{named(path)} links to {target}"
+        assert not anchor or anchor in anchors(to), f"{named(path)} links to {target}"
+
+
+POLICIES = [(path, number, text) for path in (ROOT / "docs" / "rules.md", ROOT / "README.md")
+            for number, text in enumerate(blocks(path, "yaml"))]
+
+
+@pytest.mark.parametrize(("path", "number", "text"), POLICIES, ids=[f"{named(p)}-{n}" for p, n, _ in POLICIES])
+def test_policies_in_the_documents_are_policies(path: Path, number: int, text: str) -> None:
+    """Every block of YAML is a policy together with the shipped catalogue; a part of one is completed, not excused."""
+    catalogue = CATALOGUE.partition("\npools:")[0] if re.search("^pools:", text, re.MULTILINE) else CATALOGUE
+    if not re.search("^rules:", text, re.MULTILINE):
+        text = "rules:\n" + text if text.lstrip().startswith("- name:") else text
+    if "route: {to: requested}" not in text:
+        text += "\n  - name: everything-else\n    route: {to: requested}\n"
+    result = load_sources((("catalogue.yaml", catalogue), ("block.yaml", "version: 1\n" + text)))
+
+    assert result.policy is not None, as_text(result.problems, result.documents)
+    assert not result.problems.found, as_text(result.problems, result.documents)
+
+
+COMMANDS = sorted({line.strip().removeprefix("$ ") for path in PAGES
+                   for line in path.read_text().splitlines()
+                   if re.match(r"^(    |)(\$ )?routebook [a-z]+", line) and not line.strip().endswith(("and", ":", ".", ","))})
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_in_the_documents_are_understood(line: str) -> None:
+    """Every command line that a page shows is one that the program takes."""
+    for command in re.split(r"&&|\||;", line.partition("  #")[0].partition("    ")[0]):
+        words = [word for word in shlex.split(command, comments=True) if word != "..."]
+        if words and words[0] == "routebook":
+            build_parser([words[1]]).parse_args(words[1:])
+
+
+def test_the_readme_is_short() -> None:
+    """A newcomer reads it to the end: under 150 lines."""
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+def test_the_life_of_a_request_has_the_steps_of_the_code() -> None:
+    """The page's headings are the steps that `edge/exchange.py` announces, in its order."""
+    page = re.findall(r"^## (.+)$", (ROOT / "docs" / "life-of-a-request.md").read_text(), re.MULTILINE)
+    steps = re.findall(r"^\s+# (?:\d+\. )?([A-Z]\w+)\b.*$", EXCHANGE.read_text(), re.MULTILINE)
+    assert page == steps
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=named)
+def test_every_page_can_be_reached(path: Path) -> None:
+    """Each page of the documentation is linked from the README or from another page."""
+    linked = {(page.parent / target.partition("#")[0]).resolve() for page in PAGES if page != path
+              for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())}
+    assert path.resolve() in linked
+
+
+def test_the_makefile_says_what_it_makes() -> None:
+    """Every target that the README and CONTRIBUTING name is one of the Makefile's."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in ("README.md", "CONTRIBUTING.md"):
+        asked = set(re.findall(r"(?:^    |`)make ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE))
+        assert asked <= targets, page
