@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", help="only what this rule decided")
     parser.add_argument("--model", help="only what this model answered")
     parser.add_argument("--status", help="only this status: `429`, or a class such as `5xx`")
-    parser.add_argument("--end", help="only this end code, such as `UD` (`--end=--`: ended well)")
+    parser.add_argument("--end", help="only this end code, such as `UD`; `ok` stands for `--`")
     parser.add_argument("--failed", action="store_true", help="only what did not end well")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default: %(default)s)")
     parser.add_argument("--before", metavar="ID", help="only older ones than this: the next page")
@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.state_dir.is_dir():
         print(f"routebook decisions: there is no `{args.state_dir}`", file=sys.stderr)
         return 1
-    filters = Filters(since, args.client, args.rule, args.model, args.status, args.end, args.before, args.failed)
+    # the code of a good end, `--`, cannot be written as a value on a command line
+    end = "--" if args.end == "ok" else args.end
+    filters = Filters(since, args.client, args.rule, args.model, args.status, end, args.before, args.failed)
     with Records(args.state_dir) as records:
         rows = records.select(filters, args.limit)
         printer = Printer(args.format)
