@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table of facts."""
-    from routebook.routing.facts import FACTS
     from routebook.policy.fact_pages import facts_as_json, facts_as_markdown, facts_as_text
+    from routebook.routing.facts import FACTS
 
     printer = {"text": facts_as_text, "json": facts_as_json, "markdown": facts_as_markdown}[args.format]
     sys.stdout.write(printer(FACTS))

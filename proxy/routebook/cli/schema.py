@@ -34,7 +34,6 @@ def build(which: str) -> dict[str, Any]:
     """One of the published schemas, made from the tables of this version of the program."""
     from routebook.routing.facts import FACTS
     from routebook.routing.published import policy_schema, policy_test_schema
-    from routebook.routing.published_record import record_schema
 
     match which:
         case "policy":
@@ -42,6 +41,8 @@ def build(which: str) -> dict[str, Any]:
         case "test":
             return policy_test_schema(FACTS)
         case _:
+            from routebook.routing.published_record import record_schema
+
             return record_schema()
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote, unquote
 
 from routebook.documents.nodes import Mapping as MappingNode
 from routebook.documents.nodes import Node, Scalar, Sequence
@@ -48,7 +49,7 @@ def document(schema: Schema, identity: str, title: str, definitions: Mapping[str
 
 def ref(name: str) -> Schema:
     """The definition of that name."""
-    return {"$ref": f"#/$defs/{name}"}
+    return {"$ref": f"#/$defs/{quote(name)}"}
 
 
 def described(schema: Schema, doc: str) -> Schema:
@@ -124,7 +125,19 @@ def one_of_kinds(*kinds: Schema) -> Schema:
 
 def or_nothing(schema: Schema) -> Schema:
     """The schema, or nothing written after the key."""
+    if "type" in schema:  # editors explain a fault within a type better than one within alternatives
+        return {**schema, "type": [schema["type"], "null"]}
     return one_of_kinds(schema, {"type": "null"})
+
+
+def together(*parts: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Definitions from several rooms; raises ValueError where two give the same name to different things."""
+    whole: dict[str, Schema] = {}
+    for part in parts:
+        for name, schema in part.items():
+            if whole.setdefault(name, schema) != schema:
+                raise ValueError(f"two definitions are named {name!r}")
+    return whole
 
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
@@ -183,7 +196,7 @@ def _references(schema: object) -> Iterator[str]:
         case dict():
             for key, value in schema.items():
                 if key == "$ref" and isinstance(value, str):
-                    yield value.removeprefix("#/$defs/")
+                    yield unquote(value.removeprefix("#/$defs/"))
                 else:
                     yield from _references(value)
         case list():

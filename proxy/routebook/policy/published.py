@@ -24,13 +24,22 @@ _AROUND = ("zone", "known", "missing")
 
 
 def condition_schemas(table: FactTable) -> dict[str, Schema]:
-    """The definitions `condition` and `when`: what may stand under `when`, in `any_of` and in `conditions`."""
+    """The definition `condition`: what may stand under `when`, in `any_of` and in `conditions`.
+
+    Beside it one definition for each kind of fact: what its value may be, and what may be asked of it.
+    """
     joined = build.listed(build.ref("condition"), 1)
-    mapping = _facts(table, _question)
+    mapping = _facts(table, lambda spec: build.ref(f"asked of a {_kind(spec)}"))
     mapping["properties"] |= {name: build.described(joined, doc) for name, doc in JOINERS.items()}
     mapping["minProperties"] = 1
     named = build.described({"type": "string"}, "the name of a condition from the `conditions` section")
-    return {"condition": build.one_of_kinds(mapping, named)}
+    asked = {f"asked of a {_kind(spec)}": _question(spec) for spec in table}
+    return {"condition": build.one_of_kinds(mapping, named), **asked, **value_schemas(table)}
+
+
+def value_schemas(table: FactTable) -> dict[str, Schema]:
+    """One definition for each kind of value that a fact may have."""
+    return {f"value of a {_kind(spec)}": _value_schema(spec) for spec in table}
 
 
 def given_schema(table: FactTable) -> Schema:
@@ -73,7 +82,24 @@ def _family(spec: FactSpec) -> str:
     return "^" + r"\.".join(".+" if part == "NAME" else re.escape(part) for part in spec.name.split(".")) + "$"
 
 
+def _kind(spec: FactSpec) -> str:
+    """What facts with the same values and the same operators have in common."""
+    match spec.type:
+        case FactType.FLAG:
+            return "flag"
+        case FactType.NUMBER:
+            return " or ".join(unit.value for unit in (spec.unit, *spec.units))
+        case FactType.TEXT | FactType.SET if spec.words:
+            return f"{spec.type.value} of {spec.name}"
+        case FactType.TEXT | FactType.SET:
+            return f"{spec.type.value}"
+
+
 def _value(spec: FactSpec) -> Schema:
+    return build.ref(f"value of a {_kind(spec)}")
+
+
+def _value_schema(spec: FactSpec) -> Schema:
     match spec.type:
         case FactType.FLAG:
             return build.flag()

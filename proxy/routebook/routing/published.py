@@ -9,7 +9,7 @@ from routebook.documents.quantities import Unit
 from routebook.documents.schema import Schema
 from routebook.ledger.published import budget_schemas
 from routebook.policy.facts import FactTable
-from routebook.policy.published import condition_schemas, given_schema
+from routebook.policy.published import condition_schemas, given_schema, value_schemas
 from routebook.routing import reading_guarantees as guarantees
 from routebook.routing import reading_outcomes as outcomes
 from routebook.routing import reading_settings as settings
@@ -32,7 +32,6 @@ PICKS = {
 
 def policy_schema(table: FactTable) -> Schema:
     """The schema of one file of a policy; which sections stand in which file is the author's choice."""
-    definitions = {**_definitions(table), **_test_schemas(table)}
     sections = {
         "version": {"const": 1},
         "providers": _section(build.named(build.ref("provider"), PATTERN)),
@@ -48,20 +47,21 @@ def policy_schema(table: FactTable) -> Schema:
         "settings": _section(build.ref("settings")),
     }
     root = build.record(SECTIONS, sections)
-    return build.document(root, "urn:routebook:schema:policy:1", "A file of a Routebook policy", definitions)
+    return build.document(root, "urn:routebook:schema:policy:1", "A file of a Routebook policy", _definitions(table))
 
 
 def policy_test_schema(table: FactTable) -> Schema:
     """The schema of a file under `tests/`."""
     root = build.record({"tests": SECTIONS["tests"]}, {"tests": _section(build.listed(build.ref("test")))})
     return build.document(root, "urn:routebook:schema:policy-test:1", "A file of tests of a Routebook policy",
-                          _test_schemas(table))
+                          build.together(_test_schemas(table), value_schemas(table)))
 
 
 def _definitions(table: FactTable) -> dict[str, Schema]:
-    return {**provider_schemas(), **model_schemas(_words(table, "request.needs"), _words(table, "request.operation")),
-            **client_schemas(), **budget_schemas(), **condition_schemas(table), **_outcome_schemas(), **_rule_schemas(),
-            **_guarantee_schemas(_words(table, "request.needs")), **_setting_schemas()}
+    needs, operations = _words(table, "request.needs"), _words(table, "request.operation")
+    return build.together(
+        provider_schemas(), model_schemas(needs, operations), client_schemas(), budget_schemas(), condition_schemas(table),
+        _outcome_schemas(), _rule_schemas(), _guarantee_schemas(needs), _setting_schemas(), _test_schemas(table))
 
 
 def _section(schema: Schema) -> Schema:
