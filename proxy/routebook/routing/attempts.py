@@ -105,10 +105,13 @@ _FAILURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call that was made."""
+    """One call that was made. `started`, `first_byte` and `ended` are seconds since the request began."""
 
     candidate: Candidate
     outcome: AttemptOutcome
+    started: float = 0.0
+    first_byte: float | None = None
+    ended: float | None = None
 
 
 class Attempts:
@@ -136,10 +139,11 @@ class Attempts:
             return None
         return self._candidates[made]
 
-    def ended(self, outcome: AttemptOutcome) -> Candidate | None:
+    def ended(self, outcome: AttemptOutcome, started: float = 0.0, first_byte: float | None = None,
+              ended: float | None = None) -> Candidate | None:
         """Note how the current call ended; whom to call next, or None."""
         candidate = self._candidates[len(self.made)]
-        self.made.append(Attempt(candidate, outcome))
+        self.made.append(Attempt(candidate, outcome, started, first_byte, ended))
         return self.current
 
     def commit(self) -> None:

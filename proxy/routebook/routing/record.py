@@ -1,0 +1,195 @@
+"""The decision record, as two values ready for JSON: what was decided and why, and how it ended.
+
+It is a published interface (`schemas/decision-record.schema.json`): names stay, meanings stay. Money is nano-dollars,
+times are seconds, `time` is UTC. No word of a prompt or an answer, no key, ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from routebook import __version__
+from routebook.policy.facts import Value
+from routebook.policy.rules import Decision, Step
+from routebook.routing.attempts import Attempt, Meaning
+from routebook.routing.candidates import Candidate, Dropped, Plan
+from routebook.routing.constraints import UNCONSTRAINED
+from routebook.routing.demand import LiveDemand
+from routebook.routing.endings import NORMAL
+from routebook.routing.facts import RequestFacts
+from routebook.routing.memory import AccountKey, Recollection
+from routebook.routing.meter import NOTHING, Metered
+from routebook.routing.outcomes import Outcome, Refuse, Within
+from routebook.routing.sizes import SMALL
+
+SCHEMA_VERSION: Final = 1
+
+Line = dict[str, Any]
+"""One line of the journal, ready for JSON."""
+
+
+def decided_line(identity: str, instance: str, digest: str, facts: RequestFacts, demand: LiveDemand,
+                 decision: Decision[Outcome], plan: Plan | None, draw: float, keyless: Iterable[AccountKey] = (),
+                 asked_within: Within = UNCONSTRAINED) -> Line:
+    """The first line, written before anything goes upstream. `plan` is None where no route was decided.
+
+    With the policy of `digest` it is enough to decide again (`routing.replay`).
+    """
+    asked, client, rule = facts.asked, facts.client, decision.rule
+    line: Line = {
+        "id": identity, "time": utc(facts.now), "schema": SCHEMA_VERSION, "instance": instance,
+        "version": __version__, "policy": digest, "operation": asked.operation, "dialect": asked.dialect,
+        "requested": asked.model, "stream": asked.stream, "client": client.name, "team": client.team,
+        "rule": None, "outcome": "none", "where": None,
+        "asked": _asked(facts, demand, plan, asked_within),
+        "facts": {key: plain(value) for key, value in facts.seen.items()},
+        "steps": [_step(step) for step in decision.steps],
+        "candidates": [],
+        "draw": {"draw": draw},
+    }
+    if rule is not None:
+        line["rule"], line["where"] = rule.name, f"{rule.location.file}:{rule.location.line}"
+        line["outcome"] = "refuse" if isinstance(rule.outcome, Refuse) else "route"
+    if plan is not None:
+        line["candidates"] = [_kept(each) for each in plan.kept] + [_dropped(each) for each in plan.dropped]
+        if plan.point is not None:
+            line["draw"]["point"], line["draw"]["share"] = plan.point, plan.share
+        if plan.memory is not None and (memory := _memory(plan.memory)):
+            line["memory"] = memory
+    if keyless:
+        line["keyless"] = [list(key) for key in sorted(keyless)]
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an exchange ended. `error` is the stable code of what failed, None where nothing did; `candidate` who
+    answered, `served` what the answer says it came from; `first_token` and `seconds` count from the request's start."""
+
+    end: str = NORMAL
+    status: int = 200
+    error: str | None = None
+    metered: Metered = NOTHING
+    candidate: Candidate | None = None
+    served: str | None = None
+    finish: str | None = None
+    attempts: Sequence[Attempt] = ()
+    first_token: float | None = None
+    seconds: float = 0.0
+
+
+def ended_line(identity: str, now: float, ending: Ending) -> Line:
+    """The second line, written before the last byte goes to the client."""
+    metered, candidate = ending.metered, ending.candidate
+    line: Line = {
+        "id": identity, "time": utc(now), "end": ending.end, "status": ending.status, "error": ending.error,
+        "model": None, "account": None, "served": ending.served, "finish": ending.finish,
+        "usage": metered.usage.parts(), "usage_by": metered.by, "input": metered.usage.total_input,
+        "output": metered.usage.total_output, "cost": metered.cost.total, "cost_parts": metered.cost.parts,
+        "attempts": [_attempt(each, ending.attempts[index + 1:]) for index, each in enumerate(ending.attempts)],
+        "first_token": _rounded(ending.first_token), "seconds": _rounded(ending.seconds),
+    }
+    if candidate is not None:
+        line["model"], line["account"] = candidate.name, "/".join(candidate.key)
+    if metered.cost.unpriced:
+        line["unpriced"] = list(metered.cost.unpriced)
+    return line
+
+
+def utc(now: float) -> str:
+    """Seconds since 1970 as `2026-11-21T10:00:00.123Z`."""
+    millis = int(now * 1000)
+    return f"{_second(millis // 1000)}.{millis % 1000:03d}Z"
+
+
+def plain(value: Value | None) -> Any:
+    """A fact's value as JSON has it: a set becomes a sorted list."""
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+@lru_cache(maxsize=16)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: Within) -> Line:
+    asked = facts.asked
+    line: Line = {"bytes": asked.body_bytes, "needs": sorted(demand.needs), "max_output": demand.max_output,
+                  "choices": demand.choices}
+    if asked.was_read or asked.body_bytes <= SMALL:
+        line["messages"], line["images"], line["tools"] = asked.messages, asked.images, asked.tools
+    if plan is not None:
+        line["most_tokens"], line["texts"] = demand.most_tokens, demand.texts
+        if plan.size is not None:
+            line["tokens"], line["tokens_by"] = plan.size.tokens, plan.size.by
+    if facts.ignored_tags:
+        line["ignored_tags"] = list(facts.ignored_tags)
+    if within is not UNCONSTRAINED:
+        line["within"] = {"cost": within.cost, "first_token": within.first_token, "quality": within.quality,
+                          "regions": None if within.regions is None else sorted(within.regions)}
+    return line
+
+
+def _step(step: Step) -> Line:
+    line: Line = {"fact": step.fact, "standing": step.standing}
+    if step.value is None:
+        line["missing"] = True
+    return line
+
+
+def _kept(candidate: Candidate) -> Line:
+    provider, account = candidate.key
+    line: Line = {"model": candidate.name, "account": f"{provider}/{account}", "verdict": "kept",
+                  "reason": candidate.reason, "cost": candidate.estimated_cost}
+    if candidate.numbers:
+        line["numbers"] = candidate.numbers
+    if candidate.first_token is not None:
+        line["first_token"] = _rounded(candidate.first_token)
+    return line
+
+
+def _dropped(dropped: Dropped) -> Line:
+    return {"model": dropped.name, "account": dropped.account, "verdict": "dropped", "reason": dropped.reason,
+            "numbers": dropped.numbers}
+
+
+def _attempt(attempt: Attempt, later: Sequence[Attempt]) -> Line:
+    candidate, outcome = attempt.candidate, attempt.outcome
+    line: Line = {"model": candidate.name, "account": "/".join(candidate.key), "status": outcome.status,
+                  "code": outcome.failure, "started": _rounded(attempt.started)}
+    if attempt.first_byte is not None:
+        line["first_byte"] = _rounded(attempt.first_byte)
+    if attempt.ended is not None:
+        line["ended"] = _rounded(attempt.ended)
+    if outcome.error_code is not None:
+        line["upstream_code"] = outcome.error_code
+    if outcome.retry_after is not None:
+        line["retry_after"] = outcome.retry_after
+    if outcome.meaning is Meaning.NEXT:
+        line["next"] = later[0].candidate.name if later else None
+    return line
+
+
+def _memory(memory: Recollection) -> Line:
+    line: Line = {}
+    if memory.rests:
+        line["resting"] = _listed(memory.rests)
+    if memory.running:
+        line["in_flight"] = _listed(memory.running)
+    if memory.first_tokens:
+        line["first_token"] = dict(memory.first_tokens)
+    return line
+
+
+def _listed(by_account: Mapping[AccountKey, Any]) -> list[list[Any]]:
+    return [[provider, account, *(value if isinstance(value, tuple) else (value,))]
+            for (provider, account), value in by_account.items()]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """Seconds to the microsecond."""
+    return None if seconds is None else round(seconds, 6)
