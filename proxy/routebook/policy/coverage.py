@@ -7,38 +7,120 @@ instance, are compared by their text only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from routebook.policy.conditions import AllOf, AnyOf, Condition, Every, HasAll, Named, Not, Predicate, Test
+from routebook.policy.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Every,
+    HasAll,
+    HasAny,
+    IsFlag,
+    Named,
+    Not,
+    OneOf,
+    Predicate,
+    Test,
+)
 from routebook.policy.contradictions import can_hold
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import tests_in
 from routebook.policy.rules import Outcome, Rule
 
-MAX_COMPARISONS = 300_000
-"""Pairs of rules that are compared at most; in larger policies a rule is compared with the nearest ones before it."""
+MAX_COMPARISONS = 50_000
+"""Pairs of rules that are compared at most, about a second's work; the earliest rules come first."""
 
 MAX_PRODUCT = 10_000
 """Tests in one condition times tests in another, up to which the two are compared."""
 
 
 def covered_rules(rules: Sequence[Rule[Outcome]], table: FactTable) -> Iterator[tuple[Rule[Outcome], Rule[Outcome]]]:
-    """Each rule that can never decide, with the first rule before it that holds wherever it holds."""
-    reach = len(rules) if len(rules) ** 2 <= 2 * MAX_COMPARISONS else MAX_COMPARISONS // len(rules)
-    asked = [frozenset(test.fact for test in needed(rule.when)) for rule in rules]
-    sizes = [tests_in(rule.when) for rule in rules]
+    """Each rule that can never decide, with a rule before it that holds wherever it holds.
+
+    A rule that repeats another or stands behind a catch-all is always found. Others are found by comparing, as far as
+    `MAX_COMPARISONS` goes: in large policies with the first few rules that ask for the same words.
+    """
+    most = max(4, MAX_COMPARISONS // max(1, len(rules)))
+    earlier = _Earlier()
     catch_all: Rule[Outcome] | None = None
+    same: dict[object, Rule[Outcome]] = {}
     for number, rule in enumerate(rules):
-        if catch_all is not None:
-            yield rule, catch_all
-            continue
-        facts = frozenset(test.fact for test in tests_of(rule.when))
-        for before in range(max(0, number - reach), number):
-            small = sizes[number] * sizes[before] <= MAX_PRODUCT
-            if small and asked[before] <= facts and covers(rules[before].when, rule.when, table):
-                yield rule, rules[before]
-                break
-        if always_holds(rule.when):
+        meaning = _meaning(rule.when)
+        cover = same.setdefault(meaning, rule)
+        if cover is rule and catch_all is None:
+            near = (rules[before] for before in earlier.candidates(rule.when, most))
+            cover = next((each for each in near if covers(each.when, rule.when, table)), rule)
+        if catch_all is not None or cover is not rule:
+            yield rule, catch_all or cover
+        elif always_holds(rule.when):
             catch_all = rule
+        earlier.add(number, rule.when)
+
+
+class _Earlier:
+    """The rules seen so far, found by the words that they ask for: a rule can only cover one that names such a word."""
+
+    def __init__(self) -> None:
+        self._by_word: dict[tuple[str, object], list[int]] = {}
+        self._others: list[int] = []
+        self._asked: list[frozenset[str]] = []
+        self._sizes: list[int] = []
+
+    def add(self, number: int, condition: Condition) -> None:
+        """Remember a rule by its number under the words of one of its tests, or among the others."""
+        tests = list(needed(condition))
+        self._asked.append(frozenset(test.fact for test in tests))
+        self._sizes.append(tests_in(condition))
+        words = min((found for test in tests if (found := _words(test))), key=len, default=())
+        for word in words:
+            self._by_word.setdefault(word, []).append(number)
+        if not words:
+            self._others.append(number)
+
+    def candidates(self, condition: Condition, most: int) -> list[int]:
+        """The first rules that may cover a condition, in order; at most so many."""
+        tests = list(tests_of(condition))
+        facts = frozenset(test.fact for test in tests)
+        lists = [self._others, *(self._by_word.get(word, []) for test in tests for word in _words(test))]
+        numbers = sorted({number for each in lists for number in each[:most * _SIFTED]})
+        fitting = (number for number in numbers if self._asked[number] <= facts
+                   and self._sizes[number] * len(tests) <= MAX_PRODUCT)
+        return list(islice(fitting, most))
+
+
+_SIFTED = 20
+"""Rules looked at for each that is compared: most ask for facts that the other does not."""
+
+
+def _words(test: Test) -> tuple[tuple[str, object], ...]:
+    return () if test.predicate is None else tuple((test.fact, word) for word in _words_in(test.predicate))
+
+
+def _words_in(predicate: Predicate) -> Iterator[object]:
+    match predicate:
+        case OneOf(words) | HasAny(words) | HasAll(words):
+            yield from words
+        case IsFlag(value):
+            yield value
+        case Every(parts):
+            for part in parts:
+                yield from _words_in(part)
+        case _:
+            return
+
+
+def _meaning(condition: Condition) -> object:
+    """A condition without its place and wording: two that mean the same for this reason are equal."""
+    match condition:
+        case Test():
+            return condition.fact, condition.predicate, condition.missing_holds, condition.known
+        case AllOf(parts):
+            return "all", frozenset(map(_meaning, parts))
+        case AnyOf(parts):
+            return "any", frozenset(map(_meaning, parts))
+        case Named(_, inner):
+            return _meaning(inner)
 
 
 def covers(wide: Condition, narrow: Condition, table: FactTable) -> bool:

@@ -1,7 +1,8 @@
 """Facts given by hand, in policy tests and in `explain --given`, completed with what follows from them.
 
 A clock without a zone is what the clock shows in every zone that a rule names. A client that the policy knows brings its
-team, its labels and its tags. Everything else that is not given is missing.
+team, its labels and its tags. A request is a chat without tags or special needs where nothing else is said, as most are.
+Everything else that is not given is missing.
 """
 
 from __future__ import annotations
@@ -11,14 +12,37 @@ from collections.abc import Iterator, Mapping
 from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Value
+from routebook.routing.candidates import Plan
+from routebook.routing.demand import demand_of_facts
 from routebook.routing.facts import GivenFacts
+from routebook.routing.memory import BLANK
+from routebook.routing.outcomes import Route
+from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
+
+
+USUAL: Mapping[str, Value] = {"request.operation": "chat", "request.needs": frozenset(), "tags": frozenset()}
+"""What a request is where nothing else is said. Real requests always have these facts, so they cannot be missing."""
+
+MIDDLE = 0.5
+"""The draw of a request that was never made."""
 
 
 def given_facts(policy: Policy, given: Mapping[str, Value]) -> GivenFacts:
     """What a request with these facts would answer to the policy's questions."""
-    return GivenFacts({**_zoned(policy, given), **_of_client(client_of(policy, given), given), **given,
-                       **_tags(client_of(policy, given), given)})
+    client = client_of(policy, given)
+    return GivenFacts({**USUAL, **_zoned(policy, given), **_of_client(client, given), **given, **_tags(client, given)})
+
+
+def plan_for_given(planner: Planner, route: Route, rule: str, given: Mapping[str, Value], draw: float = MIDDLE) -> Plan:
+    """Who would serve a request with these facts, with every account ready and nothing measured.
+
+    Where chance decides (`split` without a name to go by, `weighted`), the draw does: by default the middle.
+    """
+    policy = planner.policy
+    facts = given_facts(policy, given)
+    return planner.plan(route, rule, demand_of_facts(dict(facts.given)), facts, client_of(policy, given), BLANK,
+                        at=0.0, draw=draw)
 
 
 def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
@@ -46,5 +70,5 @@ def _of_client(client: Client, given: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _tags(client: Client, given: Mapping[str, Value]) -> dict[str, Value]:
-    tags = given.get("tags", frozenset() if client.tags else None)
+    tags = given.get("tags", USUAL["tags"])
     return {"tags": tags | client.tags} if isinstance(tags, frozenset) else {}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from routebook.documents.loading import load_documents, load_text
+from routebook.documents.loading import collector_off, load_documents, load_text
 from routebook.documents.nodes import Document, scalars_of
 from routebook.documents.places import policy_files
 from routebook.documents.problems import Location, Problems
@@ -45,16 +45,17 @@ def load_policy(path: Path) -> LoadResult:
         problems.error("policy.no-files", f"`{path}` {what}", Location(str(path), 1, 1),
                        "name a policy file, or a directory of them")
         return LoadResult(None, problems, ())
-    documents, problems = load_documents(files)
     names = [file.relative_to(path).as_posix() if file != path else file.name for file in files]
-    return _load(list(zip(names, documents, strict=True)), problems)
+    with collector_off(sum(file.stat().st_size for file in files if file.is_file())):
+        documents, problems = load_documents(files)
+        return _load(list(zip(names, documents, strict=True)), problems)
 
 
 def load_sources(sources: Sequence[tuple[str, str]]) -> LoadResult:
     """The policy in texts, each with its name in the policy (`policy.yaml`, `tests/night.yaml`)."""
     problems = Problems()
-    documents = [(name, load_text(name, text, problems)) for name, text in sources]
-    return _load(documents, problems)
+    with collector_off(sum(len(text) for _, text in sources)):
+        return _load([(name, load_text(name, text, problems)) for name, text in sources], problems)
 
 
 def digest_of(sources: Iterable[tuple[str, str]]) -> str:

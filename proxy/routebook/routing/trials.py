@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from routebook.documents.problems import Problems
 from routebook.policy.rules import Rule
-from routebook.routing.given import given_facts
+from routebook.routing.given import given_facts, plan_for_given
 from routebook.routing.outcomes import Outcome, Refuse
+from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy, PolicyTest
 
 _NAMED = 5
@@ -14,7 +15,8 @@ _NAMED = 5
 
 def run_tests(policy: Policy, problems: Problems) -> None:
     """Decide every test of the policy; a difference is an error at the test's name."""
-    failed = [(test, fault) for test in policy.tests for fault in faults_of(policy, test)]
+    planner = Planner(policy)
+    failed = [(test, fault) for test in policy.tests for fault in faults_of(planner, test)]
     for test, fault in failed:
         problems.error("policy.test-failed", f"the test `{test.name}` fails: {fault}", test.location)
     _report_twins(policy, problems)
@@ -44,15 +46,31 @@ def _report_untested(policy: Policy, problems: Problems) -> None:
                          "add a test whose request each of them should decide")
 
 
-def faults_of(policy: Policy, test: PolicyTest) -> list[str]:
+def faults_of(planner: Planner, test: PolicyTest) -> list[str]:
     """What came out otherwise than expected, one text for each difference; none where the test passes."""
+    policy = planner.policy
     rule = policy.tree.decide(given_facts(policy, test.given)).rule
     faults = []
     decided = "no rule" if rule is None else f"`{rule.name}`"
     if test.expect.rule is not None and (rule is None or rule.name != test.expect.rule):
         faults.append(f"expected rule `{test.expect.rule}`, got {decided}")
     faults.extend(_refusal_faults(rule, test))
+    if test.expect.model is not None and rule is not None:
+        faults.extend(_model_faults(planner, rule, test, test.expect.model))
     return faults
+
+
+def _model_faults(planner: Planner, rule: Rule[Outcome], test: PolicyTest, wanted: str) -> list[str]:
+    if isinstance(rule.outcome, Refuse):
+        return [f"expected model `{wanted}`, got a refusal by `{rule.name}`"]
+    plan = plan_for_given(planner, rule.outcome, rule.name, test.given)
+    first = plan.kept[0].name if plan.kept else None
+    if first == wanted:
+        return []
+    reason = next((f"; `{wanted}`: {each.words}" for each in plan.dropped if each.name == wanted), "")
+    if first is None:
+        return [f"expected model `{wanted}`, `{rule.name}` leaves none" + reason]
+    return [f"expected model `{wanted}`, got `{first}` by `{rule.name}`" + reason]
 
 
 def _refusal_faults(rule: Rule[Outcome] | None, test: PolicyTest) -> list[str]:
