@@ -8,6 +8,7 @@ Everything else that is not given is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.policy.coverage import tests_of
@@ -19,7 +20,6 @@ from routebook.routing.memory import BLANK
 from routebook.routing.outcomes import Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
-
 
 USUAL: Mapping[str, Value] = {"request.operation": "chat", "request.needs": frozenset(), "tags": frozenset()}
 """What a request is where nothing else is said. Real requests always have these facts, so they cannot be missing."""
@@ -57,8 +57,9 @@ def _zoned(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _asked(policy: Policy) -> Iterator[str]:
-    for each in (*policy.rules, *policy.guarantees):
-        for test in tests_of(each.when):
+    conditions = chain((rule.when for rule in policy.rules), (guarantee.when for guarantee in policy.guarantees))
+    for condition in conditions:
+        for test in tests_of(condition):
             yield test.fact
 
 
