@@ -59,9 +59,9 @@ MEMBERS = ("a", "b", "c", "d")
 NUMBERS = (0, 1, 2, 3, 4.5, 5, 2**60, 2**60 + 1, 0.1, -3)
 PATTERNS = ("a*", "*b", "*a*", "a?c", "gpt-*", "g*4*", "*", "ab", "?", "a*b*c", "**", "*-4", "ab*", "*?")
 
-TINY = Limits(cuts=1, tries=1, clauses=1, few=1, wide=2, masks=2, kept=2, lines=2)
-NONE = Limits(cuts=0, tries=0, clauses=0, few=0, wide=0, masks=0, kept=0, lines=1)
-FEW = Limits(cuts=2, tries=2, clauses=2, few=100, wide=0, masks=3, kept=1, lines=3)
+TINY = Limits(stride=3, tries=1, clauses=1, few=1, wide=2, masks=2, kept=2, lines=2)
+NONE = Limits(stride=1000, tries=0, clauses=0, few=0, wide=0, masks=0, kept=0, lines=1)
+FEW = Limits(stride=2, tries=2, clauses=2, few=100, wide=0, masks=3, kept=1, lines=3)
 LIMITS = (Limits(), TINY, NONE, FEW)
 """Roomy tables, tiny ones, none at all, and only the row-by-row kind."""
 

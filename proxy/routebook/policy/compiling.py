@@ -28,14 +28,15 @@ class Compiled:
     """What the walk needs. Lists by *front* are indexed by the `bit_length()` of a set: its first line; 0 means none.
 
     `rule_at`: the rule's number by front. `facts_at`: the facts that the line asks about, cheapest first; None where the
-    line is in doubt, and then `in_doubt` has it. `tops`: the first line of every rule. `dearness`: facts ranked by what
+    line is in doubt, and then `in_doubt` has it. `tops`: the first line of every rule, None where
+    each rule is one line. `dearness`: facts ranked by what
     they cost, and by how much an answer tells.
     """
 
     everything: int
     rule_at: list[int]
     facts_at: list[tuple[str, ...] | None]
-    tops: int
+    tops: int | None
     tables: dict[str, Table]
     in_doubt: dict[int, Line]
     dearness: dict[str, int]
@@ -48,8 +49,8 @@ def compile_rules(rules: Sequence[Rule[Outcome]], facts: FactTable, limits: Limi
     width = len(lines)
     rows = _rows(lines, width)
     dearness = _dearness(lines, rows, specs)
-    limits = _shared_out(limits, rows, width)
-    tables = {fact: table_for(specs[fact].type, asking, width, limits) for fact, asking in rows.items()}
+    shares = _shares(limits, rows, width)
+    tables = {fact: table_for(specs[fact].type, asking, width, shares[fact]) for fact, asking in rows.items()}
     doubtful = {bit + 1 for table in tables.values() for bit in table.doubtful}
     doubtful |= {width - place for place, (_, line) in enumerate(lines) if line.rests}
     fronts = list(reversed(lines))
@@ -61,8 +62,8 @@ def compile_rules(rules: Sequence[Rule[Outcome]], facts: FactTable, limits: Limi
             orders[asked] = tuple(sorted(asked, key=dearness.__getitem__))
         facts_at.append(None if front in doubtful else orders[asked])
     rule_at = [-1, *(rule for rule, _ in fronts)]
-    tops = mask_of((front - 1 for front in range(1, width + 1) if rule_at[front] not in rule_at[front + 1:front + 2]),
-                   width)
+    tops = None if len({rule for rule, _ in lines}) == width else mask_of(
+        (front - 1 for front in range(1, width + 1) if rule_at[front] not in rule_at[front + 1:front + 2]), width)
     return Compiled((1 << width) - 1, rule_at, facts_at, tops, tables,
                     {front: fronts[front - 1][1] for front in doubtful}, dearness)
 
@@ -128,9 +129,11 @@ def _dearness(lines: Iterable[tuple[int, Line]], rows: Mapping[str, Sequence[Row
     return {fact: place for place, fact in enumerate(sorted(asked, key=rank))}
 
 
-def _shared_out(limits: Limits, rows: Mapping[str, Sequence[Row]], width: int) -> Limits:
-    """The limits of one table, such that all tables together keep within `MASK_BYTES`."""
-    dense = sum(len(asking) > limits.few or width <= limits.wide for asking in rows.values()) or 1
+def _shares(limits: Limits, rows: Mapping[str, Sequence[Row]], width: int) -> dict[str, Limits]:
+    """The limits of every table: each has room for ready masks by the number of its rows."""
     # An integer of n bits takes 4 bytes for every 30 of them, and 28 for itself.
-    masks = MASK_BYTES // (width // 30 * 4 + 32) // dense
-    return replace(limits, masks=min(limits.masks, masks), kept=min(limits.kept, masks // 2))
+    masks = MASK_BYTES // (width // 30 * 4 + 32)
+    asked = sum(map(len, rows.values())) or 1
+    shares = {fact: masks * len(asking) // asked for fact, asking in rows.items()}
+    return {fact: replace(limits, masks=min(limits.masks, share), kept=min(limits.kept, share // 2))
+            for fact, share in shares.items()}

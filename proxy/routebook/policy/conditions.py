@@ -179,7 +179,7 @@ def satisfies(value: Value, predicate: Predicate) -> bool:
             return all(satisfies(value, each) for each in predicates)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def glob_regex(pattern: str) -> re.Pattern[str]:
     """A glob as an anchored regular expression; only `*` and `?` are special.
 

@@ -1,77 +1,88 @@
 """Many glob patterns against one text, without trying each.
 
-A pattern is filed under the plain text with which it begins or ends, whichever fewer patterns share; a text looks up its
-own beginnings and endings. What is found under a plain `text*` or `*text` is a match; the rest is tried by regular
-expression, at most `tries` for one key. Patterns beyond that are *opaque*: left to be tried by whoever needs them.
+`text*` and `*text` are looked up by the beginnings and the endings of the text. Any other pattern is filed under a few
+letters that must occur in whatever it matches, those that the fewest other patterns contain; it is tried, by regular
+expression, on texts in which they do occur. Of patterns under the same letters at most `tries` are known to the index;
+the others are *opaque*, and left to be tried by whoever needs them.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable
 
 from routebook.policy.conditions import glob_regex
+
+_LETTERS = 3
+"""How many letters make up a key; shorter where a pattern has no stretch of plain text so long."""
+
+_SPECIAL = re.compile(r"[*?]")
 
 
 def is_plain(pattern: str) -> bool:
     """Whether a pattern matches only itself."""
-    return "*" not in pattern and "?" not in pattern
+    return _SPECIAL.search(pattern) is None
 
 
 class GlobIndex:
     """Finds the patterns that match a text; `opaque` are those it knows nothing about."""
 
-    __slots__ = ("_by_prefix", "_by_suffix", "_prefix_lengths", "_suffix_lengths", "opaque")
+    __slots__ = ("_prefix_lengths", "_prefixes", "_suffix_lengths", "_suffixes", "_tried", "_tried_lengths", "opaque")
 
     def __init__(self, patterns: Iterable[str], tries: int) -> None:
         self.opaque: set[str] = set()
-        self._by_prefix: dict[str, list[tuple[str, bool]]] = defaultdict(list)
-        self._by_suffix: dict[str, list[tuple[str, bool]]] = defaultdict(list)
-        ends = {pattern: (_head(pattern), _head(pattern[::-1])[::-1]) for pattern in sorted(set(patterns))}
-        heads = Counter(head for head, _ in ends.values())
-        tails = Counter(tail for _, tail in ends.values())
-        tried: Counter[tuple[bool, str]] = Counter()
-        for pattern, (head, tail) in ends.items():
-            if pattern == head + "*":
-                self._by_prefix[head].append((pattern, True))
-                continue
-            if pattern == "*" + tail:
-                self._by_suffix[tail].append((pattern, True))
-                continue
-            by_head = bool(head) and (not tail or heads[head] <= tails[tail])
-            key = head if by_head else tail
-            tried[by_head, key] += 1
-            if tried[by_head, key] > tries:
-                self.opaque.add(pattern)
+        self._prefixes: dict[str, str] = {}
+        self._suffixes: dict[str, str] = {}
+        self._tried: dict[str, list[str]] = {}
+        others: list[str] = []
+        for pattern in sorted(set(patterns)):
+            if pattern.endswith("*") and is_plain(pattern[:-1]):
+                self._prefixes[pattern[:-1]] = pattern
+            elif pattern.startswith("*") and is_plain(pattern[1:]):
+                self._suffixes[pattern[1:]] = pattern
             else:
-                (self._by_prefix if by_head else self._by_suffix)[key].append((pattern, False))
-        self._by_prefix, self._by_suffix = dict(self._by_prefix), dict(self._by_suffix)
-        self._prefix_lengths = tuple(sorted({len(key) for key in self._by_prefix}))
-        self._suffix_lengths = tuple(sorted({len(key) for key in self._by_suffix}))
+                others.append(pattern)
+        keys = {pattern: _keys(pattern) for pattern in others}
+        used = Counter(key for each in keys.values() for key in each)
+        for pattern, each in keys.items():
+            filed = self._tried.setdefault(min(each, key=lambda key: (used[key], key), default=""), [])
+            if len(filed) < tries:
+                filed.append(pattern)
+            else:
+                self.opaque.add(pattern)
+        self._prefix_lengths = sorted({len(key) for key in self._prefixes})
+        self._suffix_lengths = sorted({len(key) for key in self._suffixes})
+        self._tried_lengths = sorted({len(key) for key in self._tried})
 
     def __bool__(self) -> bool:
-        return bool(self._by_prefix or self._by_suffix)
+        return bool(self._prefixes or self._suffixes or self._tried)
 
-    def matching(self, text: str) -> Iterator[str]:
+    def matching(self, text: str) -> list[str]:
         """The patterns that match a text, opaque ones left out."""
+        found: list[str] = []
         size = len(text)
         for length in self._prefix_lengths:
             if length > size:
                 break
-            yield from _confirmed(self._by_prefix.get(text[:length], ()), text)
+            if text[:length] in self._prefixes:
+                found.append(self._prefixes[text[:length]])
         for length in self._suffix_lengths:
             if length > size:
                 break
-            yield from _confirmed(self._by_suffix.get(text[size - length:], ()), text)
+            if text[size - length:] in self._suffixes:
+                found.append(self._suffixes[text[size - length:]])
+        for length in self._tried_lengths:
+            stretches = {text[start:start + length] for start in range(size - length + 1)} if length else {""}
+            for key in self._tried.keys() & stretches:
+                found += [pattern for pattern in self._tried[key] if glob_regex(pattern).match(text) is not None]
+        return found
 
 
-def _head(pattern: str) -> str:
-    """The plain text with which a pattern begins."""
-    stop = min((place for place in (pattern.find("*"), pattern.find("?")) if place >= 0), default=len(pattern))
-    return pattern[:stop]
-
-
-def _confirmed(found: Iterable[tuple[str, bool]], text: str) -> Iterator[str]:
-    for pattern, is_certain in found:
-        if is_certain or glob_regex(pattern).match(text) is not None:
-            yield pattern
+def _keys(pattern: str) -> set[str]:
+    """Letters that occur in every text that a pattern matches: stretches of its plain text."""
+    keys = set()
+    for plain in _SPECIAL.split(pattern):
+        length = min(len(plain), _LETTERS)
+        keys |= {plain[start:start + length] for start in range(len(plain) - length + 1)}
+    return {key for key in keys if len(key) == max(map(len, keys))}

@@ -11,6 +11,11 @@ from collections.abc import Iterable, Mapping
 _SINGLY = 24
 """Up to so many bits, setting them one at a time is quicker than filling a byte array."""
 
+_RARE = 2
+"""A word with so few lines needs no ready mask, except where masks are as short as a list."""
+
+_NARROW = 1024
+
 
 def mask_of(bits: Iterable[int], width: int) -> int:
     """The set of these bit positions, in sets that are `width` bits wide."""
@@ -27,27 +32,42 @@ def mask_of(bits: Iterable[int], width: int) -> int:
 
 
 class Postings:
-    """From a word to the lines that mention it: a ready mask for much-used words, a list of bits for the others.
+    """From a word, or a pattern, to the lines that mention it: a ready mask for much-used ones, else a list of bits.
 
-    Ready masks cost `width / 8` bytes each, so only `allowance` words get one: those with the most lines.
+    Ready masks cost `width / 8` bytes each, so at most `allowance` words and patterns get one: those with the most lines.
     """
 
-    __slots__ = ("_listed", "_ready", "_width")
+    __slots__ = ("_patterns", "_rare_patterns", "_rare_words", "_width", "_words")
 
-    def __init__(self, lines: Mapping[str, list[int]], width: int, allowance: int) -> None:
+    def __init__(self, words: Mapping[str, list[int]], patterns: Mapping[str, list[int]], width: int,
+                 allowance: int) -> None:
         self._width = width
-        by_use = sorted(lines, key=lambda word: -len(lines[word]))
-        worth = [word for word in by_use[:allowance] if len(lines[word]) > 2 or width <= 1024]
-        self._ready = {word: mask_of(lines[word], width) for word in worth}
-        self._listed = {word: tuple(bits) for word, bits in lines.items() if word not in self._ready}
+        self._patterns, self._rare_patterns = _by_use(patterns, width, allowance)
+        self._words, self._rare_words = _by_use(words, width, allowance - len(self._patterns))
 
-    def __bool__(self) -> bool:
-        return bool(self._ready or self._listed)
+    def union(self, words: Iterable[str], patterns: Iterable[str]) -> int:
+        """The lines that mention one of these words or one of these patterns."""
+        union = 0
+        for word in words:
+            mask = self._words.get(word)
+            if mask is not None:
+                union |= mask
+            elif word in self._rare_words:
+                union |= mask_of(self._rare_words[word], self._width)
+        for pattern in patterns:
+            mask = self._patterns.get(pattern)
+            if mask is not None:
+                union |= mask
+            elif pattern in self._rare_patterns:
+                union |= mask_of(self._rare_patterns[pattern], self._width)
+        return union
 
-    def mask(self, word: str) -> int:
-        """The lines that mention a word; none for a word that no line knows."""
-        mask = self._ready.get(word)
-        if mask is not None:
-            return mask
-        bits = self._listed.get(word)
-        return 0 if bits is None else mask_of(bits, self._width)
+
+def _by_use(lines: Mapping[str, list[int]], width: int,
+            allowance: int) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
+    """Ready masks for the most used names, lists of bits for the others."""
+    worth = [name for name in lines if len(lines[name]) > _RARE or width <= _NARROW]
+    if len(worth) > allowance:
+        worth = sorted(worth, key=lambda name: -len(lines[name]))[:max(0, allowance)]
+    ready = {name: mask_of(lines[name], width) for name in worth}
+    return ready, {name: tuple(bits) for name, bits in lines.items() if name not in ready}

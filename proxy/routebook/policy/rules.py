@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from routebook.documents.problems import Location
 from routebook.policy.conditions import Condition, holds
@@ -24,8 +24,7 @@ class Rule(Generic[Outcome]):
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One question of the walk: the fact, the answer (None: missing), and how many rules still stood after it."""
 
     fact: str

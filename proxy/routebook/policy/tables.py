@@ -7,7 +7,7 @@ although their test fails, so that they must be looked at again before they win.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from routebook.policy.conditions import Every, Predicate, Test, satisfies
 from routebook.policy.facts import FactType, Value
 from routebook.policy.globs import GlobIndex
 from routebook.policy.masks import Postings, mask_of
-from routebook.policy.number_line import Place, stretches_of
+from routebook.policy.number_line import stretches_of
 
 _KEPT_LENGTH = 256
-"""The longest text (or set, in all) whose answer is remembered."""
+"""The longest text (or set, in all) whose answer is kept: a client could send long ones to fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Row:
 class Limits:
     """How large tables may grow.
 
-    `cuts`: numbers at which one table is cut. `tries`: patterns tried for one text and key. `clauses`: layers of one
+    `stride`: turns of a number's tests from one note to the next. `tries`: patterns tried for one text and key. `clauses`: layers of one
     table. `few`: facts with so few lines get no masks where there are more than `wide` lines in all. `masks`: ready sets
     of lines in one table. `kept`: remembered answers of one table. `lines`: ways of meeting one rule.
     """
 
-    cuts: int = 256
+    stride: int = 16
     tries: int = 64
     clauses: int = 3
     few: int = 8
@@ -140,76 +140,57 @@ def _sum_of(bits: Iterable[int]) -> int:
 
 
 class NumberTable:
-    """A number: the line of numbers is cut where some test turns; between two cuts the same lines stand.
+    """A number: walking up the line of numbers, each place where some test turns puts one line down or up again.
 
-    Cell 0 lies before the first cut, cell 1 is the first cut's number itself, cell 2 lies between it and the second, and
-    so on. Where there are more numbers than cuts, a test that turns within a cell is in doubt there.
+    The lines that stand are noted at every `stride` turns; an answer starts at the nearest note and follows the turns
+    from there. So thousands of different thresholds cost little memory, and an answer little time, with nothing lost.
     """
 
-    __slots__ = ("_cells", "_cuts", "doubtful", "ready")
+    __slots__ = ("_at", "_before", "_notes", "_numbers", "_stride", "_turning", "doubtful", "ready")
 
     def __init__(self, rows: Sequence[Row], width: int, limits: Limits) -> None:
         others = _others(rows, width)
+        self.doubtful: frozenset[int] = frozenset()
         self.ready: dict[Value | None, int] = {None: _missing(rows, others, width)}
         lines = [(row.bit, stretches_of(row.predicate or Every(()))) for row in rows if row.known]
-        numbers = Counter(place[0] for _, stretches in lines for place in stretches.turns)
-        self._cuts = _most_telling(numbers, min(limits.cuts, max(limits.masks // 2, 0)))
-        exact = frozenset(self._cuts)
-        self.doubtful = frozenset(bit for bit, stretches in lines
-                                  if any(place[0] not in exact for place in stretches.turns))
-        turning: dict[int, list[int]] = defaultdict(list)
-        for bit, stretches in lines:
-            for cell in _cells_where_it_turns(stretches.begins, stretches.turns, self._cuts):
-                turning[cell].append(bit)
-        self._cells = [others ^ mask_of(turning.get(0, ()), width)]
-        for cell in range(1, 2 * len(self._cuts) + 1):
-            before = self._cells[-1]
-            self._cells.append(before ^ mask_of(turning[cell], width) if cell in turning else before)
+        turns = sorted((place, bit) for bit, stretches in lines for place in stretches.turns)
+        self._turning = [bit for _, bit in turns]
+        self._stride = 1 if width <= limits.wide else limits.stride
+        if len(turns) > self._stride * limits.masks:
+            self._stride = -(-len(turns) // max(1, limits.masks))
+        standing = others | mask_of((bit for bit, stretches in lines if stretches.begins), width)
+        self._notes = [standing]
+        for start in range(0, len(turns), self._stride):
+            standing ^= self._turned(start, start + self._stride)
+            self._notes.append(standing)
+        self._numbers = sorted({place[0] for place, _ in turns})
+        self._before = [0]
+        self._at: list[int] = []
+        counted = Counter(place for place, _ in turns)
+        for number in self._numbers:
+            self._at.append(self._before[-1] + counted[number, False])
+            self._before.append(self._at[-1] + counted[number, True])
 
     def answer(self, value: Value) -> int:
-        """The lines that stand in the value's cell."""
-        cuts = self._cuts
-        place = bisect_left(cuts, value)
-        if place < len(cuts) and cuts[place] == value:
-            return self._cells[2 * place + 1]
-        return self._cells[2 * place]
+        """The lines that stand at a number: after every turn that lies before it."""
+        numbers = self._numbers
+        place = bisect_left(numbers, value)
+        passed = self._at[place] if place < len(numbers) and numbers[place] == value else self._before[place]
+        stride = self._stride
+        note = (passed + stride // 2) // stride
+        nearest = note * stride
+        if nearest == passed:
+            return self._notes[note]
+        if nearest < passed:
+            return self._notes[note] ^ self._turned(nearest, passed)
+        return self._notes[note] ^ self._turned(passed, nearest)
 
-
-def _most_telling(numbers: Counter[int | float], limit: int) -> list[int | float]:
-    """At most `limit` of the numbers, in order, spread so that about as many tests turn in each gap."""
-    ordered = sorted(numbers)
-    if len(ordered) <= limit:
-        return ordered
-    chosen: list[int | float] = []
-    total, passed = sum(numbers.values()), 0
-    for number in ordered:
-        passed += numbers[number]
-        if passed * limit >= total * (len(chosen) + 1) and len(chosen) < limit:
-            chosen.append(number)
-    return chosen
-
-
-def _cells_where_it_turns(begins: bool, turns: Sequence[Place], cuts: list[int | float]) -> list[int]:
-    """The cells in which a line begins or ceases to stand; a cell that it covers in part counts as covered."""
-    ends = ([0] if begins else []) + [
-        _cell_of(place, cuts, beginning=(number % 2 == 0) != begins) for number, place in enumerate(turns)]
-    kept: list[int] = []
-    for cell in ends:
-        # Two turns in one place cancel out: the stretch goes on, or is none.
-        if kept and kept[-1] >= cell and len(kept) % 2 == 0:
-            kept.pop()
-        else:
-            kept.append(cell)
-    return [cell for cell in kept if cell <= 2 * len(cuts)]
-
-
-def _cell_of(place: Place, cuts: list[int | float], *, beginning: bool) -> int:
-    """The first cell that a stretch beginning at a place covers, or the first after one that ends there."""
-    number, after = place
-    left = bisect_left(cuts, number)
-    if bisect_right(cuts, number) > left:
-        return 2 * left + (2 if after else 1)
-    return 2 * left if beginning else 2 * left + 1
+    def _turned(self, start: int, stop: int) -> int:
+        """The lines that turn an odd number of times between two turns."""
+        turned = 0
+        for bit in self._turning[start:stop]:
+            turned ^= 1 << bit
+        return turned
 
 
 class WordTable:
@@ -220,61 +201,55 @@ class WordTable:
     is true. Answers are remembered while there is room.
     """
 
-    __slots__ = ("_barred", "_globs", "_kept", "_layers", "doubtful", "ready")
+    __slots__ = ("_barred", "_first", "_globs", "_kept", "_layers", "doubtful", "ready")
 
     def __init__(self, rows: Sequence[Row], width: int, limits: Limits) -> None:
         others = _others(rows, width)
         self._kept = limits.kept
         self.ready: dict[Value | None, int] = {None: _missing(rows, others, width)}
         lines = [(row.bit, clauses_of(row.predicate)) for row in rows if row.known]
-        self._globs = GlobIndex((pattern for _, clauses in lines for atoms in (*clauses.needed, clauses.barred)
+        globs = GlobIndex((pattern for _, clauses in lines for atoms in (*clauses.needed, clauses.barred)
                                  for pattern in atoms.patterns), limits.tries)
-        opaque = self._globs.opaque
+        self._globs = globs or None
+        opaque = globs.opaque
         self.doubtful = frozenset(bit for bit, clauses in lines if _is_doubtful(clauses, limits.clauses, opaque))
         layers = [_Layer(clauses_at) for clauses_at in _by_layer(lines, limits.clauses, opaque)] or [_Layer([])]
         barred = _Layer([(bit, clauses.barred) for bit, clauses in lines])
         mentions = sum(layer.mentions for layer in (*layers, barred)) or 1
         alive = others | mask_of((bit for bit, _ in lines), width)
-        self._layers = tuple((alive ^ mask_of((bit for bit, _ in layer.clauses), width),
-                              *layer.postings(width, limits.masks * layer.mentions // mentions)) for layer in layers)
-        self._barred = barred.postings(width, limits.masks * barred.mentions // mentions)
+        self._first, *self._layers = ((alive ^ mask_of((bit for bit, _ in layer.clauses), width),
+                              layer.postings(width, limits.masks * layer.mentions // mentions)) for layer in layers)
+        self._barred = (barred.postings(width, limits.masks * barred.mentions // mentions) if barred.mentions else None)
 
     def answer(self, value: Value) -> int:
         """The lines that stand for a text or a set."""
-        words, patterns = self._atoms(value)
-        standing = -1
-        for layer, by_word, by_pattern in self._layers:
-            for word in words:
-                layer |= by_word.mask(word)
-            for pattern in patterns:
-                layer |= by_pattern.mask(pattern)
-            standing &= layer
-        by_word, by_pattern = self._barred
-        if by_word or by_pattern:
-            fallen = 0
-            for word in words:
-                fallen |= by_word.mask(word)
-            for pattern in patterns:
-                fallen |= by_pattern.mask(pattern)
-            standing &= ~fallen
-        self._remember(value, words, standing)
+        words: Iterable[str]
+        patterns: Sequence[str] = ()
+        if isinstance(value, str):
+            words, size = (value,), len(value)
+            if self._globs is not None:
+                patterns = self._globs.matching(value)
+        else:
+            assert isinstance(value, frozenset), f"neither a text nor a set: {value!r}"
+            words, size = value, sum(map(len, value))
+        others, postings = self._first
+        standing = others | postings.union(words, patterns)
+        for others, postings in self._layers:
+            standing &= others | postings.union(words, patterns)
+        if self._barred is not None:
+            # Quicker than `standing & ~barred` by half: no negative number comes into being.
+            standing ^= standing & self._barred.union(words, patterns)
+        if size <= _KEPT_LENGTH:
+            self._keep(value, standing)
         return standing
 
-    def _atoms(self, value: Value) -> tuple[Iterable[str], Iterable[str]]:
-        """The words and the patterns that are true of a value."""
-        if isinstance(value, str):
-            return (value,), tuple(self._globs.matching(value)) if self._globs else ()
-        assert isinstance(value, frozenset), f"neither a text nor a set: {value!r}"
-        return value, ()
-
-    def _remember(self, value: Value, words: Iterable[str], standing: int) -> None:
-        """Keep an answer at hand; not for long values, which a client could send to fill the memory."""
-        if sum(map(len, words)) <= _KEPT_LENGTH:
-            if len(self.ready) > self._kept:
-                missing = self.ready[None]
-                self.ready.clear()
-                self.ready[None] = missing
-            self.ready[value] = standing
+    def _keep(self, value: Value, standing: int) -> None:
+        """Have an answer ready for the next time; when there is no room, begin anew."""
+        if len(self.ready) > self._kept:
+            missing = self.ready[None]
+            self.ready.clear()
+            self.ready[None] = missing
+        self.ready[value] = standing
 
 
 @dataclass(slots=True)
@@ -287,16 +262,15 @@ class _Layer:
     def mentions(self) -> int:
         return sum(len(atoms.words) + len(atoms.patterns) for _, atoms in self.clauses)
 
-    def postings(self, width: int, allowance: int) -> tuple[Postings, Postings]:
-        words: dict[str, list[int]] = defaultdict(list)
+    def postings(self, width: int, allowance: int) -> Postings:
+        lines: dict[str, list[int]] = defaultdict(list)
         patterns: dict[str, list[int]] = defaultdict(list)
         for bit, atoms in self.clauses:
             for word in atoms.words:
-                words[word].append(bit)
+                lines[word].append(bit)
             for pattern in atoms.patterns:
                 patterns[pattern].append(bit)
-        share = allowance * len(patterns) // max(1, len(words) + len(patterns))
-        return Postings(words, width, allowance - share), Postings(patterns, width, share)
+        return Postings(lines, patterns, width, allowance)
 
 
 def _is_doubtful(clauses: Clauses, layers: int, opaque: set[str]) -> bool:

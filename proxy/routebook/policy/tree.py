@@ -11,7 +11,7 @@ wrongly are in doubt: they are tried in full before anything more is asked for t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic
 
 from routebook.policy.compiling import Compiled, compile_rules
@@ -122,18 +122,20 @@ class _Walked(Decision[Outcome]):
     def steps(self) -> tuple[Step, ...]:
         """The questions of the walk in the order in which they were asked, each fact once."""
         if self._trail:
-            self._steps = tuple(Step(fact, value, self._count(standing)) for (fact, value), standing
-                                in zip(self._seen.items(), self._trail, strict=True))
+            seen, trail = self._seen, self._trail
+            self._steps = tuple(map(Step, seen, seen.values(), _counts(trail, self._compiled)))
             self._trail = []
         return self._steps
 
-    def _count(self, standing: int) -> int:
-        """How many rules have a line that stands.
 
-        Adding a rule's lower bits, all ones, to those that stand carries into its top bit if any of them does.
-        """
-        tops = self._compiled.tops
-        if tops == self._compiled.everything:
-            return standing.bit_count()
-        lower = self._compiled.everything ^ tops
-        return ((((standing & lower) + lower) | standing) & tops).bit_count()
+def _counts(trail: list[int], compiled: Compiled) -> Iterable[int]:
+    """How many rules have a line that stands, in each set of lines.
+
+    Where rules have several lines: adding a rule's lower bits, all ones, to those that stand carries into its top bit if
+    any of them does.
+    """
+    tops = compiled.tops
+    if tops is None:
+        return map(int.bit_count, trail)
+    lower = compiled.everything ^ tops
+    return [((((standing & lower) + lower) | standing) & tops).bit_count() for standing in trail]
