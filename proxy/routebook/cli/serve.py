@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -88,9 +89,16 @@ def _policy_at_hand() -> Path:
 
 def _say(opening: Opening) -> None:
     """Two or three lines for whoever started it."""
+    with contextlib.suppress(OSError):  # whoever reads them may have gone
+        print(*_opening_lines(opening), sep="\n", flush=True)
+
+
+def _opening_lines(opening: Opening) -> list[str]:
     holds = opening.holds
     admin = f", admin http://{opening.admin}" if opening.admin else ""
     upstream = f", simulated upstream {opening.simulated_at}" if opening.simulated_at else ""
-    print(f"routebook serves http://{opening.listen}/v1{admin}{upstream}")
-    print(f"policy {opening.digest}: {holds['rules']} rules, {holds['models']} models, {holds['providers']} providers")
-    print(f"read it again: `routebook reload --wait` or kill -HUP {os.getpid()}", flush=True)
+    return [
+        f"routebook serves http://{opening.listen}/v1{admin}{upstream}",
+        f"policy {opening.digest}: {holds['rules']} rules, {holds['models']} models, {holds['providers']} providers",
+        f"read it again: `routebook reload --wait` or kill -HUP {os.getpid()}",
+    ]

@@ -45,7 +45,7 @@ class Archive:
         self._state_dir = state_dir
         self._name = name
         self._keep_seconds = keep_days * DAY
-        self._index: Index
+        self._index: Index | None = None
         self._woken = asyncio.Event()
         self._leaving = False
         self._settles_at = 0.0
@@ -57,7 +57,6 @@ class Archive:
         return f"<Archive {self._state_dir}, {self.behind} bytes behind, {self.settled} records settled>"
 
     async def __aenter__(self) -> Self:
-        self._index = await asyncio.to_thread(Index, self._state_dir)
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -67,7 +66,8 @@ class Archive:
         self._leaving = True
         self.wake()
         await self._task
-        self._index.close()
+        if self._index is not None:
+            self._index.close()
 
     def wake(self) -> None:
         """A process has died: look at once for records that it left."""
@@ -90,24 +90,29 @@ class Archive:
 
     def _round(self, now: float) -> None:
         """On a thread of its own, one at a time."""
-        self._index.catch_up()
+        index = self._index = self._index or Index(self._state_dir)
+        index.catch_up()
         if now >= self._settles_at:
             self._settles_at = now + SETTLE_SECONDS
-            self._settle()
+            self._settle(index)
         if now >= self._prunes_at:
             self._prunes_at = now + PRUNE_SECONDS
-            removed = self._index.prune(time.time() - self._keep_seconds)
+            removed = index.prune(time.time() - self._keep_seconds)
             if removed:
                 operations_log().info("records forgotten", segments=len(removed), older_than_days=self._keep_seconds / DAY)
-        self.behind = self._index.behind()
+        self.behind = index.behind()
 
-    def _settle(self) -> None:
-        """Write the end of every record whose process is dead."""
-        if not self._index.unended():
+    def _settle(self, index: Index) -> None:
+        """Write the end of every record whose process is dead, and clear away what else it left."""
+        reserves = list(index.folder.glob("*.reserve"))
+        if not index.unended() and not reserves:
             return
-        alive = living(self._index.folder)
-        self._index.catch_up()  # what the dead wrote last, before anything is said about them
-        left = {instance: ids for instance, ids in self._index.unended().items() if instance not in alive}
+        alive = living(index.folder)
+        for reserve in reserves:
+            if reserve.stem not in alive:
+                reserve.unlink(missing_ok=True)  # disk space that the dead had set aside
+        index.catch_up()  # what the dead wrote last, before anything is said about them
+        left = {instance: ids for instance, ids in index.unended().items() if instance not in alive}
         if not left:
             return
         journal = Journal(self._state_dir, f"{self._name}-{stamp()}")
@@ -119,13 +124,7 @@ class Archive:
                 operations_log().warning("records settled after a crash", of=instance, records=len(ids), end=CRASHED)
         finally:
             journal.close()
-        self._remove_reserves(set(left))
-        self._index.catch_up()
-
-    def _remove_reserves(self, dead: set[str]) -> None:
-        """Give back the disk space that the dead had set aside."""
-        for instance in dead:
-            (self._index.folder / f"{instance}.reserve").unlink(missing_ok=True)
+        index.catch_up()
 
     def _note_failure(self, error: Exception) -> None:
         """Once per state of failing: the records are safe in the journal meanwhile."""
@@ -137,6 +136,6 @@ class Archive:
 
 def crashed_line(record: str, instance: str) -> dict[str, Any]:
     """The second line of a record whose process died before it could write one."""
-    now = datetime.now(UTC)
-    return {"id": record, "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "of": instance,
-            "end": CRASHED, "crashed": True}
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"id": record, "time": now, "instance": instance,
+            "end": CRASHED, "status": None, "error": "gateway.crashed", "crashed": True}

@@ -1,8 +1,9 @@
-"""The workers of one supervisor: begun, replaced when they die, asked for their counts, drained."""
+"""The workers of one supervisor: begun, replaced when they die or leave, watched, asked for their counts, drained."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from routebook.edge.children import KILL_AFTER, Child
-from routebook.edge.control import Channel, Message
+from routebook.edge.control import Channel, Gone, Message
 from routebook.edge.metrics import IN_PROGRESS, Snapshot
 from routebook.edge.operations_log import operations_log
 from routebook.edge.reload import Compiled
@@ -19,7 +20,13 @@ from routebook.edge.scrape import added
 WORKER = "routebook.edge.worker"
 
 COUNT_SECONDS = 2.0
-"""How long a worker may take to say what it has counted."""
+"""How long a worker may take to say what it has counted, when somebody scrapes."""
+
+WATCH_SECONDS = 10.0
+"""How often a worker is asked for its counts by itself, and how long it may take to answer then."""
+
+SILENCES = 3
+"""A worker that did not answer so often in a row is stuck, and is killed. One silence may be a suspended machine's."""
 
 SHORT_LIFE = 1.0
 """A worker that lived shorter than this many seconds is replaced after a pause, which grows."""
@@ -32,23 +39,33 @@ class CrewFailed(Exception):
     """The first workers could not begin; the message says how they ended."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Hand:
-    """One worker process. `digest` is None until it serves."""
+    """One worker process. `digest` is None until it serves; `leaves` is set when it no longer accepts connections."""
 
     instance: str
     child: Child
     digest: str | None = None
     counted: Snapshot = field(default_factory=dict)
+    leaves: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def channel(self) -> Channel:
         """The way to talk to it."""
         return self.child.channel
 
+    @property
+    def serves(self) -> bool:
+        """Whether it accepts connections."""
+        return self.digest is not None and self.child.is_running and not self.leaves.is_set()
+
 
 class Crew:
-    """So many workers, always. `fields` go into each worker's `start`; `current` is the policy that it begins under."""
+    """So many workers, always. `fields` go into each worker's `start`; `current` is the policy that it begins under.
+
+    A worker that is told to end by somebody else (SIGTERM) is replaced at once and finishes beside its successor: so
+    workers can be renewed one by one without a request being lost.
+    """
 
     def __init__(self, size: int, listen: socket.socket, host: str, fields: dict[str, Any],
                  current: Callable[[], Compiled]) -> None:
@@ -60,24 +77,24 @@ class Crew:
         self._host = host
         self._fields = fields
         self._current = current
-        self._hands: dict[int, Hand] = {}
+        self._hands: list[Hand] = []
         self._past: Snapshot = {}
-        self._keepers: list[asyncio.Task[None]] = []
-        self._leaving = False
-        self._first_end: asyncio.Future[str] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving = asyncio.Event()
         self._all_ready = asyncio.Event()
+        self._first_end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def __repr__(self) -> str:
         return f"<Crew of {self.size}, {len(self.serving())} serving, {self.replaced} replaced>"
 
     def serving(self) -> list[Hand]:
         """The workers that serve at the moment."""
-        return [hand for hand in self._hands.values() if hand.digest is not None and hand.child.is_running]
+        return [hand for hand in self._hands if hand.serves]
 
     async def start(self, seconds: float) -> None:
         """Begin all workers and wait until they serve; raises CrewFailed where one does not within the time."""
-        self._first_end = asyncio.get_running_loop().create_future()
-        self._keepers = [asyncio.create_task(self._keep(slot)) for slot in range(self.size)]
+        for slot in range(self.size):
+            self._run(self._keep(slot))
         ready = asyncio.create_task(self._all_ready.wait())
         firsts: set[asyncio.Future[Any]] = {ready, self._first_end}
         await asyncio.wait(firsts, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -86,52 +103,85 @@ class Crew:
             reason = self._first_end.result() if self._first_end.done() else f"not ready within {seconds:g} s"
             await self.drain(0)
             raise CrewFailed(reason)
-        self._first_end = None
 
     async def counts(self) -> Snapshot:
         """What all workers have counted, those that have died included."""
-        hands = self.serving()
-        answers = await asyncio.gather(*(hand.channel.ask(Message("count"), COUNT_SECONDS) for hand in hands),
-                                       return_exceptions=True)
-        for hand, answer in zip(hands, answers, strict=True):
-            if isinstance(answer, Message):
-                hand.counted = answer.fields["snapshot"]
-        return added([self._past, *(hand.counted for hand in self._hands.values())])
+        await asyncio.gather(*(self._count(hand, COUNT_SECONDS) for hand in self.serving()))
+        return added([self._past, *(hand.counted for hand in self._hands)])
 
     async def drain(self, seconds: float) -> bool:
         """Let every worker finish; whether all ended by themselves in time. Call again with 0 to cut what still runs."""
-        self._leaving = True
-        for hand in list(self._hands.values()):
+        self._leaving.set()
+        for hand in list(self._hands):
             await hand.child.tell(Message("drain", {"seconds": seconds}))
-        if not self._keepers:
+        if not self._tasks:
             return True
-        _, late = await asyncio.wait(self._keepers, timeout=seconds + KILL_AFTER)
-        for hand in list(self._hands.values()) if late else ():
+        _, late = await asyncio.wait(self._tasks, timeout=seconds + KILL_AFTER)
+        for hand in list(self._hands) if late else ():
             hand.child.kill()
         if late:
             await asyncio.wait(late)
         return not late
 
+    def _run(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     async def _keep(self, slot: int) -> None:
         """Fill one place in the crew for as long as the service runs."""
         pause = 0.0
-        while not self._leaving:
+        while not self._leaving.is_set():
             began = time.monotonic()
-            hand = await self._begin(slot)
-            code = await hand.child.attend(lambda message, hand=hand: self._hear(hand, message))  # type: ignore[misc]
-            del self._hands[slot]
-            self._past = added([self._past, {**hand.counted, IN_PROGRESS.name: []}])
-            self._note_end(hand, code)
+            try:
+                hand = await self._begin(slot)
+            except OSError as error:
+                operations_log().error("worker not begun", reason=str(error))
+            else:
+                life = self._run(self._attend(hand))
+                leaves = asyncio.create_task(hand.leaves.wait())
+                await asyncio.wait({life, leaves}, return_when=asyncio.FIRST_COMPLETED)
+                leaves.cancel()
             pause = min(LONGEST_PAUSE, pause * 2 + 0.25) if time.monotonic() - began < SHORT_LIFE else 0.0
-            if pause and not self._leaving:
-                await asyncio.sleep(pause)
+            if pause:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._leaving.wait(), pause)
 
     async def _begin(self, slot: int) -> Hand:
         hand = Hand(f"{self._host}-w{slot}-{stamp()}", await Child.start(WORKER, self._listen))
-        self._hands[slot] = hand
-        policy = self._current()
-        await hand.child.tell(Message("start", {**self._fields, "instance": hand.instance}, policy.pickled))
+        self._hands.append(hand)
+        await hand.child.tell(Message("start", {**self._fields, "instance": hand.instance}, self._current().pickled))
+        if self._leaving.is_set():
+            await hand.child.tell(Message("drain", {"seconds": 0}))
         return hand
+
+    async def _attend(self, hand: Hand) -> None:
+        """Stay with a worker from its beginning to its end."""
+        watching = asyncio.create_task(self._watch(hand))
+        code = await hand.child.attend(lambda message: self._hear(hand, message))
+        watching.cancel()
+        self._hands.remove(hand)
+        self._past = added([self._past, {**hand.counted, IN_PROGRESS.name: []}])
+        self._note_end(hand, code)
+
+    async def _watch(self, hand: Hand) -> None:
+        """Kill a worker that is stuck. What it answers meanwhile is what is known of its counts should it be killed."""
+        silences = 0
+        while silences < SILENCES:
+            await asyncio.sleep(WATCH_SECONDS)
+            silences = 0 if await self._count(hand, WATCH_SECONDS) else silences + 1
+        operations_log().error("worker is stuck", instance=hand.instance, pid=hand.child.pid, does="kills it")
+        hand.child.kill()
+
+    async def _count(self, hand: Hand, seconds: float) -> bool:
+        """Ask a worker what it has counted; whether it answered in time."""
+        try:
+            answer = await hand.channel.ask(Message("count"), seconds)
+        except Gone:
+            return False
+        hand.counted = answer.fields["snapshot"]
+        return True
 
     async def _hear(self, hand: Hand, message: Message) -> None:
         match message.kind:
@@ -140,19 +190,22 @@ class Crew:
                 self.on_ready(hand)
                 if len(self.serving()) == self.size:
                     self._all_ready.set()
+            case "leaves":
+                hand.leaves.set()
             case "farewell":
                 hand.counted = message.fields["snapshot"]
 
     def _note_end(self, hand: Hand, code: int) -> None:
-        if self._leaving and code == 0:
-            return
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        operations_log().error("worker ended", instance=hand.instance, pid=hand.child.pid, how=how,
-                               does="ends" if self._leaving else "replaces it")
-        self.replaced += not self._leaving
-        self.on_end(hand)
-        if self._first_end is not None and not self._first_end.done():
-            self._first_end.set_result(f"a worker ended before it served ({how})")
+        """Say how a worker ended that was not to end, and have what it left looked after."""
+        left = hand.leaves.is_set() and code == 0
+        if not (self._leaving.is_set() and code == 0):
+            how = "told to end" if left else f"signal {-code}" if code < 0 else f"exit code {code}"
+            (operations_log().info if left else operations_log().error)(
+                "worker ended", instance=hand.instance, pid=hand.child.pid, how=how)
+            self.replaced += not self._leaving.is_set()
+            self.on_end(hand)
+        if not self._first_end.done():
+            self._first_end.set_result(f"a worker ended before it served (code {code})")
 
 
 def stamp() -> str:

@@ -180,10 +180,9 @@ def _sorted(lines: Iterable[tuple[int, bytes]], segment: int, instance: str) -> 
 
 def _write(database: sqlite3.Connection, decided: Rows, ended: Rows) -> None:
     """Write a batch; a record whose two lines stand in it, as most do, is one insertion."""
-    both = decided.keys() & ended.keys()
-    database.executemany(_INSERT_BOTH, ((key, *decided[key], *ended[key]) for key in both))
-    database.executemany(_INSERT_DECIDED, ((key, *row) for key, row in decided.items() if key not in both))
-    database.executemany(_INSERT_ENDED, ((key, *row) for key, row in ended.items() if key not in both))
+    database.executemany(_INSERT_BOTH, [(key, *row, *ended[key]) for key, row in decided.items() if key in ended])
+    database.executemany(_INSERT_DECIDED, [(key, *row) for key, row in decided.items() if key not in ended])
+    database.executemany(_INSERT_ENDED, [(key, *row) for key, row in ended.items() if key not in decided])
 
 
 def _opened(path: Path) -> sqlite3.Connection:

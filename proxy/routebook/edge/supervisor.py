@@ -139,7 +139,10 @@ class Supervisor:
         current = await self._compile()
         if isinstance(current, Rejected):
             raise StartRefused(current.text)
-        save_snapshot(options.state_dir, current.digest, current.sources)
+        try:
+            save_snapshot(options.state_dir, current.digest, current.sources)
+        except OSError as error:
+            raise StartRefused(f"the policy's files cannot be kept in `{options.state_dir}` ({error.strerror})") from error
         simulated_at = None
         if options.simulate:
             simulated_at = (await stack.enter_async_context(Simulation())).address

@@ -36,6 +36,7 @@ class Worker:
         self._staged: Policy | None = None
         self._leaving = asyncio.Event()
         self._cutting = asyncio.Event()
+        self._telling: asyncio.Task[None]
 
     def __repr__(self) -> str:
         return f"<Worker under {self._gateway.policy.digest}, {self._listener.open_exchanges} exchanges open>"
@@ -64,8 +65,12 @@ class Worker:
             self._cutting.set()
 
     def leave_or_cut(self) -> None:
-        """What SIGTERM means: leave; and the second time, leave now."""
-        self.leave(0 if self._leaving.is_set() else None)
+        """What SIGTERM means: tell the supervisor, who begins a successor, and leave; the second time, leave now."""
+        if self._leaving.is_set():
+            self.leave(0)
+        else:
+            self._telling = asyncio.create_task(self._tell(Message("leaves")))
+            self.leave()
 
     async def _listen(self) -> None:
         try:
@@ -104,11 +109,14 @@ class Worker:
         return self._gateway.policy.digest
 
     async def _say_farewell(self) -> None:
-        try:
-            await self._channel.send(Message("farewell", {"snapshot": self._gateway.metrics.snapshot()}))
-        except Gone:
-            operations_log().warning("worker ended without its supervisor", instance=self._gateway.instance)
+        await self._tell(Message("farewell", {"snapshot": self._gateway.metrics.snapshot()}))
         self._channel.close()
+
+    async def _tell(self, message: Message) -> None:
+        try:
+            await self._channel.send(message)
+        except Gone:
+            operations_log().warning("worker without a supervisor", instance=self._gateway.instance, said=message.kind)
 
 
 async def unpickle(pickled: bytes) -> Policy:
