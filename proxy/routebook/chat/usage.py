@@ -31,4 +31,8 @@ class Usage:
 
     def parts(self) -> dict[str, int]:
         """The kinds that are not zero, by name."""
-        return {field.name: count for field in fields(self) if (count := getattr(self, field.name))}
+        return {name: count for name in KINDS if (count := getattr(self, name))}
+
+
+KINDS = tuple(field.name for field in fields(Usage))
+"""The names of the kinds, in the order of `Usage`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from routebook.catalogue.models import Price
-from routebook.chat.usage import Usage
+from routebook.chat.usage import KINDS, Usage
 
 MILLION = 1_000_000
 
@@ -27,13 +27,15 @@ def cost_of(usage: Usage, price: Price) -> Cost:
     """What a usage costs: each kind rounded half up to the nano-dollar, so that the parts add up to the total."""
     parts: dict[str, int] = {}
     unpriced: list[str] = []
-    for field_ in fields(usage):
-        count = getattr(usage, field_.name)
-        rate = getattr(price, field_.name)
-        if count and rate is None:
-            unpriced.append(field_.name)
-        elif count and rate:
-            parts[field_.name] = (count * rate + MILLION // 2) // MILLION
+    for kind in KINDS:
+        count = getattr(usage, kind)
+        if not count:
+            continue
+        rate = getattr(price, kind)
+        if rate is None:
+            unpriced.append(kind)
+        elif rate:
+            parts[kind] = (count * rate + MILLION // 2) // MILLION
     if price.request:
         parts["request"] = price.request
     return Cost(parts, tuple(unpriced))

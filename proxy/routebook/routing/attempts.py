@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from routebook.routing.candidates import Candidate
 
@@ -37,8 +38,7 @@ class Meaning(enum.Enum):
     """Try the next candidate."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptOutcome:
+class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
     """How a call ended. `code` None: an answer came, with `status`. Otherwise why none came (`upstream.unreachable`).
 
     `retry_after` is seconds, as the upstream asked; `error_code` what its error body says (`insufficient_quota`).
@@ -103,8 +103,7 @@ _FAILURES: Final = (
     (425, 425, "upstream.failed"), (429, 429, "upstream.overloaded"), (500, 999, "upstream.failed"))
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One call that was made. `started`, `first_byte` and `ended` are seconds since the request began."""
 
     candidate: Candidate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ Numbers = Mapping[str, Any]
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A model by one of its accounts that may serve the request.
+    """A model by one of its accounts that may serve the request; `path` is `provider/account`, for records.
 
     `estimated_cost` is nano-dollars at most, None where a price is unknown; `first_token` seconds as measured.
     `reason` is `kept`, or `kept.tight` where the prompt may not fit: such candidates come last.
@@ -27,6 +26,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 
     model: Model
     account: Account
+    path: str
     estimated_cost: int | None = None
     first_token: float | None = None
     reason: str = "kept"
@@ -62,8 +62,7 @@ class Dropped(msgspec.Struct, frozen=True, gc=False):
         return in_words(self.reason, self.numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """A route as it stands for one request.
 
     `size` is the prompt as it was measured (None: no candidate came so far), `memory` what was read of it, `point` the

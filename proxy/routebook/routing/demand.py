@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, Protocol
 
 from routebook.chat.asked import Asked
+from routebook.chat.lazily import lazily
 from routebook.policy.facts import Value
 from routebook.routing.facts import RequestFacts
-from routebook.routing.sizes import SMALL, most_tokens, prompt_tokens, sampled_tokens
+from routebook.routing.sizes import most_tokens, prompt_tokens, tokens_by_bytes
 
 MILLION: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Tokens of a prompt, and how they were found: `estimate` of all its text, `sample` of a large one, or `given`."""
+    """Tokens of a prompt, and how they were found: an `estimate` of its text, its `bytes` alone, or `given`."""
 
     tokens: int
     by: str
@@ -87,19 +87,20 @@ class LiveDemand:
         """How many prompts it holds."""
         return self._asked.messages if self.operation == "embeddings" else 1
 
-    @cached_property
+    @lazily
     def most_tokens(self) -> int:
         """More tokens than its prompt can have."""
         return most_tokens(self._asked)
 
     def size(self, closely: bool) -> Size:
-        """By the fact `prompt.tokens` where a rule has asked for it, closely where that is wanted or cheap."""
+        """By the fact `prompt.tokens` where a rule has asked for it; otherwise by reading the text, where a limit
+        depends on it, and by the body's size where nothing does."""
         known = self._facts.seen.get("prompt.tokens")
         if isinstance(known, int):
             return Size(known, "estimate")
-        if closely or self._asked.body_bytes <= SMALL:
+        if closely:
             return Size(prompt_tokens(self._asked), "estimate")
-        return Size(sampled_tokens(self._asked), "sample")
+        return Size(tokens_by_bytes(self._asked.body_bytes), "bytes")
 
     def split_point(self, by: str, rule: str, draw: float) -> int:
         """A digest of who asks, or of what a conversation began with; by the draw where nobody has a name."""

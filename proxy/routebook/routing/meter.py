@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from routebook.catalogue.models import Model
 from routebook.chat.usage import Usage
 from routebook.ledger.cost import Cost, cost_of
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(msgspec.Struct, frozen=True, gc=False):
     """Usage and cost. `by` is `measured` (the upstream counted), `estimated` (we did, from sizes) or `nothing` (no
     answer came, nothing is charged)."""
 

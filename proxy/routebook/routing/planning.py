@@ -6,7 +6,7 @@ each candidate until the first check that it fails.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import Demand, Size
 from routebook.routing.in_force import SPOKEN
 from routebook.routing.memory import AccountKey, Memory, Recollection
-from routebook.routing.outcomes import REQUESTED, Pick, Route, Within
+from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
 from routebook.routing.picking import by_weight, ordered
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reach import forbidden_by, label_of, may_hold
@@ -28,15 +28,18 @@ from routebook.routing.reach import forbidden_by, label_of, may_hold
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""
 
+Fault = tuple[str, dict[str, Any]]
+"""Why a candidate falls: a reason's code and its numbers."""
+
 _NO_ACCOUNT: Final = Account("none")
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A model as the policy fixes it: its accounts, and the guarantees that may keep requests from it."""
+    """A model as the policy fixes it: its accounts with their paths, and the guarantees that may forbid it."""
 
     model: Model
-    accounts: tuple[Account, ...]
+    accounts: tuple[tuple[Account, AccountKey, str], ...]
     forbidding: tuple[Guarantee, ...]
 
 
@@ -46,12 +49,13 @@ class Planner:
     def __init__(self, policy: Policy, keyless: Collection[AccountKey] = ()) -> None:
         self.policy = policy
         self.keyless = frozenset(keyless)
-        self._targets = {name: _Target(model, model.provider.accounts or (_NO_ACCOUNT,),
-                                       forbidden_by(model, policy.guarantees))
-                         for name, model in policy.catalogue.models.items()}
+        catalogue = policy.catalogue
+        self._named: dict[str, tuple[_Target, ...]] = {name: (_target(model, policy.guarantees),) for name, model in catalogue.models.items()}
+        self._named.update({name: tuple(self._named[each][0] for each in dict.fromkeys(pool.models))
+                            for name, pool in catalogue.pools.items()})
 
     def __repr__(self) -> str:
-        return f"<Planner of {self.policy.digest}: {len(self._targets)} models>"
+        return f"<Planner of {self.policy.digest}: {len(self.policy.catalogue.models)} models>"
 
     def plan(self, route: Route, rule: str, demand: Demand, ask: Ask, client: Client, memory: Memory, *, at: float,
              draw: float, asked_within: Within = UNCONSTRAINED) -> Plan:
@@ -62,20 +66,15 @@ class Planner:
         """
         return _Planning(self, route, rule, demand, ask, client, Recollection(memory), at, draw, asked_within).plan()
 
-    def target(self, name: str) -> _Target:
-        """A model's fixed part."""
-        return self._targets[name]
+    def named(self, name: str) -> tuple[_Target, ...]:
+        """The models that a name stands for: one, those of a pool, or none."""
+        return self._named.get(name, ())
 
-    def expand(self, names: Iterable[str]) -> list[str]:
-        """Names of models and pools as models, each once, in order; unknown names are left out."""
-        pools = self.policy.catalogue.pools
-        found: dict[str, None] = {}
-        for name in names:
-            if name in self._targets:
-                found[name] = None
-            elif name in pools:
-                found.update(dict.fromkeys(pools[name].models))
-        return list(found)
+
+def _target(model: Model, guarantees: Sequence[Guarantee]) -> _Target:
+    provider = model.provider
+    return _Target(model, tuple((account, (provider.name, account.name), f"{provider.name}/{account.name}")
+                                for account in provider.accounts or (_NO_ACCOUNT,)), forbidden_by(model, guarantees))
 
 
 class _Planning:
@@ -98,95 +97,108 @@ class _Planning:
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
+        wanted, cap = demand.max_output, route.caps.max_output
+        self.answer = wanted if cap is None else cap if wanted is None else min(wanted, cap)
+        """The longest answer that will be asked for: what the client wants, under the rule's cap."""
+        self.operation, self.needs = demand.operation, demand.needs
+        self.room = 0 if demand.texts > 1 else demand.most_tokens + (self.answer or 0)
+        """A context of so many tokens surely holds prompt and answer; texts to embed have one each."""
 
     def plan(self) -> Plan:
         """Check every target, then put those that are left in order."""
-        names, point, share = self._names()
-        targets = [self.planner.target(name) for name in names]
+        targets = self._targets()
         kept: list[Candidate] = []
         for target in targets:
             fault = self._fault_of_request(target)
             if fault is None:
-                kept.extend(self._by_account(target, targets))
+                self._by_account(target, targets, kept)
             else:
                 self.dropped.append(Dropped(target.model.name, fault[0], fault[1]))
-        found = ordered(kept, self.route, self.memory, self.draw) if len(kept) > 1 else kept
+        point, share = (None, None) if self.route.split is None else self._share(self.route.split)
+        if len(kept) > 1:
+            kept = self._ordered(kept, share)
+        return Plan(tuple(kept), tuple(self.dropped), self.size, self.memory, point, share)
+
+    def _targets(self) -> Sequence[_Target]:
+        planner, names = self.planner, self.route.to
+        if len(names) == 1 and names[0] != REQUESTED:
+            return planner.named(names[0])
+        found: dict[str, _Target] = {}
+        for name in names:
+            targets = planner.named(self.demand.model if name == REQUESTED else name)
+            if not targets:
+                self.dropped.append(Dropped(self.demand.model, "model.unknown"))
+            for target in targets:
+                found.setdefault(target.model.name, target)
+        return list(found.values())
+
+    def _share(self, split: Split) -> tuple[int, str | None]:
+        """The request's place in the split, and the name whose share that is."""
+        point = self.demand.split_point(split.by, self.rule, self.draw)
+        end = 0
+        for name, parts in split.shares:
+            end += parts
+            if point < end:
+                return point, name
+        return point, None
+
+    def _ordered(self, kept: list[Candidate], share: str | None) -> list[Candidate]:
+        """By `pick`; the share that a split chose comes first, and who may be too small for the prompt comes last."""
+        found = ordered(kept, self.route, self.memory, self.draw)
         if share is not None:
-            chosen = set(self.planner.expand((share,)))
-            found = sorted(found, key=lambda each: each.name not in chosen)
-        if any(each.reason != "kept" for each in found):
-            found = sorted(found, key=lambda each: each.reason != "kept")
-        return Plan(tuple(found), tuple(self.dropped), self.size, self.memory, point, share)
+            chosen = {target.model.name for target in self.planner.named(share)}
+            found.sort(key=lambda each: each.name not in chosen)
+        if self.room and any(each.reason != "kept" for each in found):
+            found.sort(key=lambda each: each.reason != "kept")
+        return found
 
-    def _names(self) -> tuple[list[str], int | None, str | None]:
-        route, asked_for = self.route, self.demand.model
-        names = [asked_for if name == REQUESTED else name for name in route.to] if REQUESTED in route.to else route.to
-        found = self.planner.expand(names)
-        if REQUESTED in route.to and not self.planner.expand((asked_for,)):
-            self.dropped.append(Dropped(asked_for, "model.unknown"))
-        if route.split is None:
-            return found, None, None
-        point = self.demand.split_point(route.split.by, self.rule, self.draw)
-        share, start = None, 0
-        for name, parts in route.split.shares:
-            start += parts
-            if point < start:
-                share = name
-                break
-        return found, point, share
-
-    def _fault_of_request(self, target: _Target) -> tuple[str, dict[str, Any]] | None:
+    def _fault_of_request(self, target: _Target) -> Fault | None:
         """The first check that the model fails for this request, whichever account pays."""
-        model, demand = target.model, self.demand
-        if demand.operation not in model.operations:
-            return "model.operation", {"operation": demand.operation, "serves": sorted(model.operations)}
+        model, client = target.model, self.client
+        if self.operation not in model.operations:
+            return "model.operation", {"operation": self.operation, "serves": sorted(model.operations)}
         if model.provider.dialect not in SPOKEN:
             return "model.dialect", {"dialect": model.provider.dialect}
-        if not demand.needs <= model.capabilities:
-            return "model.lacks", {"lacks": sorted(demand.needs - model.capabilities)}
-        if (fault := self._context_fault(model)) is not None:
-            return fault
-        allowed = self.client.models
-        if allowed is not None and model.name not in allowed:
-            return "client.not-allowed", {"client": self.client.name}
+        if self.needs and not self.needs <= model.capabilities:
+            return "model.lacks", {"lacks": sorted(self.needs - model.capabilities)}
+        if model.context is not None and self.room > model.context:
+            prompt = self._size((model,)).tokens
+            if prompt + (self.answer or 0) > model.context:
+                return "model.context", {"context": model.context, "prompt": prompt, "max_output": self.answer}
+        if model.max_output is not None and self.answer is not None and self.answer > model.max_output:
+            return "model.max-output", {"max_output": model.max_output, "asked": self.answer}
+        if client.models is not None and model.name not in client.models:
+            return "client.not-allowed", {"client": client.name}
         for guarantee in target.forbidding:
             if self._applies(guarantee):
                 return "guarantee.forbids", {"guarantee": guarantee.name}
         return None
 
-    def _context_fault(self, model: Model) -> tuple[str, dict[str, Any]] | None:
-        demand, answer = self.demand, self._answer()
-        if model.max_output is not None and answer is not None and answer > model.max_output:
-            return "model.max-output", {"max_output": model.max_output, "asked": answer}
-        if model.context is None or demand.texts > 1 or demand.most_tokens + (answer or 0) <= model.context:
-            return None
-        prompt = self._size((model,)).tokens
-        if prompt + (answer or 0) > model.context:
-            return "model.context", {"context": model.context, "prompt": prompt, "max_output": answer}
-        return None
-
-    def _by_account(self, target: _Target, targets: list[_Target]) -> Iterable[Candidate]:
-        """The model by each account that may pay, after the constraints that depend on cost and measurement."""
+    def _by_account(self, target: _Target, targets: Sequence[_Target], kept: list[Candidate]) -> None:
+        """Keep the model by each account that may pay, after the constraints on cost and on what was measured."""
         model = target.model
-        cost = self._cost(model, self._size([each.model for each in targets]).tokens)
-        first_token = self.memory.first_token(model.name) if self._needs_first_token() else None
+        size = self.size or self._size([each.model for each in targets])
+        cost = self._cost(model, size.tokens)
+        first_token = self.memory.first_token(model.name) if self.limits or self.route.pick is Pick.FASTEST else None
         for within, by in self.limits:
             fault = _outside(model, within, cost, first_token, by)
             if fault is not None:
                 self.dropped.append(Dropped(model.name, fault[0], fault[1]))
                 return
-        reason, numbers = self._tightness(model)
-        accounts = target.accounts
+        reason, numbers = "kept", _NOTHING
+        if model.context is not None and self.room > model.context:
+            reason, numbers = self._tightness(model.context, size.tokens)
+        accounts: Sequence[tuple[Account, AccountKey, str]] = target.accounts
         if len(accounts) > 1:
-            accounts = tuple(by_weight(accounts, lambda each: each.weight, self.draw, model.name))
-        for account in accounts:
-            fault = self._fault_of_account((model.provider.name, account.name))
+            accounts = by_weight(accounts, lambda each: each[0].weight, self.draw, model.name)
+        for account, key, path in accounts:
+            fault = self._fault_of_account(key)
             if fault is None:
-                yield Candidate(model, account, cost, first_token, reason, numbers)
+                kept.append(Candidate(model, account, path, cost, first_token, reason, numbers))
             else:
-                self.dropped.append(Dropped(model.name, fault[0], fault[1], account.name))
+                self.dropped.append(Dropped(model.name, fault[0], fault[1], path))
 
-    def _fault_of_account(self, key: AccountKey) -> tuple[str, dict[str, Any]] | None:
+    def _fault_of_account(self, key: AccountKey) -> Fault | None:
         if key in self.planner.keyless:
             return "account.no-key", {}
         rest = self.memory.resting(key, self.at)
@@ -198,39 +210,26 @@ class _Planning:
             known = self.verdicts[guarantee.name] = may_hold(guarantee.when, self.ask)
         return known
 
-    def _answer(self) -> int | None:
-        """The longest answer that will be asked for: what the client wants, under the rule's cap."""
-        wanted, cap = self.demand.max_output, self.route.caps.max_output
-        return wanted if cap is None else cap if wanted is None else min(wanted, cap)
-
     def _size(self, models: Iterable[Model]) -> Size:
         """The prompt's tokens: closely where a limit, an order or a context depends on them."""
         if self.size is None:
-            most = self.demand.most_tokens
             closely = (self.route.within.cost is not None or self.asked_within.cost is not None
                        or self.route.pick in (Pick.CHEAPEST, Pick.BALANCED)
-                       or any(model.context is not None and most > model.context for model in models))
+                       or any(model.context is not None and self.room > model.context for model in models))
             self.size = self.demand.size(closely)
         return self.size
 
-    def _tightness(self, model: Model) -> tuple[str, dict[str, Any]]:
-        answer = self._answer() or 0
-        if model.context is None or self.demand.texts > 1 or self.demand.most_tokens + answer <= model.context:
-            return "kept", _NOTHING
-        prompt = self._size((model,)).tokens
+    def _tightness(self, context: int, prompt: int) -> tuple[str, dict[str, Any]]:
+        """Whether the prompt fits even where the estimate is as far off as it ever is."""
         at_most = int(prompt * FIT_MARGIN)
-        if at_most + answer <= model.context:
+        if at_most + (self.answer or 0) <= context:
             return "kept", _NOTHING
-        return "kept.tight", {"context": model.context, "prompt": prompt, "at_most": at_most}
-
-    def _needs_first_token(self) -> bool:
-        return (self.route.pick is Pick.FASTEST or self.route.within.first_token is not None
-                or self.asked_within.first_token is not None)
+        return "kept.tight", {"context": context, "prompt": prompt, "at_most": at_most}
 
     def _cost(self, model: Model, prompt: int) -> int | None:
         """What the request costs at most, in nano-dollars; None where a price is unknown."""
         price = model.price
-        answer = self._answer()
+        answer = self.answer
         if answer is None:
             answer = self.planner.policy.settings.default_max_output
         if model.max_output is not None:
@@ -245,7 +244,7 @@ _NOTHING: Final[dict[str, Any]] = {}
 
 
 def _outside(model: Model, within: Within, cost: int | None, first_token: float | None,
-             by: str) -> tuple[str, dict[str, Any]] | None:
+             by: str) -> Fault | None:
     """The first constraint that a model does not meet. What is not known does not meet a limit, but for the time to
     the first token: a model that was never called could otherwise never be measured."""
     if within.cost is not None and (cost is None or cost > within.cost):
@@ -259,7 +258,7 @@ def _outside(model: Model, within: Within, cost: int | None, first_token: float 
     return _mislabelled(model, within.labels)
 
 
-def _mislabelled(model: Model, labels: Mapping[str, str]) -> tuple[str, dict[str, Any]] | None:
+def _mislabelled(model: Model, labels: Mapping[str, str]) -> Fault | None:
     for name, wanted in labels.items():
         value = label_of(model, name)
         if value != wanted:

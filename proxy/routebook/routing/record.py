@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from routebook import __version__
 from routebook.policy.facts import Value
@@ -65,8 +66,7 @@ def decided_line(identity: str, instance: str, digest: str, facts: RequestFacts,
     return line
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended. `error` is the stable code of what failed, None where nothing did; `candidate` who
     answered, `served` what the answer says it came from; `first_token` and `seconds` count from the request's start."""
 
@@ -90,11 +90,11 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
         "model": None, "account": None, "served": ending.served, "finish": ending.finish,
         "usage": metered.usage.parts(), "usage_by": metered.by, "input": metered.usage.total_input,
         "output": metered.usage.total_output, "cost": metered.cost.total, "cost_parts": metered.cost.parts,
-        "attempts": [_attempt(each, ending.attempts[index + 1:]) for index, each in enumerate(ending.attempts)],
+        "attempts": list(map(_attempt, ending.attempts, (*ending.attempts[1:], None))),
         "first_token": _rounded(ending.first_token), "seconds": _rounded(ending.seconds),
     }
     if candidate is not None:
-        line["model"], line["account"] = candidate.name, "/".join(candidate.key)
+        line["model"], line["account"] = candidate.name, candidate.path
     if metered.cost.unpriced:
         line["unpriced"] = list(metered.cost.unpriced)
     return line
@@ -142,8 +142,7 @@ def _step(step: Step) -> Line:
 
 
 def _kept(candidate: Candidate) -> Line:
-    provider, account = candidate.key
-    line: Line = {"model": candidate.name, "account": f"{provider}/{account}", "verdict": "kept",
+    line: Line = {"model": candidate.model.name, "account": candidate.path, "verdict": "kept",
                   "reason": candidate.reason, "cost": candidate.estimated_cost}
     if candidate.numbers:
         line["numbers"] = candidate.numbers
@@ -157,9 +156,9 @@ def _dropped(dropped: Dropped) -> Line:
             "numbers": dropped.numbers}
 
 
-def _attempt(attempt: Attempt, later: Sequence[Attempt]) -> Line:
+def _attempt(attempt: Attempt, following: Attempt | None) -> Line:
     candidate, outcome = attempt.candidate, attempt.outcome
-    line: Line = {"model": candidate.name, "account": "/".join(candidate.key), "status": outcome.status,
+    line: Line = {"model": candidate.model.name, "account": candidate.path, "status": outcome.status,
                   "code": outcome.failure, "started": _rounded(attempt.started)}
     if attempt.first_byte is not None:
         line["first_byte"] = _rounded(attempt.first_byte)
@@ -170,7 +169,7 @@ def _attempt(attempt: Attempt, later: Sequence[Attempt]) -> Line:
     if outcome.retry_after is not None:
         line["retry_after"] = outcome.retry_after
     if outcome.meaning is Meaning.NEXT:
-        line["next"] = later[0].candidate.name if later else None
+        line["next"] = None if following is None else following.candidate.name
     return line
 
 

@@ -104,7 +104,7 @@ def _summaries(plan: Plan | None, verdict: str) -> Iterator[str]:
         return
     if verdict == "kept":
         for kept in plan.kept:
-            yield f"{kept.name} ({'/'.join(kept.key)}: {kept.reason}, {kept.estimated_cost})"
+            yield f"{kept.name} ({kept.path}: {kept.reason}, {kept.estimated_cost})"
     else:
         for dropped in plan.dropped:
             yield f"{dropped.name} ({dropped.account or 'any account'}: {dropped.reason}, None)"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Final
 
 import msgspec
 
+from routebook.chat.lazily import lazily
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.openai_chat.body import (
     WORD,
@@ -59,13 +59,13 @@ class OpenAIEmbeddings:
         """How many texts are to be embedded."""
         return 1 if isinstance(self._inputs, str) or self._is_tokens else len(self._inputs)
 
-    @cached_property
+    @lazily
     def text(self) -> str:
         """All texts, one after the other; none where the client sent tokens."""
         inputs = self._inputs
         return inputs if isinstance(inputs, str) else "\n".join(each for each in inputs if isinstance(each, str))
 
-    @cached_property
+    @lazily
     def counted_tokens(self) -> int:
         """Tokens that the client counted itself, by sending them as numbers."""
         inputs = self._inputs
@@ -82,7 +82,7 @@ class OpenAIEmbeddings:
     def _is_tokens(self) -> bool:
         return isinstance(self._inputs, list) and bool(self._inputs) and isinstance(self._inputs[0], int)
 
-    @cached_property
+    @lazily
     def _inputs(self) -> Inputs:
         return decode(_INPUTS, self.fields["input"], "input")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 from msgspec import Raw
 
+from routebook.chat.lazily import lazily
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.openai_chat.body import (
     WORD,
@@ -58,13 +58,13 @@ class OpenAIChat:
     def __repr__(self) -> str:
         return f"<OpenAIChat {self.model} {self.body_bytes} bytes{', streamed' if self.stream else ''}>"
 
-    @cached_property
+    @lazily
     def wants_usage(self) -> bool:
         """Whether the client asked for the chunk with usage at the end of its stream."""
         options = read_field(self.fields, "stream_options", _OBJECT)
         return options is not None and read_field(options, "include_usage", _FLAG) is True
 
-    @cached_property
+    @lazily
     def max_output(self) -> int | None:
         """The most tokens that one answer may have: the larger of the two fields that say so."""
         said = [count for name in ("max_completion_tokens", "max_tokens")
@@ -91,7 +91,7 @@ class OpenAIChat:
         """How many images its messages hold."""
         return self._contents.images if has_parts(self.fields["messages"]) else 0
 
-    @cached_property
+    @lazily
     def tools(self) -> int:
         """How many tools and functions it offers."""
         lists = (read_field(self.fields, name, _LIST) for name in ("tools", "functions") if name in self.fields)
@@ -102,13 +102,13 @@ class OpenAIChat:
         """The size of what describes the tools; it is part of the prompt."""
         return sum(memoryview(self.fields[name]).nbytes for name in ("tools", "functions") if name in self.fields)
 
-    @cached_property
+    @lazily
     def text(self) -> str:
         """All text of its messages, one after the other."""
         texts = self._contents.texts
         return texts[0] if len(texts) == 1 else "\n".join(texts)
 
-    @cached_property
+    @lazily
     def needs(self) -> frozenset[str]:
         """Capabilities without which it cannot be answered."""
         needs = _needs_of_fields(self.fields)
@@ -118,7 +118,7 @@ class OpenAIChat:
             needs |= self._contents.needs
         return frozenset(needs)
 
-    @cached_property
+    @lazily
     def metadata(self) -> Mapping[str, str]:
         """The texts under `metadata`; other values are nobody's business here."""
         entries = read_field(self.fields, "metadata", _OBJECT) or {}
@@ -135,11 +135,11 @@ class OpenAIChat:
         """The first message, as it came: what all requests of one conversation have in common. Never recorded."""
         return bytes(self._messages[0].content) if self._messages else b""
 
-    @cached_property
+    @lazily
     def _messages(self) -> list[Message]:
         return decode(_MESSAGES, self.fields["messages"], "messages")
 
-    @cached_property
+    @lazily
     def _contents(self) -> Contents:
         return read_contents(self._messages)
 

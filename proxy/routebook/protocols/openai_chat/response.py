@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 from msgspec import Raw
 
@@ -34,8 +32,7 @@ class _ErrorBody(msgspec.Struct, gc=False):
     error: Raw = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of itself; None is what it does not say."""
 
     usage: Usage | None = None
