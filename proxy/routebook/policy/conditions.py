@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from routebook.documents.problems import Location
+from routebook.documents.quantities import Unit
 from routebook.policy.facts import Ask, Value
 
 
@@ -97,7 +98,8 @@ Predicate = IsFlag | OneOf | Glob | InIntervals | HasAny | HasAll | Not | Every
 class Test:
     """One fact put to a question. `text` is the condition as its author wrote it, for explanations.
 
-    `predicate` is None for `known: true|false`, where `known` says which.
+    `predicate` is None for `known: true|false`, where `known` says which. `unit` is what the author's numbers were
+    written in, where the fact takes several (`budget.NAME.left` in `%` or `$`).
     """
 
     fact: str
@@ -106,6 +108,7 @@ class Test:
     location: Location
     missing_holds: bool = False
     known: bool = True
+    unit: Unit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,13 @@ def operators_for(spec: FactSpec) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What must be true of a fact's value, asked under its plain key (mark "") or under a further one (`amount`)."""
+    """What must be true of a fact's value.
+
+    `unit` is the further unit in which its numbers were written, if not the fact's own: then it is asked as an amount.
+    """
 
     predicate: Predicate
-    mark: str = ""
+    unit: Unit | None = None
 
 
 def read_question(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
@@ -132,11 +135,11 @@ def _read_values(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
             return _words(OneOf, node, spec, problems)
         case FactType.NUMBER:
             numbers = [_number(item, spec, problems) for item in items]
-            marks = {number[1] for number in numbers if number is not None}
-            if len(marks) > 1:
-                problems.error("policy.mixed-units", "one list mixes a share and an amount", node.location)
-            return [Asked(InIntervals(tuple(Interval(number[0], number[0]) for number in numbers if number)), mark)
-                    for mark in marks]
+            units = {number[1] for number in numbers if number is not None}
+            if len(units) > 1:
+                problems.error("policy.mixed-units", "one list mixes a share and amounts", node.location)
+            return [Asked(InIntervals(tuple(Interval(number[0], number[0]) for number in numbers if number)), unit)
+                    for unit in units]
 
 
 def _items(node: Node, problems: Problems) -> tuple[Node, ...]:
@@ -164,20 +167,20 @@ def _text(item: Node, problems: Problems) -> tuple[str, ...]:
     return read_texts(item, problems)
 
 
-def _number(node: Node, spec: FactSpec, problems: Problems) -> tuple[int | float, str] | None:
-    """A number in the fact's unit, or in a further one, with the mark that tells the two apart."""
+def _number(node: Node, spec: FactSpec, problems: Problems) -> tuple[int | float, Unit | None] | None:
+    """A number in the fact's own unit (None), or in a further one."""
     if isinstance(node, Scalar) and parse_quantity(node.text, spec.unit) is None:
         for unit in spec.units:
             amount = parse_quantity(node.text, unit)
             if amount is not None:
-                return amount, AMOUNT
+                return amount, unit
         if spec.units:
             ways = ", ".join(EXAMPLES[unit] for unit in (spec.unit, *spec.units))
             problems.error("document.wrong-unit", f"`{node.text}` is no quantity of `{spec.name}`", node.location,
                            f"write it as {ways}")
             return None
     number = read_quantity(node, spec.unit, problems)
-    return None if number is None else (number, "")
+    return None if number is None else (number, None)
 
 
 def _read_bound(make: Callable[[int | float], Interval]) -> Callable[[Node, FactSpec, Problems], list[Asked]]:
@@ -214,10 +217,10 @@ def _read_not(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
                        "write `none: [...]` for a set that has none of these")
         return []
     asked = read_question(node, spec, problems)
-    marks = {each.mark for each in asked}
-    if len(marks) > 1:
+    units = {each.unit for each in asked}
+    if len(units) > 1:
         problems.error("policy.mixed-units", "one `not` mixes a share and an amount", node.location)
-    return [Asked(Not(every([each.predicate for each in asked if each.mark == mark])), mark) for mark in marks]
+    return [Asked(Not(every([each.predicate for each in asked if each.unit is unit])), unit) for unit in units]
 
 
 def report_operator(key: Scalar, spec: FactSpec, problems: Problems) -> None:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 
 from routebook.documents.nodes import Mapping, Node, Scalar, Sequence
 from routebook.documents.problems import Problems, did_you_mean
+from routebook.documents.quantities import Unit
 from routebook.documents.reading import kind_of, read_flag, read_text
 from routebook.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Named, Predicate, Test
 from routebook.policy.contradictions import can_hold
 from routebook.policy.facts import FactSpec, FactTable
 from routebook.policy.given import parse_given
 from routebook.policy.naming import JOINERS, near_fact, zones
-from routebook.policy.operators import OPERATORS, every, operators_for, read_question, report_operator
+from routebook.policy.operators import AMOUNT, OPERATORS, every, operators_for, read_question, report_operator
 
 __all__ = ["parse_given", "read_condition", "read_conditions", "read_zone", "tests_in", "written"]
 
@@ -177,16 +178,17 @@ def _read_tests(key: Scalar, node: Node, spec: FactSpec, problems: Problems) -> 
     asked = read_question(node, spec, problems)
     text = f"{key.text}: {written(node)}"
     tests = [] if known is None else [Test(key.text + _mark(zone), None, text, key.location, known=known)]
-    by_mark: dict[str, list[Predicate]] = {}
+    by_unit: dict[Unit | None, list[Predicate]] = {}
     for each in asked:
-        by_mark.setdefault(each.mark, []).append(each.predicate)
-    for mark, predicates in by_mark.items():
+        by_unit.setdefault(each.unit, []).append(each.predicate)
+    for unit, predicates in by_unit.items():
         predicate = every(predicates)
         if len(problems.found) == before and not can_hold(predicate, spec):
             problems.error("policy.contradiction", f"`{text}` can never hold", key.location)
-        tests.append(Test(key.text + _mark(mark or zone), predicate, text, key.location, missing_holds))
+        fact = key.text + _mark(AMOUNT if unit is not None else zone)
+        tests.append(Test(fact, predicate, text, key.location, missing_holds, unit=unit))
     if len(problems.found) == before:
-        _check_sense(key, known, missing_holds, bool(by_mark), problems)
+        _check_sense(key, known, missing_holds, bool(by_unit), problems)
     return tests
 
 
