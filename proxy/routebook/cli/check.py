@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from routebook.routing.loading import LoadResult
@@ -40,14 +40,14 @@ def run(args: argparse.Namespace) -> int:
         case "github":
             sys.stdout.write(as_github(result.problems))
         case _:
-            sys.stdout.write(as_text(result.problems, result.documents, colour=wants_colour()))
+            sys.stdout.write(as_text(result.problems, result.documents, colour=wants_colour(sys.stdout)))
             print(f"{args.policy}: {summary(result)}")
     return 1 if result.policy is None or (args.strict and result.problems.found) else 0
 
 
-def wants_colour() -> bool:
-    """Whether the output is a terminal whose owner has not asked for plain text (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def wants_colour(stream: TextIO) -> bool:
+    """Whether a stream is a terminal whose owner has not asked for plain text (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def summary(result: LoadResult) -> str:

@@ -7,7 +7,9 @@ Everything else that is not given is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import datetime
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 from routebook.catalogue.callers import ANONYMOUS, Client
@@ -15,6 +17,7 @@ from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Value
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import demand_of_facts
+from routebook.routing.fact_table import WEEKDAYS
 from routebook.routing.facts import GivenFacts
 from routebook.routing.memory import BLANK
 from routebook.routing.outcomes import Route
@@ -32,6 +35,22 @@ def given_facts(policy: Policy, given: Mapping[str, Value]) -> GivenFacts:
     """What a request with these facts would answer to the policy's questions."""
     client = client_of(policy, given)
     return GivenFacts({**USUAL, **_zoned(policy, given), **_of_client(client, given), **given, **_tags(client, given)})
+
+
+def clock_facts(policy: Policy, now: float) -> dict[str, Value]:
+    """What the clock shows at a moment (seconds since 1970), in every zone that the policy names."""
+    facts: dict[str, Value] = {}
+    for key in {*_CLOCKS, *(key for key in _asked(policy) if key.partition("[")[0] in _CLOCKS)}:
+        name, _, zone = key.partition("[")
+        facts[key] = _CLOCKS[name](datetime.datetime.fromtimestamp(now, zoneinfo.ZoneInfo(zone.rstrip("]") or "UTC")))
+    return facts
+
+
+_CLOCKS: Mapping[str, Callable[[datetime.datetime], Value]] = {
+    "time.of_day": lambda clock: clock.hour * 3600 + clock.minute * 60 + clock.second,
+    "time.weekday": lambda clock: WEEKDAYS[clock.weekday()],
+    "time.date": lambda clock: clock.toordinal(),
+}
 
 
 def plan_for_given(planner: Planner, route: Route, rule: str, given: Mapping[str, Value], draw: float = MIDDLE) -> Plan:

@@ -1,0 +1,139 @@
+"""Explanations as text for people, and as JSON for programs: the same content in both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from routebook.policy.explain import Account, RuleAccount, rule_lines, why_not_line
+from routebook.routing.endings import end_in_words
+from routebook.routing.explanation import CandidateExplained, Explanation
+from routebook.routing.facts import FACTS
+from routebook.routing.reasons import count, dollars, seconds
+from routebook.routing.record import plain
+
+MOST_RULES = 40
+"""Rules before the one that decided that a text names; JSON holds all of them."""
+
+
+def as_text(found: Explanation) -> str:
+    """The whole story, the answer first."""
+    blocks = [_story(found), _list("How the rules were walked:", found.path), _own(found), _others(found),
+              _list("Candidates, in the order in which they are tried:", _candidates(found.candidates))]
+    if found.ending is not None:
+        blocks.append(_list("Attempts:", _attempts(found.ending["attempts"])))
+        blocks.append(list(_ending(found.ending)))
+    blocks.append([f"Note: {note}" for note in found.notes])
+    return "\n".join("\n".join(map(visible, block)) + "\n" for block in blocks if block)
+
+
+def as_json(found: Explanation) -> dict[str, Any]:
+    """The same as JSON values; sets are sorted lists, money is nano-dollars."""
+    return {
+        "version": 1,
+        "id": None if found.record is None else found.record["id"],
+        "rule": found.rule,
+        "where": found.where,
+        "outcome": found.outcome,
+        "walk": list(found.path),
+        "rules": [_rule_json(rule) for rule in found.rules],
+        "candidates": [{"model": each.model, "account": each.account, "verdict": "kept" if each.kept else "dropped",
+                        "reason": each.reason, "words": each.words, "cost": each.cost} for each in found.candidates],
+        "notes": list(found.notes),
+        "decided": found.record,
+        "ended": found.ending,
+    }
+
+
+def visible(text: str) -> str:
+    """Text with what a terminal would obey written out: names and models may come from a stranger."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _story(found: Explanation) -> list[str]:
+    lines = [] if found.record is None else list(_asked(found.record))
+    if found.rule is None:
+        return [*lines, "No rule matched."]
+    return [*lines, f"The rule `{found.rule}` decided ({found.where}): {found.outcome}."]
+
+
+def _asked(record: Mapping[str, Any]) -> Iterator[str]:
+    asked, team = record["asked"], f" of team {record['team']}" if record["team"] else ""
+    yield f"Decision {record['id']} of {record['time']}, under policy {record['policy']}"
+    size = f"{asked['bytes']:,} bytes"
+    if asked.get("tokens") is not None:
+        size += f", about {count(asked['tokens'])} tokens"
+    stream = " as a stream" if record["stream"] else ""
+    yield f"The client `{record['client']}`{team} asked `{record['requested']}` for {record['operation']}{stream}: {size}"
+    if asked.get("needs"):
+        yield f"The request needs {', '.join(asked['needs'])}"
+    if asked.get("ignored_tags"):
+        yield f"Tags that this client may not set were ignored: {', '.join(asked['ignored_tags'])}"
+
+
+def _own(found: Explanation) -> list[str]:
+    """The deciding rule's conditions, each with the value it saw."""
+    own = next((rule for rule in found.rules if rule.decided), None)
+    return [] if own is None else ["Why it matched:", *(f"  {line.strip() if not line.startswith('    ') else line}"
+                                                        for line in rule_lines(own, FACTS)[1:])]
+
+
+def _others(found: Explanation) -> list[str]:
+    """Why no earlier rule decided: one line each."""
+    others = [rule for rule in found.rules if not rule.decided]
+    if not others:
+        return []
+    left_out = len(others) - MOST_RULES
+    shown = others if left_out <= 0 else others[-MOST_RULES:]
+    lines = [f"  {why_not_line(rule, FACTS)}" for rule in shown]
+    more = [f"  ... {left_out} rules before these (`--format json` holds them all)"] if left_out > 0 else []
+    return ["Why no rule before it did:" if found.rule else "Why no rule did:", *more, *lines]
+
+
+def _candidates(candidates: Iterable[CandidateExplained]) -> Iterator[str]:
+    place = 0
+    for each in candidates:
+        place += each.kept
+        mark = f"{place}." if each.kept else "-"
+        account = f" by {each.account}" if each.account else ""
+        cost = f", costs at most {dollars(each.cost)}" if each.kept and each.cost is not None else ""
+        verdict = "" if each.kept else "passed over: "
+        yield f"{mark:3}{each.model}{account}: {verdict}{each.words}{cost}"
+
+
+def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for number, each in enumerate(attempts, 1):
+        status = f"status {each['status']}" if each.get("status") is not None else "no answer"
+        code = f" ({each['code']})" if each.get("code") else ""
+        first = f", first byte after {seconds(each['first_byte'])}" if each.get("first_byte") is not None else ""
+        then = f", then {each['next']}" if each.get("next") else ", then nobody was left" if "next" in each else ""
+        yield f"{number}. {each['model']} by {each['account']}: {status}{code}{first}{then}"
+
+
+def _ending(ending: Mapping[str, Any]) -> Iterator[str]:
+    by = f" from {ending['model']} by {ending['account']}" if ending.get("model") else ""
+    error = f" ({ending['error']})" if ending.get("error") else ""
+    yield (f"The client got status {ending['status']}{by} in {seconds(ending['seconds'])}: "
+           f"{end_in_words(ending['end'])}{error}")
+    if ending.get("input") or ending.get("output"):
+        yield (f"Used {count(ending['input'])} tokens in and {count(ending['output'])} out "
+               f"({ending['usage_by']}), for {dollars(ending['cost'])}")
+
+
+def _list(title: str, lines: Iterable[str]) -> list[str]:
+    found = [f"  {line}" for line in lines]
+    return [title, *found] if found else []
+
+
+def _rule_json(rule: RuleAccount) -> dict[str, Any]:
+    return {"name": rule.name, "where": str(rule.location), "decided": rule.decided, "verdict": rule.verdict.value,
+            "conditions": [_condition_json(each) for each in rule.conditions]}
+
+
+def _condition_json(account: Account) -> dict[str, Any]:
+    line: dict[str, Any] = {"text": account.text, "verdict": account.verdict.value}
+    if account.fact is not None:
+        line["fact"], line["value"] = account.fact, plain(account.value)
+    if account.parts:
+        line["parts"] = [_condition_json(part) for part in account.parts]
+    return line
