@@ -40,7 +40,7 @@ def facts_as_markdown(table: FactTable) -> str:
         rows = _of_class(table, cost)
         if rows:
             parts.append(f"## {_TITLES[cost]}: {COSTS[cost]}\n\n| fact | type | what it is |\n|---|---|---|\n"
-                         + "".join(f"| `{spec.name}` | {_kind(spec)} | {_cell(spec.doc)} |\n" for spec in rows))
+                         + "".join(f"| `{spec.name}` | {_cell(written_as(spec))} | {_cell(spec.doc)} |\n" for spec in rows))
     parts.append(_operators_page())
     parts.append(_units_page())
     return "\n".join(parts)
@@ -77,11 +77,6 @@ def _units_page() -> str:
 
 def _of_class(table: FactTable, cost: CostClass) -> list[FactSpec]:
     return [spec for spec in table if spec.cost is cost]
-
-
-def _kind(spec: FactSpec) -> str:
-    zone = ", in the zone that the rule names" if spec.zoned else ""
-    return _cell(written_as(spec)) + zone
 
 
 def _applies_to(operator: Operator) -> str:

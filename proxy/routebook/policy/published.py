@@ -63,8 +63,7 @@ def written_as(spec: FactSpec) -> str:
         case FactType.NUMBER if spec.unit is Unit.COUNT:
             return "number"
         case FactType.NUMBER:
-            ways = ", ".join(EXAMPLES[unit] for unit in (spec.unit, *spec.units))
-            return f"{spec.unit.value}: {ways}"
+            return "; or ".join(f"{unit.value}: {EXAMPLES[unit]}" for unit in (spec.unit, *spec.units))
         case FactType.TEXT | FactType.SET if spec.words:
             return f"{spec.type.value}: " + ", ".join(f"`{word}`" for word in spec.words)
         case kind:
