@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Provider
+from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Provider, Timeouts
 from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.journal import Journal
 from routebook.edge.metrics import Metrics
+from routebook.edge.upstream import connect_limit, open_session
+from routebook.health.measurements import Measurements
+from routebook.protocols.dialects import OPERATIONS
+from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 
 UPSTREAM_KEEPALIVE = 15.0
@@ -25,16 +30,23 @@ UPSTREAM_KEEPALIVE = 15.0
 under a request that was just sent."""
 
 
+PATHS = ("/chat/completions", "/embeddings")
+"""What is called of an upstream, after its base URL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How one account of a provider is reached. `key` None: none is sent; `missing`: one is declared but not set."""
 
-    base: URL
+    urls: Mapping[str, URL]
     key: str | None
-    missing: bool = False
+    missing: bool
+    timeouts: Timeouts
+    connect: aiohttp.ClientTimeout
+    simulated: bool
 
     def __repr__(self) -> str:
-        return f"<Access {self.base} {'no key' if self.key is None else 'key set'}>"
+        return f"<Access {'simulated ' * self.simulated}{'without key' if self.key is None else 'with key'}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,7 @@ class Serving:
     """One policy with the addresses and keys it resolved to when it was taken."""
 
     policy: Policy
+    planner: Planner
     access: Mapping[tuple[str, str], Access]
 
 
@@ -55,10 +68,12 @@ class Gateway:
         self.metrics = metrics
         self.clock: Clock = clock or SystemClock()
         self.instance = instance
-        self._simulate_at = URL(simulate_at) if simulate_at else None
+        self.memory = Measurements()
+        self._simulate_at = simulate_at
         self.serving = self._resolve(policy)
         self._session: aiohttp.ClientSession | None = None
         self._chores: set[asyncio.Task[None]] = set()
+        self.draining = False
 
     def __repr__(self) -> str:
         return f"<Gateway {self.instance} policy {self.policy.digest}>"
@@ -76,7 +91,7 @@ class Gateway:
     def session(self) -> aiohttp.ClientSession:
         """Connections to upstreams; made on first use, in the running loop."""
         if self._session is None:
-            self._session = _session()
+            self._session = open_session()
         return self._session
 
     async def close(self) -> None:
@@ -85,18 +100,28 @@ class Gateway:
             chore.cancel()
         if self._session is not None:
             await self._session.close()
+            self._session = None
+
+    def look_after(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something go on that no exchange waits for."""
+        chore = asyncio.get_running_loop().create_task(work)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
 
     def _resolve(self, policy: Policy) -> Serving:
-        return Serving(policy, {(provider.name, account.name): self._access(provider, account)
-                                for provider in policy.catalogue.providers.values()
-                                for account in provider.accounts})
+        access = {(provider.name, account.name): self._access(provider, account)
+                  for provider in policy.catalogue.providers.values()
+                  for account in provider.accounts or (Account("none"),)}
+        return Serving(policy, Planner(policy, [key for key, each in access.items() if each.missing]), access)
 
     def _access(self, provider: Provider, account: Account) -> Access:
-        if self._simulate_at is not None:
-            return Access(self._simulate_at, None)
-        base = URL(provider.base_url)
-        key = _secret(account)
-        return Access(base, key, missing=account.key is not None and key is None)
+        base = self._simulate_at or provider.base_url
+        key = None if self._simulate_at else _secret(account)
+        missing = account.key is not None and key is None and not self._simulate_at
+        urls = {operation.upstream_path: URL(base.rstrip("/") + operation.upstream_path, encoded=True)
+                for _, operation in OPERATIONS.values()}
+        return Access(urls, key, missing, provider.timeouts, connect_limit(provider.timeouts.connect),
+                      simulated=self._simulate_at is not None)
 
 
 def _secret(account: Account) -> str | None:
@@ -112,11 +137,3 @@ def _secret(account: Account) -> str | None:
                 return None
         case None:
             return None
-
-
-def _session() -> aiohttp.ClientSession:
-    """A client that adds nothing of its own: no cookies, no proxies from the environment, no decoding, no limits."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=UPSTREAM_KEEPALIVE),
-        cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False,
-        timeout=aiohttp.ClientTimeout(total=None), skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"))

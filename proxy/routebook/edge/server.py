@@ -1,7 +1,7 @@
 """The public listener: connections in, exchanges out.
 
-aiohttp's low-level server without an application router: the table of routes is closed, and nothing of what a client
-sent (a bad header line may hold its key) is ever echoed or logged.
+aiohttp's low-level server without an application router: the table of routes is closed and compared byte by byte, and
+nothing of what a client sent is ever echoed or logged (a bad header line may hold its key).
 """
 
 from __future__ import annotations
@@ -9,10 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
+import structlog
 from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser
 
+from routebook.edge.answers import Failure, answer
+from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
+from routebook.edge.listing import MODELS, list_models, show_model
+from routebook.protocols.dialects import OPERATIONS
 
 KEEPALIVE = 75.0
 """Seconds a client's connection may be idle; it also bounds the time a client may take to send a head."""
@@ -20,40 +28,137 @@ KEEPALIVE = 75.0
 GRACE = 0.5
 """Seconds between no longer accepting and closing idle connections, for requests that are already on their way."""
 
+UNREAD_MS: Final = 120_000
+"""Milliseconds after which the kernel drops a client that takes nothing of what it was sent."""
+
+BACKLOG = 4096
+Handler = Callable[[web.BaseRequest, Gateway], Awaitable[web.StreamResponse]]
+
+ROUTES: Final[Mapping[str, tuple[str, Handler]]] = {
+    **dict.fromkeys(OPERATIONS, ("POST", exchange)),
+    MODELS: ("GET", list_models),
+}
+"""Path -> method and handler. A target that is not here byte by byte (dot segments, escapes, other hosts) is unknown."""
+
+_log = structlog.get_logger()
+
 
 class Listener:
     """One worker's side of the listening socket."""
 
-    def __init__(self, gateway: Gateway, server: web.Server, acceptor: asyncio.Server) -> None:
+    def __init__(self, gateway: Gateway, server: _Server, acceptor: asyncio.Server) -> None:
         self.gateway = gateway
         self._server = server
         self._acceptor = acceptor
 
+    def __repr__(self) -> str:
+        return f"<Listener {self.open_exchanges} exchanges on {len(self._server.connections)} connections>"
+
     @property
     def open_exchanges(self) -> int:
         """Requests begun and not ended."""
-        return self.gateway.metrics.in_progress
+        return len(self._server.running)
 
     def stop_accepting(self) -> None:
-        """Leave new connections to others; those that are open go on."""
+        """Leave new connections to others; those that are open go on, and are told to close after their answer."""
+        self.gateway.draining = True
         self._acceptor.close()
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, let running exchanges end for at most so long, cut what is left, close every connection."""
+        """Stop accepting, let running exchanges end for at most so long, cut what is left, close every connection.
+
+        A stream that is cut gets its dialect's error event, and every exchange its record.
+        """
         self.stop_accepting()
+        deadline = asyncio.get_running_loop().time() + seconds
         await asyncio.sleep(min(GRACE, seconds))
         self._server.pre_shutdown()
-        await self._server.shutdown(seconds)
+        while self._server.running and asyncio.get_running_loop().time() < deadline:
+            await asyncio.wait(self._server.running, timeout=deadline - asyncio.get_running_loop().time())
+        for task in self._server.running:
+            task.cancel()
+        if self._server.running:
+            await asyncio.wait(self._server.running, timeout=1.0)
+        await self._server.shutdown(1.0)
         await self.gateway.close()
 
 
 async def start_server(gateway: Gateway, sock: socket.socket) -> Listener:
     """Serve on a bound socket (listening or not yet) until the returned listener is drained."""
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(status=404)
-
-    server = web.Server(handle, handler_cancellation=True, keepalive_timeout=KEEPALIVE,  # type: ignore[arg-type]
-                        logger=logging.getLogger("routebook.http"), access_log=None)
-    acceptor = await asyncio.get_running_loop().create_server(server, sock=sock, backlog=4096)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
+    if HttpRequestParser.__module__ == "aiohttp.http_parser":
+        _log.warning("slow parser", reason="aiohttp was installed without its C extensions")
+    server = _Server(gateway)
+    acceptor = await asyncio.get_running_loop().create_server(server, sock=sock, backlog=BACKLOG)
     return Listener(gateway, server, acceptor)
+
+
+class _Server(web.Server):
+    """aiohttp's server with connections of our own kind; knows the exchanges that are running."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(self._dispatch, handler_cancellation=True)
+        self.gateway = gateway
+        self.running: set[asyncio.Task[Any]] = set()
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=asyncio.get_running_loop(), keepalive_timeout=KEEPALIVE, auto_decompress=False,
+                           logger=_Quiet, access_log=None)  # type: ignore[arg-type] # None turns it off
+
+    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self.running.add(task)
+        try:
+            response = await self._answer(request)
+            if self.gateway.draining and not response.prepared:
+                response.force_close()
+            return response
+        finally:
+            self.running.discard(task)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        method, handler = ROUTES.get(path) or (("GET", show_model) if path.startswith(MODELS + "/") else (None, None))
+        if handler is None:
+            return answer(Failure("request.unknown-path", "there is nothing at this path"))
+        if request.method != method:
+            refused = answer(Failure("request.wrong-method", f"this path takes {method}"))
+            refused.headers["Allow"] = str(method)
+            return refused
+        return await handler(request, self.gateway)
+
+
+class _Connection(web.RequestHandler):
+    """A connection that tells the client, and the log, that a request was bad, but never what stood in it."""
+
+    __slots__ = ()
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
+                     message: str | None = None) -> web.StreamResponse:
+        """The answer to what is not HTTP (400), or to a fault of ours (500)."""
+        if status < 500:
+            _log.info("bad request", code="request.malformed", reason=type(exc).__name__)
+            response = answer(Failure("request.malformed", "the request is not valid HTTP/1.1", status=status))
+        else:
+            _log.error("bug", code="gateway.bug", reason=type(exc).__name__)
+            response = answer(Failure("gateway.bug", "the gateway failed to handle this request"))
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("an answer has begun already")
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """aiohttp's own words about a connection may quote what a client sent: only the kind of fault is kept."""
+        _log.warning("connection failed", reason=type(kw.get("exc_info")).__name__)
+
+    def log_debug(self, *args: Any, **kw: Any) -> None:
+        """Nothing: as `log_exception`."""
+
+
+_Quiet: Final = logging.getLogger("routebook.http")
+"""A logger that hears nothing, for what aiohttp logs past the two methods above."""
+_Quiet.addHandler(logging.NullHandler())
+_Quiet.propagate = False
+

@@ -16,11 +16,12 @@ from routebook.protocols.openai_chat.stream import StreamReader
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that can be asked in a dialect. `path` is the client's, `upstream_path` follows a base URL.
+    """One thing that can be asked in a dialect, named as the fact `request.operation` names it.
 
-    `edit` takes the request, the upstream's name of the model, whether to ask for usage, and a rule's caps.
+    `path` is the client's, `upstream_path` follows a base URL. `edit` takes the request, the upstream's name of the model, whether to ask for usage, and a rule's caps.
     """
 
+    name: str
     path: str
     upstream_path: str
     read: Callable[[bytes], Any]
@@ -49,8 +50,8 @@ def _edit_embeddings(asked: Any, model: str, ask_usage: bool, caps: object = Non
 
 
 OPENAI_CHAT: Final = Dialect("openai-chat", "openai", (
-    Operation("/v1/chat/completions", "/chat/completions", read_chat, edited),
-    Operation("/v1/embeddings", "/embeddings", read_embeddings, _edit_embeddings),
+    Operation("chat", "/v1/chat/completions", "/chat/completions", read_chat, edited),
+    Operation("embeddings", "/v1/embeddings", "/embeddings", read_embeddings, _edit_embeddings),
 ))
 
 DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in (OPENAI_CHAT,)}

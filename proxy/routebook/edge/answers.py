@@ -1,0 +1,167 @@
+"""Every way a request can fail, and what the client is told: one table.
+
+A code is stable and says by its first word whose side failed: `request`, `caller`, `policy` and `model` speak of what
+was asked, `upstream` of the model's side, `gateway` and `journal` of this program, `client` of who went away. The
+answer is in the client's dialect; the code also stands in the header `x-routebook-error`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from routebook.edge.faults import CallFailed, ClientStalled
+from routebook.policy.rules import Rule
+from routebook.protocols.errors import ProtocolError, Side
+from routebook.protocols.openai_chat.errors import error_body
+from routebook.routing.candidates import Plan
+from routebook.routing.emptiness import why_empty
+from routebook.routing.endings import Who
+from routebook.routing.outcomes import Outcome, Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a code means to a client: HTTP status, OpenAI's `type`, and who ended the exchange."""
+
+    status: int
+    type: str
+    who: Who
+
+
+_ASKED = "invalid_request_error"
+_SERVER = "server_error"
+
+GONE: Final = 499
+"""A status that is never sent: it stands in records of clients that were not there to be told."""
+
+KINDS: Final = {
+    "request.constraints": Kind(400, _ASKED, Who.CLIENT),
+    "request.malformed": Kind(400, _ASKED, Who.CLIENT),
+    "request.encoded": Kind(415, _ASKED, Who.CLIENT),
+    "request.too-large": Kind(413, _ASKED, Who.CLIENT),
+    "request.slow": Kind(408, _ASKED, Who.TIME),
+    "request.unknown-path": Kind(404, _ASKED, Who.CLIENT),
+    "request.wrong-method": Kind(405, _ASKED, Who.CLIENT),
+    "caller.unknown": Kind(401, "authentication_error", Who.CLIENT),
+    "model.unknown": Kind(404, _ASKED, Who.CLIENT),
+    "policy.refused": Kind(403, "permission_error", Who.POLICY),
+    "policy.no-rule": Kind(403, "permission_error", Who.POLICY),
+    "policy.no-candidate": Kind(503, _SERVER, Who.POLICY),
+    "upstream.unreachable": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.connect-timeout": Kind(504, _SERVER, Who.TIME),
+    "upstream.first-byte-timeout": Kind(504, _SERVER, Who.TIME),
+    "upstream.idle-timeout": Kind(504, _SERVER, Who.TIME),
+    "upstream.total-timeout": Kind(504, _SERVER, Who.TIME),
+    "upstream.overloaded": Kind(429, "rate_limit_error", Who.UPSTREAM),
+    "upstream.failed": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.refused-key": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.redirected": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.no-quota": Kind(503, _SERVER, Who.UPSTREAM),
+    "upstream.unknown-model": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.garbled": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.encoded": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.too-large": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.disconnected": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.cut": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.error-event": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.rejected": Kind(400, _ASKED, Who.UPSTREAM),
+    "client.gone": Kind(GONE, _ASKED, Who.CLIENT),
+    "client.stalled": Kind(GONE, _ASKED, Who.TIME),
+    "gateway.draining": Kind(503, _SERVER, Who.GATEWAY),
+    "gateway.bug": Kind(500, _SERVER, Who.GATEWAY),
+    "journal.unavailable": Kind(503, _SERVER, Who.GATEWAY),
+}
+"""Every code with its meaning."""
+
+
+class Failure(Exception):
+    """Why a request cannot be served, in words for its client: lower case, no full stop, no address, no key.
+
+    `shown_code` and `status` replace those of the kind where a rule has words of its own. `retry_after` is seconds.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int | None = None, shown_code: str | None = None,
+                 retry_after: float | None = None, param: str | None = None) -> None:
+        super().__init__(code, message)
+        self.kind = KINDS[code]
+        self.code = code
+        self.message = message
+        self.status = status or self.kind.status
+        self.shown_code = shown_code or code
+        self.retry_after = retry_after
+        self.param = param
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the client is there to hear of it."""
+        return self.kind.status != GONE
+
+    def __repr__(self) -> str:
+        return f"<Failure {self.code} {self.status}: {self.message}>"
+
+
+def failure_of(error: BaseException, request: web.BaseRequest) -> Failure:
+    """What any exception of an exchange means; what is not foreseen is a fault of ours."""
+    match error:
+        case Failure():
+            return error
+        case CallFailed(code, words):
+            return Failure(code, f"the answer broke off: {words}")
+        case ProtocolError(side=Side.UPSTREAM):
+            return Failure("upstream.garbled", f"the answer broke off: {error.message}")
+        case ProtocolError():
+            return Failure("request.malformed", error.message, status=error.status, shown_code=error.code,
+                           param=error.param)
+        case ClientStalled():
+            return Failure("client.stalled", "the client took nothing for longer than allowed")
+        case asyncio.CancelledError() if request.transport is not None:
+            return Failure("gateway.draining", "the gateway is shutting down")
+        case asyncio.CancelledError() | ConnectionError():
+            return Failure("client.gone", "the client has left")
+    return Failure("gateway.bug", "the gateway failed to handle this request")
+
+
+def refused(rule: Rule[Outcome] | None, plan: Plan | None) -> Failure:
+    """Why a decision lets nobody serve a request."""
+    if rule is None:
+        return Failure("policy.no-rule", "no rule of the policy is for this request")
+    if isinstance(rule.outcome, Refuse):
+        outcome = rule.outcome
+        return Failure("policy.refused", outcome.message, status=outcome.status, shown_code=outcome.code)
+    assert plan is not None
+    unserved = why_empty(plan)
+    shown = "model_not_found" if unserved.code == "model.unknown" else None
+    return Failure(unserved.code, unserved.message, status=unserved.status, shown_code=shown,
+                   retry_after=unserved.retry_after, param="model" if shown else None)
+
+
+def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Response:
+    """The failure as a response, with `headers` (of the decision) added.
+
+    Official clients retry 429 and 5xx on their own. After our own attempts are used up that only multiplies load, so
+    they are told when to come back, or not to.
+    """
+    response = web.Response(body=error_body(failure.status, failure.message, type=failure.kind.type,
+                                            code=failure.shown_code, param=failure.param),
+                            status=failure.status, headers=headers, content_type="application/json")
+    response.headers["x-routebook-error"] = failure.code
+    if failure.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))
+    elif failure.status >= 500 and failure.kind.who is not Who.GATEWAY:
+        response.headers["x-should-retry"] = "false"
+    return response
+
+
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+def header_safe(text: str) -> str:
+    """Text that may stand in a header: printable ASCII, the rest as `?`, at most 200 characters."""
+    return text if text.isascii() and text.isprintable() and len(text) <= 200 else _UNSAFE.sub("?", text[:200])

@@ -1,0 +1,110 @@
+"""Which headers cross the gateway, either way. What goes upstream is rebuilt from a short list; what comes back passes
+but for what belongs to one connection, to the operator's account, or to the upstream's own host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Final
+
+from multidict import CIMultiDict, istr
+
+from routebook.edge.answers import header_safe
+
+FORWARDED: Final = tuple(istr(name) for name in (
+    "Content-Type", "Accept", "User-Agent", "Idempotency-Key", "OpenAI-Beta", "X-Client-Request-Id",
+    "Traceparent", "Tracestate"))
+"""What of a client's headers may go upstream. Credentials, cookies, addresses and encodings are not among them."""
+
+HOP_BY_HOP: Final = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade"})
+"""Headers that speak of one connection (RFC 9110, 7.6.1)."""
+
+_OURS: Final = frozenset({"content-length", "date", "server", "x-should-retry"})
+_ACCOUNTS: Final = frozenset({"set-cookie", "www-authenticate", "openai-organization", "openai-project"})
+_HOSTS: Final = frozenset({
+    "alt-svc", "strict-transport-security", "location", "content-location", "refresh", "report-to", "nel",
+    "reporting-endpoints", "expect-ct", "public-key-pins", "clear-site-data", "via"})
+_WITHHELD: Final = HOP_BY_HOP | _OURS | _ACCOUNTS | _HOSTS
+
+_CONTENT_TYPE: Final = istr("Content-Type")
+_ACCEPT_ENCODING: Final = istr("Accept-Encoding")
+_AUTHORIZATION: Final = istr("Authorization")
+_SIMULATE: Final = istr("x-simulate")
+
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
+
+LONGEST_RETRY: Final = 86_400.0
+"""Seconds; an upstream that asks for more is taken for one that asks for a day."""
+
+
+def upstream_headers(client: Mapping[str, str], key: str | None, simulated: bool) -> CIMultiDict[str]:
+    """The headers of a call: the short list from the client's, and the account's key. A simulated upstream is also
+    told which fault to commit.
+
+    Encoded answers are not asked for: the answer is read along to count what was used, and models' answers are small.
+    """
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name in FORWARDED:
+        value = client.get(name)
+        if value is not None:
+            headers[name] = value if value.isascii() else header_safe(value)
+    headers[_CONTENT_TYPE] = "application/json"
+    headers[_ACCEPT_ENCODING] = "identity"
+    if key is not None:
+        headers[_AUTHORIZATION] = f"Bearer {key}"
+    if simulated and _SIMULATE in client:
+        headers[_SIMULATE] = header_safe(client[_SIMULATE])
+    return headers
+
+
+def client_headers(upstream: Mapping[str, str]) -> CIMultiDict[str]:
+    """The headers of an upstream's answer that its client may see, made safe to send."""
+    named = _named_by_connection(upstream.get("Connection"))
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name, value in upstream.items():
+        if _passes(name) and name.lower() not in named:
+            headers.add(name, value if value.isascii() and value.isprintable() else header_safe(value))
+    return headers
+
+
+@lru_cache(maxsize=1024)
+def _passes(name: str) -> bool:
+    lowered = name.lower()
+    return lowered not in _WITHHELD and not lowered.startswith(("x-routebook-", "access-control-"))
+
+
+def _named_by_connection(value: str | None) -> frozenset[str]:
+    """Further headers that `Connection` declares to be of this connection only."""
+    if value is None:
+        return frozenset()
+    return frozenset(word.strip().lower() for word in value.split(","))
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """When an upstream wants to be asked again, in seconds from `now` (seconds since 1970); None where it does not say,
+    or nothing that can be understood."""
+    milliseconds = headers.get("retry-after-ms")
+    if milliseconds is not None and (number := _number(milliseconds)) is not None:
+        return _bounded(number / 1000)
+    written = headers.get("Retry-After")
+    if written is None:
+        return None
+    if (number := _number(written)) is not None:
+        return _bounded(number)
+    try:
+        return _bounded(parsedate_to_datetime(written).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if _DECIMAL.fullmatch(text) else None
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_RETRY)

@@ -1,0 +1,68 @@
+"""The request's body: read whole under a limit of size and of time, kept as it came."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+
+from routebook.chat.asked import Asked
+from routebook.edge.answers import Failure
+from routebook.routing.constraints import UNCONSTRAINED, WITHIN_ENTRY, WITHIN_HEADER, read_within
+from routebook.routing.outcomes import Within
+from routebook.routing.policy import Settings
+
+
+async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:
+    """All bytes of the body; raises Failure where it is encoded, too large or too slow.
+
+    Encoded bodies are refused: a few kilobytes of gzip can be gigabytes, and nobody sends prompts that way.
+    """
+    headers = request.headers
+    if headers.get("Content-Encoding", "identity") != "identity":
+        raise Failure("request.encoded", "a body with `Content-Encoding` is not accepted")
+    declared = request.content_length
+    if declared is not None and declared > settings.max_body:
+        raise _too_large(settings)
+    content = request.content
+    if content.is_eof():
+        return await _gather(content, settings)
+    if "Expect" in headers:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    try:
+        async with asyncio.timeout(settings.body_timeout):
+            return await _gather(content, settings)
+    except TimeoutError:
+        raise Failure("request.slow", f"the body did not arrive within {settings.body_timeout:g} s") from None
+
+
+def wanted_within(request: web.BaseRequest, asked: Asked) -> Within:
+    """The constraints that the client puts on its own request; raises Failure where they cannot be understood."""
+    written = request.headers.get(WITHIN_HEADER) or asked.metadata.get(WITHIN_ENTRY)
+    if written is None:
+        return UNCONSTRAINED
+    try:
+        return read_within(written)
+    except ValueError as error:
+        raise Failure("request.constraints", str(error), param=WITHIN_HEADER) from None
+
+
+async def _gather(content: StreamReader, settings: Settings) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while part := await content.readany():
+            parts.append(part)
+            size += len(part)
+            if size > settings.max_body:
+                raise _too_large(settings)
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise Failure("request.malformed", "the body is not framed as HTTP/1.1 has it") from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(settings: Settings) -> Failure:
+    return Failure("request.too-large", f"the body is larger than the {settings.max_body} bytes that are accepted")

@@ -1,0 +1,99 @@
+"""The way back: an upstream's answer to its client, byte for byte.
+
+A stream goes through as it comes, one write for each arrival, whole events only. Its end is the protocol's own end and
+nothing else: a stream that stops without it is told to the client as an error event, never as an end. An answer that
+is not a stream was held until it was complete (`attempting`), so that a cut in it could be mended by another candidate.
+
+In every case the record is complete (`Entry.end`) before the last bytes are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from routebook.edge.answers import Failure, failure_of
+from routebook.edge.attempting import Reply
+from routebook.edge.deadlines import Deadlines, Wait
+from routebook.edge.entry import Entry
+from routebook.edge.faults import CallFailed
+from routebook.edge.headers import client_headers
+from routebook.edge.upstream import next_bytes
+from routebook.protocols.openai_chat.stream import BYTES_PER_TOKEN
+from routebook.routing.endings import Phase
+
+SMALL: Final = 16 * 1024
+"""A write of at most so many bytes to a client that has taken everything so far cannot make it wait."""
+
+ERROR_EVENT: Final = "upstream.error-event"
+
+
+async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.StreamResponse:
+    """Give the client its answer; when this returns, or raises, the record has its end."""
+    headers = entry.marked(client_headers(reply.http.headers))
+    if reply.reader is None:
+        entry.end(reply.http.status, reply.answered, reply.outcome.failure, len(reply.ready) // BYTES_PER_TOKEN)
+        return web.Response(body=reply.ready, status=reply.http.status, headers=headers)
+    stream = _Stream(status=reply.http.status, headers=headers)
+    if entry.gateway.draining:
+        stream.force_close()
+    await stream.prepare(request)
+    entry.phase = Phase.DATA
+    last = await _pass_on(request, stream, reply, entry)
+    with reply.deadlines:
+        reply.deadlines.waits_for(Wait.CLIENT)
+        await stream.write_eof(last)
+    return stream
+
+
+class _Stream(web.StreamResponse):
+    """A response whose head leaves together with its first event: one packet, not two."""
+
+    _send_headers_immediately = False
+
+
+async def _pass_on(request: web.BaseRequest, stream: _Stream, reply: Reply, entry: Entry) -> bytes:
+    """Everything but the last bytes, which are returned: the record is complete, and they may go."""
+    reader = reply.reader
+    assert reader is not None
+    try:
+        with reply.deadlines:
+            ready = reply.ready
+            while not reader.done:
+                if ready:
+                    await _send(request, stream, ready, reply.deadlines)
+                reply.deadlines.waits_for(Wait.BYTES)
+                arrived = await next_bytes(reply.http)
+                if not arrived:
+                    raise CallFailed(ERROR_EVENT if reader.saw_error else "upstream.cut", "it ended before its end")
+                ready = reader.feed(arrived)
+    except (Exception, asyncio.CancelledError) as error:
+        failure = failure_of(error, request)
+        entry.end(reply.http.status, reader, failure.code, reader.estimated_output)
+        if not failure.is_told:
+            raise
+        return _told(failure, error, reply)
+    entry.end(reply.http.status, reader, ERROR_EVENT if reader.saw_error else None, reader.estimated_output)
+    return ready
+
+
+def _told(failure: Failure, error: BaseException, reply: Reply) -> bytes:
+    """The failure as the stream's last event; no end mark follows it.
+
+    Where the upstream told an error itself before it stopped, that is what the client has heard already.
+    """
+    if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
+        task.uncancel()
+    if failure.code == ERROR_EVENT:
+        return b""
+    return reply.dialect.error_event(failure.status, failure.message, type=failure.kind.type, code=failure.shown_code)
+
+
+async def _send(request: web.BaseRequest, stream: _Stream, data: bytes, deadlines: Deadlines) -> None:
+    """Write, and wait where the client is slow; how long it may be, `deadlines` knows."""
+    transport = request.transport
+    if transport is None or len(data) > SMALL or transport.get_write_buffer_size():
+        deadlines.waits_for(Wait.CLIENT)
+    await stream.write(data)
