@@ -128,8 +128,8 @@ def test_attempts_and_the_end_are_told(policy: Policy) -> None:
     assert isinstance(rest, Route)
     facts = RequestFacts(read_chat(json.dumps(HELLO).encode()), ANONYMOUS, {}, NOON, policy, BLANK)
     kept = Planner(policy).plan(rest, "rest", LiveDemand(facts), facts, ANONYMOUS, BLANK, at=0.0, draw=0.5).kept
-    attempts = (Attempt(kept[0], 0.0, AttemptOutcome(None, 429, 2.0), 0.25),
-                Attempt(kept[1], 0.3, AttemptOutcome(None, 200), 0.9))
+    attempts = (Attempt(kept[0], AttemptOutcome(None, 429, 2.0), 0.0, 0.25),
+                Attempt(kept[1], AttemptOutcome(None, 200), 0.3, 0.9))
     ending = ended_line("01TEST", NOON, Ending(candidate=kept[1], attempts=attempts, seconds=1.5))
     text = as_text(explain_record(policy, record, json.loads(json.dumps(ending))))
     assert "  1. small by two/main: status 429 (upstream.overloaded)" in text and ", then large" in text
