@@ -18,7 +18,8 @@ from routebook.protocols.openai_chat.stream import StreamReader
 class Operation:
     """One thing that can be asked in a dialect, named as the fact `request.operation` names it.
 
-    `path` is the client's, `upstream_path` follows a base URL. `edit` takes the request, the upstream's name of the model, whether to ask for usage, and a rule's caps.
+    `path` is the client's, `upstream_path` follows a base URL. `edit` takes the request, the upstream's name of the
+    model, whether to ask for usage, and a rule's caps.
     """
 
     name: str

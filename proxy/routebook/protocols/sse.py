@@ -29,8 +29,10 @@ class Splitter:
         return f"<Splitter {len(self._held)} bytes held>"
 
     def feed(self, chunk: bytes) -> bytes:
-        """The events that are whole now; raises ProtocolError where one grows beyond the limit."""
+        """The events that are whole now; raises ProtocolError where one has grown beyond the limit."""
         held = self._held
+        if len(held) > self._limit:
+            raise ProtocolError(Side.UPSTREAM, f"an event is larger than {self._limit} bytes", code="event_too_large")
         if not held:
             cut = end_of_events(chunk)
             if cut == len(chunk):
@@ -43,8 +45,6 @@ class Splitter:
             cut = end_of_events(held, searched)
             whole = bytes(held[:cut])
             del held[:cut]
-        if len(held) > self._limit:
-            raise ProtocolError(Side.UPSTREAM, f"an event is larger than {self._limit} bytes", code="event_too_large")
         return whole
 
     @property
@@ -56,8 +56,8 @@ class Splitter:
 def end_of_events(data: bytes | bytearray, searched: int = 0) -> int:
     """Where the last whole event in `data` ends; `data` begins at an event's beginning, 0 means that none is whole.
 
-    `searched` bytes at the front are known to hold no end. A CR that is the last byte decides nothing: the LF that
-    belongs to it may come next.
+    `searched` bytes at the front are known to hold no end. A CR that ends an empty line ends the event; the LF that
+    may belong to it comes next as an empty line of its own, which means nothing.
     """
     if data.find(b"\r", searched) < 0:
         cut = data.rfind(b"\n\n", searched)
@@ -71,8 +71,6 @@ def _end_by_lines(data: bytes | bytearray, searched: int) -> int:
     cut, line_start = 0, 0 if searched == 0 else -1
     for line_end in _LINE_END.finditer(data, searched):
         start, end = line_end.span()
-        if end == len(data) and data[start] == 0x0D and end - start == 1:
-            break
         if start == line_start:
             cut = end
         line_start = end

@@ -14,9 +14,10 @@ NOTHING = Raw(b"null")
 
 
 class Message(msgspec.Struct, gc=False):
-    """One message, as far as routing looks: its content as it came."""
+    """One message, as far as routing looks: its content, and what it calls, as they came."""
 
     content: Raw = NOTHING
+    tool_calls: Raw = NOTHING
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -25,6 +26,17 @@ class _Part(msgspec.Struct, gc=False):
     refusal: str | None = None
 
 
+class _Function(msgspec.Struct, gc=False):
+    arguments: str | None = None
+    input: str | None = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    function: _Function | None = None
+    custom: _Function | None = None
+
+
+_CALLS = msgspec.json.Decoder(list[_Call] | None)
 _TEXT = msgspec.json.Decoder(str)
 _PARTS = msgspec.json.Decoder(list[_Part])
 
@@ -50,6 +62,8 @@ def read_contents(messages: Iterable[Message]) -> Contents:
     images = 0
     needs: set[str] = set()
     for index, message in enumerate(messages):
+        if message.tool_calls is not NOTHING:
+            texts.extend(_arguments(message.tool_calls, index))
         for part in _parts(message.content, index):
             if part.text:
                 texts.append(part.text)
@@ -76,6 +90,15 @@ def has_parts(messages: Raw) -> bool:
             return True
         position = data.find(b"[", position + 1)
     return True
+
+
+def _arguments(calls: Raw, index: int) -> Iterator[str]:
+    """What the model wrote into its calls of tools, as it comes back with the conversation."""
+    for call in decode(_CALLS, calls, f"messages[{index}].tool_calls") or ():
+        for function in (call.function, call.custom):
+            said = None if function is None else function.arguments or function.input
+            if said:
+                yield said
 
 
 def _parts(content: Raw, index: int) -> Iterator[_Part]:

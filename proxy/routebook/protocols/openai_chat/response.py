@@ -3,33 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
 
 from routebook.chat.usage import Usage
+from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, code_of, read_said
 from routebook.protocols.openai_chat.usage import read_usage
-
-NOTHING = Raw(b"null")
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class _Body(msgspec.Struct, gc=False):
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    usage: Raw = NOTHING
-
-
-class _Error(msgspec.Struct, gc=False):
-    code: str | int | None = None
-    type: str | None = None
-    param: str | None = None
-
-
-class _ErrorBody(msgspec.Struct, gc=False):
-    error: Raw = NOTHING
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
@@ -40,29 +17,20 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
-_BODY = msgspec.json.Decoder(_Body)
-_ERROR_BODY = msgspec.json.Decoder(_ErrorBody)
-_ERROR = msgspec.json.Decoder(_Error)
-_UNREADABLE = Answered()
-
-
 def read_answer(body: bytes) -> Answered:
-    """What stands in a whole answer; nothing where it cannot be read (never raises: the client still gets it)."""
-    try:
-        read = _BODY.decode(body)
-    except (ValueError, RecursionError):
-        return _UNREADABLE
-    choices = read.choices or ()
+    """What stands in a whole answer; nothing where it cannot be read. Never raises: the client gets it all the same."""
+    said = read_said(body)
+    choices = said.choices or ()
     finish = next((each.finish_reason for each in choices if each.index == 0),
                   choices[0].finish_reason if choices else None)
-    return Answered(read_usage(read.usage) if read.usage is not NOTHING else None, finish, read.model)
+    return Answered(None if said.usage is NOTHING else read_usage(said.usage), _short(finish), _short(said.model))
 
 
 def read_error_code(body: bytes) -> str | None:
     """The code of an error answer (`context_length_exceeded`), or its type; None where it says neither."""
-    try:
-        error = _ERROR.decode(_ERROR_BODY.decode(body).error)
-    except (ValueError, RecursionError):
-        return None
-    code = error.code if error.code is not None else error.type
-    return None if code is None else str(code)[:100]
+    said = read_said(body)
+    return None if bytes(said.error) == b"null" else code_of(said.error)
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else text[:LONGEST]

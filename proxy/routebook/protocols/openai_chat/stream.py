@@ -6,41 +6,21 @@ bare quotation mark, so the bytes `"usage"` are a key, or a text of exactly that
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-import msgspec
 from msgspec import Raw
 
 from routebook.chat.usage import Usage
+from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, Said, code_of, read_said
 from routebook.protocols.openai_chat.usage import read_usage
 from routebook.protocols.sse import Splitter, fields, spans
 
 BYTES_PER_TOKEN: Final = 4
 """What an estimate counts for one token of text, where an upstream counted nothing."""
 
-NOTHING: Final = Raw(b"null")
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    usage: Raw = NOTHING
-    error: Raw = NOTHING
-
-
-class _Error(msgspec.Struct, gc=False):
-    code: str | int | None = None
-    type: str | None = None
-
-
-_CHUNK = msgspec.json.Decoder(_Chunk)
-_ERROR = msgspec.json.Decoder(_Error)
 _DONE: Final = b"[DONE]"
+_END_MARK: Final = re.compile(rb"data: ?\[DONE\](\r\n|\n)")
 
 
 class StreamReader:
@@ -81,7 +61,7 @@ class StreamReader:
             return self._ends_early()
         if self.events and _is_dull(whole):
             self._bytes += len(whole)
-            self.events += whole.count(b"\n\n")
+            self.events += whole.count(b"\n") // 2
             return whole
         return self._read(whole) + (b"" if self.done else self._ends_early())
 
@@ -103,15 +83,14 @@ class StreamReader:
         return max(self.events - 2, text // BYTES_PER_TOKEN)
 
     def _ends_early(self) -> bytes:
-        """The end of a stream whose upstream forgot the empty line after it, closed properly."""
-        held = self._splitter.held if self.events else b""
-        if not held.startswith(b"data:") or not held.endswith((b"\n", b"\r")):
-            return b""
-        if fields(held)[1] != _DONE:
+        """The end mark as soon as its line is there: some upstreams forget the empty line after it."""
+        held = self._splitter.held
+        mark = _END_MARK.match(held) if held else None
+        if mark is None:
             return b""
         self.done = True
         self.events += 1
-        return held + (b"\r\n" if held.endswith(b"\r\n") else held[-1:])
+        return mark[0] + mark[1]
 
     def _read(self, whole: bytes) -> bytes:
         """Events one by one: at the beginning, and wherever a run holds something that matters."""
@@ -120,10 +99,12 @@ class StreamReader:
             name, data = fields(event)
             if data is not None and self._hides(name, data, len(event)):
                 continue
-            kept.append(event)
             if self.done:
+                mark = _END_MARK.match(event)
+                kept.append(event if mark is None else mark[0] + mark[1])
                 break
-        return whole if len(kept) > 1 and sum(map(len, kept)) == len(whole) else b"".join(kept)
+            kept.append(event)
+        return b"".join(kept)
 
     def _hides(self, name: str | None, data: bytes, size: int) -> bool:
         """Take in one event's data; whether it is to be kept from the client."""
@@ -139,20 +120,17 @@ class StreamReader:
             self._note_error(Raw(data))
         if not first and name is None and _is_plain(data):
             return False
-        try:
-            chunk = _CHUNK.decode(data)
-        except (ValueError, RecursionError):
-            return False
+        chunk = read_said(data)
         if bytes(chunk.error) != b"null":
             self._note_error(chunk.error)
         return self._take(chunk)
 
-    def _take(self, chunk: _Chunk) -> bool:
+    def _take(self, chunk: Said) -> bool:
         if self.model is None and chunk.model:
-            self.model = chunk.model
+            self.model = chunk.model[:LONGEST]
         for choice in chunk.choices or ():
             if choice.finish_reason is not None and (choice.index == 0 or self.finish_reason is None):
-                self.finish_reason = choice.finish_reason
+                self.finish_reason = choice.finish_reason[:LONGEST]
         usage = read_usage(chunk.usage) if chunk.usage is not NOTHING else None
         if usage is None:
             return False
@@ -161,12 +139,7 @@ class StreamReader:
 
     def _note_error(self, raw: Raw) -> None:
         self.saw_error = True
-        try:
-            error = _ERROR.decode(raw)
-        except (ValueError, RecursionError):
-            return
-        code = error.code if error.code is not None else error.type
-        self.error_code = self.error_code or (None if code is None else str(code)[:100])
+        self.error_code = self.error_code or code_of(raw)
 
 
 def _is_dull(whole: bytes) -> bool:
@@ -174,8 +147,7 @@ def _is_dull(whole: bytes) -> bool:
 
     Each event must be one line of data, so that they can be counted without looking at them either.
     """
-    ends = whole.count(b"\n\n")
-    return (whole.count(b"\n") == 2 * ends and whole.count(b"\ndata:") == ends - 1 and whole.startswith(b"data:")
+    return (whole.startswith(b"data:") and whole.count(b"\n") == 2 * whole.count(b"\n\ndata:") + 2
             and b"\r" not in whole and _DONE not in whole and _is_plain(whole))
 
 

@@ -36,7 +36,7 @@ class WireUsage(msgspec.Struct, gc=False):
     completion_tokens_details: _CompletionDetails | None = None
 
 
-_DECODER = msgspec.json.Decoder(WireUsage | None)
+_DECODER = msgspec.json.Decoder(WireUsage | None, strict=False)
 
 
 def read_usage(raw: msgspec.Raw | bytes) -> Usage | None:
