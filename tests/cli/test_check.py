@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -88,11 +88,12 @@ def test_check_starts_without_what_serving_needs() -> None:
 
 
 def test_check_of_a_small_policy_is_quick() -> None:
-    """Under 0.3 s from a cold start; the best of five, since other work on the machine is not the program's."""
+    """Under 0.3 s from a cold start: of the processor's time, since how busy the machine is is not the program's doing."""
     took = []
-    for _ in range(5):
-        begun = time.perf_counter()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "routebook", "check", "rules"], capture_output=True, timeout=60,
                        env=plain_environment(), cwd=ROOT, check=True)
-        took.append(time.perf_counter() - begun)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(took) < 0.3, took

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routebook.documents.problems import did_you_mean
-from routebook.documents.quantities import EXAMPLES, parse_quantity
+from routebook.documents.quantities import EXAMPLES, NOUNS, parse_quantity
 from routebook.policy.facts import FactSpec, FactTable, FactType, Value
 from routebook.policy.naming import near_fact, zones
 from routebook.policy.operators import AMOUNT
@@ -67,4 +67,4 @@ def _number(name: str, written: str, spec: FactSpec) -> tuple[str, Value]:
         if number is not None:
             return name.partition("[")[0] + f"[{AMOUNT}]", number
     ways = ", ".join(EXAMPLES[unit] for unit in (spec.unit, *spec.units))
-    raise ValueError(f"`{written}` is not a {spec.unit.value}; write it as {ways}")
+    raise ValueError(f"`{written}` is not {NOUNS[spec.unit]}; write it as {ways}")

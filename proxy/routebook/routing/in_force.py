@@ -21,6 +21,19 @@ CODE = "policy.not-in-force"
 SPOKEN = frozenset({"openai"})
 """The dialects of providers that this version can call."""
 
+SECTIONS = {
+    "clients": ("`clients` are", "their keys cannot be checked yet, so every request is refused; without `clients` "
+                                 "requests from this machine are served"),
+    "budgets": ("`budgets` are", "nothing is counted or held, and `budget` facts are missing"),
+}
+"""Sections that are read and checked, and have no effect yet, or not the one that was wanted."""
+
+ACCOUNT_TERMS = {
+    "limits": ("`limits` are", "an account is used until the vendor says it is too much"),
+    "bucket": ("`bucket` is", "each account cools down for itself"),
+}
+"""Keys of providers and accounts that are read and checked, and have no effect yet."""
+
 ROUTE_TERMS = {
     "shadow": "no copy of a request is sent",
     "stick": "conversations are not kept on one model",
@@ -39,14 +52,20 @@ def report_not_in_force(sections: Sections, rules: Sequence[Rule[Outcome]], cata
 
 
 def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, Location, str]]:
-    if sections.entries["budgets"]:
-        yield "`budgets` are", sections.places["budgets"], "nothing is counted or held, and `budget` facts are missing"
+    for name, (what, effect) in SECTIONS.items():
+        if sections.entries[name]:
+            yield what, sections.places[name], effect
+    for key, node in sections.entries["settings"]:
+        if key.text == "record" and isinstance(node, Mapping) and node.entries:
+            yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
     for provider in catalogue.providers.values():
         if provider.dialect not in SPOKEN:
             yield (f"the dialect `{provider.dialect}` is", provider.location,
                    "models of such providers are left out of every route")
+        if not provider.allow_private:
+            yield "`allow_private: false` is", provider.location, "private addresses are called all the same"
     for _, node in sections.entries["providers"]:
-        yield from _limits(node)
+        yield from _accounts(node)
     for rule in sections.items["rules"]:
         route = rule.get("route") if isinstance(rule, Mapping) else None
         for key, _ in route if isinstance(route, Mapping) else ():
@@ -54,12 +73,12 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
                 yield f"`{key.text}` is", key.location, ROUTE_TERMS[key.text]
 
 
-def _limits(provider: Node) -> Iterator[tuple[str, Location, str]]:
+def _accounts(provider: Node) -> Iterator[tuple[str, Location, str]]:
     if not isinstance(provider, Mapping):
         return
     accounts = provider.get("accounts")
-    holders = [provider, *(accounts.items if isinstance(accounts, ListNode) else ())]
-    for holder in holders:
-        key = holder.key("limits") if isinstance(holder, Mapping) else None
-        if key is not None:
-            yield "`limits` are", key.location, "an account is used until the vendor says it is too much"
+    for holder in (provider, *(accounts.items if isinstance(accounts, ListNode) else ())):
+        for name, (what, effect) in ACCOUNT_TERMS.items():
+            key = holder.key(name) if isinstance(holder, Mapping) else None
+            if key is not None:
+                yield what, key.location, effect

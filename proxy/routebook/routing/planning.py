@@ -146,7 +146,7 @@ class _Planning:
         """By `pick`; the share that a split chose comes first, and who may be too small for the prompt comes last."""
         found = ordered(kept, self.route, self.memory, self.draw)
         if share is not None:
-            chosen = {target.model.name for target in self.planner.named(share)}
+            chosen = {target.model.name for target in self.planner.named(self.demand.model if share == REQUESTED else share)}
             found.sort(key=lambda each: each.name not in chosen)
         if self.room and any(each.reason != "kept" for each in found):
             found.sort(key=lambda each: each.reason != "kept")

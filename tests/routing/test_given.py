@@ -1,0 +1,80 @@
+"""Facts given by hand, and who would serve a request with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from routebook.policy.facts import Value
+from routebook.routing.given import client_of, given_facts, plan_for_given
+from routebook.routing.loading import load_sources
+from routebook.routing.outcomes import Route
+from routebook.routing.planning import Planner
+from routebook.routing.policy import Policy
+
+POLICY = f"""\
+version: 1
+providers:
+  one: {{dialect: openai, base_url: https://one.example/v1, accounts: [{{name: a, key: {{env: NOT_SET_ANYWHERE}}}}]}}
+models:
+  large: {{provider: one}}
+  small: {{provider: one}}
+  fresh: {{provider: one}}
+clients:
+  web: {{keys: ["hmac-sha256:{'ab' * 32}"], team: shop, tags: [vip], labels: {{tier: gold}}, models: [small]}}
+rules:
+  - {{name: night, when: {{time.of_day: {{from: "22:00", to: "06:00", zone: Asia/Tokyo}}}}, route: {{to: small}}}}
+  - {{name: canary, route: {{to: [fresh, requested], split: {{fresh: 5%, requested: 95%}}}}}}
+guarantees:
+  - {{name: office, when: {{time.weekday: {{not: sun, zone: Asia/Tokyo}}}}, never: {{model: small}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    """Two rules, three models, a client and a guarantee."""
+    found = load_sources([("policy.yaml", POLICY)]).policy
+    assert found is not None
+    return found
+
+
+def first(policy: Policy, given: dict[str, Value], draw: float) -> str:
+    """Who is tried first under the canary."""
+    route = policy.rules[1].outcome
+    assert isinstance(route, Route)
+    plan = plan_for_given(Planner(policy), route, "canary", given, draw)
+    return plan.kept[0].name if plan.kept else plan.dropped[0].reason
+
+
+def test_a_clock_counts_in_every_zone_that_a_rule_or_guarantee_names(policy: Policy) -> None:
+    """An author who writes `23:30` means the clock that the rule looks at."""
+    facts = given_facts(policy, {"time.of_day": 84_600, "time.weekday": "sun"})
+    assert facts("time.of_day[Asia/Tokyo]") == 84_600 and facts("time.weekday[Asia/Tokyo]") == "sun"
+    assert given_facts(policy, {"time.of_day[Asia/Tokyo]": 60, "time.of_day": 84_600})("time.of_day[Asia/Tokyo]") == 60
+
+
+def test_a_request_is_a_plain_chat_where_nothing_else_is_said(policy: Policy) -> None:
+    """What every real request has is not missing; everything else is."""
+    facts = given_facts(policy, {})
+    assert (facts("request.operation"), facts("tags"), facts("request.needs")) == ("chat", frozenset(), frozenset())
+    assert facts("prompt.tokens") is None and facts("client.team") is None
+
+
+def test_a_client_brings_what_the_policy_says_of_it(policy: Policy) -> None:
+    """Its team, labels and tags; what is given by hand comes first, and tags add up."""
+    facts = given_facts(policy, {"client.name": "web", "client.team": "other", "tags": frozenset({"x"})})
+    assert (facts("client.team"), facts("client.label.tier"), facts("tags")) == ("other", "gold", {"x", "vip"})
+    assert client_of(policy, {"client.name": "web"}).models == ("small",)
+    assert client_of(policy, {"client.name": "nobody"}).models is None
+
+
+def test_a_share_of_what_was_requested_is_a_share(policy: Policy) -> None:
+    """Ninety-five of a hundred get the model they asked for, though the fresh one stands before it in the list."""
+    firsts = [first(policy, {"request.model": "large"}, number / 100) for number in range(100)]
+    assert firsts == ["fresh"] * 5 + ["large"] * 95
+
+
+def test_a_plan_for_given_facts_minds_the_client_and_the_guarantees(policy: Policy) -> None:
+    """But no key need be set, and no account is resting."""
+    assert first(policy, {"request.model": "small", "client.name": "web", "time.weekday": "sun"}, 0.5) == "small"
+    assert first(policy, {"request.model": "small", "time.weekday": "mon"}, 0.5) == "fresh"
+    assert first(policy, {"request.model": "large", "client.name": "web"}, 0.5) == "client.not-allowed"
