@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from routebook.documents.quantities import EXAMPLES, Unit
-from routebook.policy.fact_pages import facts_as_json, facts_as_markdown, facts_as_text
+from routebook.policy.fact_pages import facts_as_markdown, facts_as_text, facts_as_values
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
 from routebook.policy.operators import OPERATORS
 from routebook.policy.published import condition_schemas, given_schema, written_as
@@ -24,15 +24,15 @@ TABLE = FactTable((
 
 def test_every_form_names_every_fact_with_its_documentation() -> None:
     """Text, JSON and the page show each row of the table."""
-    for page in (facts_as_text(TABLE), facts_as_json(TABLE), facts_as_markdown(TABLE)):
+    for page in (facts_as_text(TABLE), json.dumps(facts_as_values(TABLE)), facts_as_markdown(TABLE)):
         for spec in TABLE:
             assert spec.name in page
     assert all(spec.doc in facts_as_text(TABLE) for spec in TABLE)
 
 
-def test_json_says_how_a_fact_may_be_asked() -> None:
+def test_values_say_how_a_fact_may_be_asked() -> None:
     """A program learns type, cost, units, words and operators of each fact."""
-    rows = {row["name"]: row for row in json.loads(facts_as_json(TABLE))}
+    rows = {row["name"]: row for row in facts_as_values(TABLE)}
     assert rows["budget.NAME.left"]["units"] == ["share", "money"]
     assert rows["budget.NAME.left"]["cost"] == "asked"
     assert rows["request.operation"]["words"] == ["chat", "embeddings"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
 HELP = """List the facts that rules may ask about: their names, types and units, how they are asked, and what it costs to
@@ -19,9 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table of facts."""
-    from routebook.policy.fact_pages import facts_as_json, facts_as_markdown, facts_as_text
+    from routebook.policy.fact_pages import facts_as_markdown, facts_as_text, facts_as_values
     from routebook.routing.facts import FACTS
 
-    printer = {"text": facts_as_text, "json": facts_as_json, "markdown": facts_as_markdown}[args.format]
-    sys.stdout.write(printer(FACTS))
+    match args.format:
+        case "json":
+            shown = json.dumps(facts_as_values(FACTS), indent=2) + "\n"
+        case "markdown":
+            shown = facts_as_markdown(FACTS)
+        case _:
+            shown = facts_as_text(FACTS)
+    sys.stdout.write(shown)
     return 0

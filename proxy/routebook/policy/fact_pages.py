@@ -1,8 +1,6 @@
-"""The table of facts for readers: plain text, JSON, and the reference page."""
+"""The table of facts for readers: plain text, plain values, and the reference page."""
 
 from __future__ import annotations
-
-import json
 
 from routebook.documents.quantities import EXAMPLES, Unit
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
@@ -28,9 +26,9 @@ def facts_as_text(table: FactTable) -> str:
     return "\n".join(lines) + "\n"
 
 
-def facts_as_json(table: FactTable) -> str:
-    """A list of objects, one a fact."""
-    return json.dumps([_as_json(spec) for spec in table], indent=2) + "\n"
+def facts_as_values(table: FactTable) -> list[dict[str, object]]:
+    """One mapping a fact, for programs."""
+    return [_as_values(spec) for spec in table]
 
 
 def facts_as_markdown(table: FactTable) -> str:
@@ -87,7 +85,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _as_json(spec: FactSpec) -> dict[str, object]:
+def _as_values(spec: FactSpec) -> dict[str, object]:
     shown: dict[str, object] = {
         "name": spec.name, "type": spec.type.value, "cost": spec.cost.name.lower(), "doc": spec.doc,
         "may_be_missing": spec.may_be_missing, "zoned": spec.zoned, "operators": list(operators_for(spec)),
