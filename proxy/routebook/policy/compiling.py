@@ -28,9 +28,9 @@ class Compiled:
     """What the walk needs. Lists by *front* are indexed by the `bit_length()` of a set: its first line; 0 means none.
 
     `rule_at`: the rule's number by front. `facts_at`: the facts that the line asks about, cheapest first; None where the
-    line is in doubt, and then `in_doubt` has it. `tops`: the first line of every rule, None where
-    each rule is one line. `dearness`: facts ranked by what
-    they cost, and by how much an answer tells.
+    line wants a closer look, because it is in doubt or because its rule may be met in another way, too. `lines`: those
+    lines, and the other ways. `others`: the fronts of the ways that follow. `tops`: the first line of every rule, None
+    where each rule is one line. `dearness`: facts ranked by what they cost, and by how much an answer tells.
     """
 
     everything: int
@@ -38,7 +38,8 @@ class Compiled:
     facts_at: list[tuple[str, ...] | None]
     tops: int | None
     tables: dict[str, Table]
-    in_doubt: dict[int, Line]
+    lines: dict[int, Line]
+    others: dict[int, range]
     dearness: dict[str, int]
 
 
@@ -51,21 +52,35 @@ def compile_rules(rules: Sequence[Rule[Outcome]], facts: FactTable, limits: Limi
     dearness = _dearness(lines, rows, specs)
     shares = _shares(limits, rows, width)
     tables = {fact: table_for(specs[fact].type, asking, width, shares[fact]) for fact, asking in rows.items()}
-    doubtful = {bit + 1 for table in tables.values() for bit in table.doubtful}
-    doubtful |= {width - place for place, (_, line) in enumerate(lines) if line.rests}
     fronts = list(reversed(lines))
+    doubtful = {bit + 1 for table in tables.values() for bit in table.doubtful}
+    doubtful |= {front for front, (_, line) in enumerate(fronts, start=1) if line.rests}
+    others = _others([rule for rule, _ in fronts])
+    looked_at = doubtful | set(others) | {front for ways in others.values() for front in ways}
     orders: dict[frozenset[str], tuple[str, ...]] = {}
     facts_at: list[tuple[str, ...] | None] = [()]
     for front, (_, line) in enumerate(fronts, start=1):
         asked = frozenset(test.fact for test in line.tests)
         if asked not in orders:
             orders[asked] = tuple(sorted(asked, key=dearness.__getitem__))
-        facts_at.append(None if front in doubtful else orders[asked])
+        facts_at.append(None if front in doubtful or front in others else orders[asked])
     rule_at = [-1, *(rule for rule, _ in fronts)]
-    tops = None if len({rule for rule, _ in lines}) == width else mask_of(
-        (front - 1 for front in range(1, width + 1) if rule_at[front] not in rule_at[front + 1:front + 2]), width)
+    tops = mask_of((front - 1 for front in range(1, width + 1) if rule_at[front] not in rule_at[front + 1:front + 2]),
+                   width) if others else None
     return Compiled((1 << width) - 1, rule_at, facts_at, tops, tables,
-                    {front: fronts[front - 1][1] for front in doubtful}, dearness)
+                    {front: fronts[front - 1][1] for front in looked_at}, others, dearness)
+
+
+def _others(rule_below: Sequence[int]) -> dict[int, range]:
+    """For each line that is not its rule's last one, the fronts of the lines after it; lines are given last first."""
+    others: dict[int, range] = {}
+    first = 1
+    for front, rule in enumerate(rule_below, start=1):
+        if rule != rule_below[first - 1]:
+            first = front
+        elif front > first:
+            others[front] = range(first, front)
+    return others
 
 
 class _Specs(dict[str, FactSpec]):

@@ -6,7 +6,8 @@ cheapest fact that it still depends on. So a fact is asked only where the first 
 and a dear one only when the cheaper ones have left that rule standing.
 
 INVARIANT: a bit is cleared only where its line is known not to hold. Lines that a bounded table may have left standing
-wrongly are in doubt: they are tried in full before anything more is asked for them, and before they win.
+wrongly are in doubt: they are tried in full before anything more is asked for them, and before they win. Where a rule can
+be met in several ways, nothing is asked for one of them while another is certain.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class DecisionTree(Generic[Outcome]):
     def __repr__(self) -> str:
         compiled = self._compiled
         return (f"<DecisionTree: {len(self.rules)} rules in {len(compiled.rule_at) - 1} lines over "
-                f"{len(compiled.dearness)} facts, {len(compiled.in_doubt)} lines in doubt>")
+                f"{len(compiled.dearness)} facts, {compiled.facts_at.count(None)} lines want a closer look>")
 
     def decide(self, ask: Ask) -> Decision[Outcome]:
         """The first rule whose conditions all hold, with the questions that were asked. Asks each fact at most once."""
@@ -63,7 +64,7 @@ class DecisionTree(Generic[Outcome]):
             front = standing.bit_length()
             facts = facts_at[front]
             if facts is None:
-                verdict = self._try(self._compiled.in_doubt[front], seen)
+                verdict = self._look(front, standing, seen)
                 if verdict is True:
                     break
                 if verdict is False:
@@ -86,6 +87,16 @@ class DecisionTree(Generic[Outcome]):
             trail.append(standing)
         rule = self.rules[self._compiled.rule_at[standing.bit_length()]] if standing else None
         return _Walked(rule, seen, trail, self._compiled)
+
+    def _look(self, front: int, standing: int, seen: Mapping[str, Value | None]) -> Verdict:
+        """Whether the front runner holds, or its rule does in another way; else, what to ask for it."""
+        lines = self._compiled.lines
+        verdict = self._try(lines[front], seen)
+        if isinstance(verdict, str):
+            for other in self._compiled.others.get(front, ()):
+                if standing >> other - 1 & 1 and self._try(lines[other], seen) is True:
+                    return True
+        return verdict
 
     def _try(self, line: Line, seen: Mapping[str, Value | None]) -> Verdict:
         """Whether a line holds for what has been seen; where that does not decide it, the cheapest fact that may."""
