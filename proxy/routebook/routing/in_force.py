@@ -22,8 +22,8 @@ SPOKEN = frozenset({"openai"})
 """The dialects of providers that this version can call."""
 
 SECTIONS = {
-    "clients": ("`clients` are", "their keys cannot be checked yet, so every request is refused; without `clients` "
-                                 "requests from this machine are served"),
+    "clients": ("`clients` are", ("their keys cannot be checked yet, so every request is refused; without `clients` "
+                                 "requests from this machine are served")),
     "budgets": ("`budgets` are", "nothing is counted or held, and `budget` facts are missing"),
 }
 """Sections that are read and checked, and have no effect yet, or not the one that was wanted."""
