@@ -17,6 +17,7 @@ import pytest
 
 from routebook.edge.snapshots import read_snapshot
 from routebook.routing.loading import digest_of
+from tests.support.mistakes import mistakes
 from tests.support.proxy import RunningProxy, running_proxy, small_policy
 from tests.support.rawclient import RawClient, post
 from tests.support.sseload import SseLoad
@@ -160,6 +161,27 @@ async def test_a_bad_policy_keeps_the_old_one_and_is_seen_everywhere(tmp_path: P
         assert (command.returncode, command.stderr) == (0, "")
         assert await metric(proxy, "routebook_config_last_reload_successful") == 1
         assert (await state_of(proxy))["digest"] != before
+
+
+async def test_every_mistake_of_the_corpus_keeps_the_old_policy_and_names_its_place(
+        tmp_path: Path, upstream: Upstream) -> None:
+    """Over a hundred broken policies: after each the old one serves, and the answer names file, line and column."""
+    async with running_proxy(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
+        before = (await state_of(proxy))["digest"]
+        corpus = mistakes()
+        assert len(corpus) >= 45
+        for mistake in corpus:
+            mistake.copy_to(proxy.policy_dir)
+            status, outcome = await reload(proxy)
+            assert (status, outcome["result"], outcome["digest"]) == (422, "rejected", before), mistake.name
+            assert outcome["text"].replace(str(proxy.policy_dir), mistake.name) == mistake.expected
+            answer = await client.ask(post("/v1/chat/completions", asking("short")))
+            assert (answer.status, answer.header("x-routebook-rule")) == (200, "everything"), mistake.name
+        proxy.write_policy(small_policy(upstream.url))
+        assert (await reload(proxy))[1]["result"] == "unchanged"
+        rejected = [line for line in proxy.log.splitlines() if '"policy rejected"' in line]
+        assert len(rejected) == len(corpus)
+        assert all(json.loads(line)["keeps"] == before for line in rejected)
 
 
 async def test_unchanged_files_swap_nothing_and_that_is_said(tmp_path: Path) -> None:
