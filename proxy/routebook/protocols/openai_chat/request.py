@@ -181,9 +181,10 @@ def edited(asked: OpenAIChat, model: str, ask_usage: bool, caps: Caps | None = N
 def _capped(asked: OpenAIChat, caps: Caps) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if caps.max_output is not None:
-        said = [name for name in ("max_completion_tokens", "max_tokens") if _given(asked.fields, name)]
-        changes = {name: caps.max_output for name in said or ("max_completion_tokens",)
-                   if (read_field(asked.fields, name, _COUNT) or MOST) > caps.max_output}
+        said = {name: count for name in ("max_completion_tokens", "max_tokens")
+                if (count := read_field(asked.fields, name, _COUNT)) is not None}
+        changes = {name: caps.max_output for name, count in (said or {"max_completion_tokens": MOST}).items()
+                   if count > caps.max_output}
     if caps.temperature is not None and not _given(asked.fields, "temperature"):
         changes["temperature"] = caps.temperature
     if caps.reasoning_effort is not None and not _given(asked.fields, "reasoning_effort"):
