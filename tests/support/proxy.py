@@ -29,7 +29,7 @@ from typing import Any
 from routebook.edge.gateway import Gateway
 from routebook.edge.journal import Journal
 from routebook.edge.metrics import Metrics
-from routebook.edge.server import start_server
+from routebook.edge.server import Listener, start_server
 from routebook.routing.loading import load_sources
 from tests.support.processes import descendants, run_command, start, stop
 
@@ -172,6 +172,7 @@ class LocalProxy(Proxy):
     """A gateway and its listener in this event loop."""
 
     gateway: Gateway
+    listener: Listener
 
     def take(self, policy: str | Mapping[str, str]) -> None:
         """Swap the policy at once, without files or signals."""
@@ -265,7 +266,7 @@ async def in_process(folder: Path, policy: str | Mapping[str, str], *, clock: An
     port = sock.getsockname()[1]
     listener = await start_server(gateway, sock)
     try:
-        yield LocalProxy(f"http://127.0.0.1:{port}", state_dir, policy_dir, gateway)
+        yield LocalProxy(f"http://127.0.0.1:{port}", state_dir, policy_dir, gateway, listener)
     finally:
         await listener.drain(0)
         journal.close()

@@ -22,7 +22,7 @@ from routebook.edge.headers import retry_after, upstream_headers
 from routebook.edge.upstream import call, next_bytes, whole
 from routebook.protocols.dialects import Dialect, Operation
 from routebook.protocols.errors import ProtocolError
-from routebook.protocols.openai_chat.response import Answered
+from routebook.protocols.openai_chat.response import Answered, is_json
 from routebook.protocols.openai_chat.stream import StreamReader
 from routebook.routing.attempts import AttemptOutcome, Attempts
 from routebook.routing.candidates import Candidate
@@ -122,7 +122,7 @@ def _whole_reply(http: aiohttp.ClientResponse, deadlines: Deadlines, dialect: Di
                                  error_code=None if readable is None else dialect.error_code(readable))
         return Reply(http, deadlines, dialect, _without(body, access.key), outcome)
     answered = Answered() if readable is None else dialect.answer(readable)
-    if readable is not None and answered == Answered() and not readable.lstrip()[:1] == b"{":
+    if readable is not None and answered == Answered() and not is_json(readable):
         raise CallFailed("upstream.garbled", "the answer is not what its dialect says")
     return Reply(http, deadlines, dialect, body, AttemptOutcome(status=http.status), answered=answered)
 

@@ -33,6 +33,8 @@ ERROR_EVENT: Final = "upstream.error-event"
 async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.StreamResponse:
     """Give the client its answer; when this returns, or raises, the record has its end."""
     headers = entry.marked(client_headers(reply.http.headers))
+    if reply.outcome.failure is not None:
+        headers["x-routebook-error"] = reply.outcome.failure
     if reply.reader is None:
         entry.end(reply.http.status, reply.answered, reply.outcome.failure, len(reply.ready) // BYTES_PER_TOKEN)
         return web.Response(body=reply.ready, status=reply.http.status, headers=headers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Final
+from contextvars import ContextVar
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -25,10 +26,24 @@ LINGER: Final = 1.0
 used again."""
 
 
+_FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
+"""What aiohttp raises when something is wrong with a wire; a time-out is an OSError."""
+
+_FRESH: Final = ContextVar("the connection of this call is new", default=True)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells, within the task of a call, whether its connection was opened for it."""
+
+    async def _create_connection(self, *args: Any, **options: Any) -> Any:
+        _FRESH.set(True)
+        return await super()._create_connection(*args, **options)
+
+
 def open_session() -> aiohttp.ClientSession:
     """A client that adds nothing of its own: no cookies, no proxies from the environment, no decoding, no limits."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION),
+        connector=_Connector(limit=0, keepalive_timeout=IDLE_CONNECTION),
         cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False,
         timeout=aiohttp.ClientTimeout(total=None), skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"))
 
@@ -40,18 +55,27 @@ def connect_limit(seconds: float) -> aiohttp.ClientTimeout:
 
 async def call(session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str], body: bytes,
                limit: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-    """Send a request and wait for the head of its answer, whatever its status; raises CallFailed."""
-    try:
-        return await session.request("POST", url, headers=headers, data=body, timeout=limit, allow_redirects=False)
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        raise _in_our_words(error, "upstream.disconnected") from None
+    """Send a request and wait for the head of its answer, whatever its status; raises CallFailed.
+
+    A connection that was kept may be closed by the upstream at the moment a request is on its way. No head comes back
+    then, and the request is sent again, until that happens to a connection that was opened for it.
+    """
+    while True:
+        _FRESH.set(False)
+        try:
+            return await session.request("POST", url, headers=headers, data=body, timeout=limit, allow_redirects=False)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if _FRESH.get():
+                raise _in_our_words(error, "upstream.disconnected") from None
+        except _FOREIGN as error:
+            raise _in_our_words(error, "upstream.disconnected") from None
 
 
 async def next_bytes(reply: aiohttp.ClientResponse) -> bytes:
     """What has arrived of an answer, as soon as there is something; empty at its end. Raises CallFailed."""
     try:
         return await reply.content.readany()
-    except (aiohttp.ClientError, OSError, HttpProcessingError) as error:
+    except _FOREIGN as error:
         raise _in_our_words(error, "upstream.cut") from None
 
 
@@ -76,7 +100,7 @@ async def finish(reply: aiohttp.ClientResponse) -> None:
         async with asyncio.timeout(LINGER):
             while await reply.content.readany():
                 pass
-    except (aiohttp.ClientError, OSError, HttpProcessingError):
+    except _FOREIGN:
         pass
     finally:
         reply.close()

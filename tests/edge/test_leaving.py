@@ -1,0 +1,118 @@
+"""Clients that leave, and a gateway that leaves: who is told, how fast, and what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.asking import CHAT, ask, chat, error_of
+from tests.support.proxy import in_process, small_policy
+from tests.support.rawclient import RawClient, post
+from tests.support.upstream import Hang, Play, Say, Upstream, chunks, event, head, stream
+
+SSE = [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")]
+
+PHASES: dict[str, tuple[Play, str]] = {
+    "before the head": ([Hang()], "CH"),
+    "silent after the head": ([Say(head(200, SSE)), Hang()], "CH"),
+    "silent in the stream": ([*stream(chunks(["a", "b"])[:3], ends=False), Hang()], "CD"),
+    "streaming": (stream([event({"n": n}) for n in range(10_000)], pause=0.001), "CD"),
+    "in a whole answer": ([Say(head(200, [("Content-Length", "50")]) + b"{"), Hang()], "CH"),
+}
+
+
+@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_the_upstream_is_left_at_once_and_the_record_says_who_left(tmp_path: Path, upstream: Upstream, name: str,
+                                                                         how: str) -> None:
+    """Within 50 ms in every phase; nobody generates tokens that nobody reads."""
+    play, end = PHASES[name]
+    upstream.will(play)
+    async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
+        async with RawClient(proxy.url) as client:
+            await client.send(post(CHAT, chat(stream=True)))
+            exchange = (await upstream.arrivals(1))[0]
+            await asyncio.sleep(0.1)
+            left = time.monotonic()
+            if how == "reset":
+                client.drop()
+        gone = await exchange.gone(1)
+        record = await proxy.only_record()
+    assert gone - left < 0.05
+    assert record.ended is not None and record.ended["end"] == end and record.ended["error"] == "client.gone"
+
+
+async def test_what_was_streamed_before_the_client_left_is_counted(tmp_path: Path, upstream: Upstream) -> None:
+    """An upstream bills what it generated: the record holds an estimate, never nothing, and says that it is one."""
+    upstream.will([*stream(chunks(["word "] * 30)[:-2], ends=False), Hang()])
+    async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
+        async with RawClient(proxy.url) as client:
+            await client.send(post(CHAT, chat(stream=True)))
+            await client.head()
+            await asyncio.sleep(0.1)
+        record = await proxy.only_record()
+    assert record.ended is not None
+    assert record.ended["output"] >= 25 and record.ended["input"] > 0 and record.ended["cost"] > 0
+    assert record.ended["usage_by"] == "estimated"
+
+
+async def test_two_hundred_clients_leave_at_once(tmp_path: Path) -> None:
+    """Every upstream call ends within a quarter of a second, and every exchange has its record."""
+    async with Upstream(lambda _: [Hang()]) as upstream, in_process(tmp_path, small_policy(upstream.url)) as proxy:
+        clients = [RawClient(proxy.url) for _ in range(200)]
+        for client in clients:
+            await client.__aenter__()
+            await client.send(post(CHAT, chat(stream=True)))
+        exchanges = await upstream.arrivals(200)
+        left = time.monotonic()
+        for client in clients:
+            client.drop()
+        gone = [await exchange.gone(2) for exchange in exchanges]
+        records = await proxy.ended_records(lambda records: len(records) == 200)
+        for client in clients:
+            await client.__aexit__(None, None, None)
+    assert max(gone) - left < 0.25
+    assert {record.ended["end"] for record in records.values() if record.ended} == {"CH"}
+
+
+async def test_a_drain_lets_streams_end(tmp_path: Path, upstream: Upstream) -> None:
+    """What runs goes on to its end; the connection is closed after it."""
+    upstream.will(stream(pause=0.05))
+    async with in_process(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
+        await client.send(post(CHAT, chat(stream=True)))
+        await upstream.arrivals(1)
+        drained = asyncio.create_task(proxy.listener.drain(5))
+        answer = await client.answer()
+        assert await client.closed(2)
+        await drained
+    assert answer.whole and answer.body == b"".join(chunks())
+
+
+async def test_a_drain_that_must_cut_says_so(tmp_path: Path, upstream: Upstream) -> None:
+    """A stream that outlives the drain ends in an error event, a request without answer in 503; both are recorded."""
+    upstream.will([*stream(chunks(["a"])[:2], ends=False), Hang()])
+    upstream.will([Hang()])
+    async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
+        streaming = asyncio.create_task(ask(proxy.url, stream=True))
+        await upstream.arrivals(1)
+        waiting = asyncio.create_task(ask(proxy.url))
+        await upstream.arrivals(2)
+        await asyncio.sleep(0.1)
+        await proxy.listener.drain(0.1)
+        cut, refused = await streaming, await waiting
+        records = await proxy.ended_records(lambda records: len(records) == 2)
+    assert error_of(cut.body)["code"] == "gateway.draining" and cut.whole
+    assert refused.status == 503 and refused.json()["error"]["code"] == "gateway.draining"
+    assert sorted(record.ended["end"] for record in records.values() if record.ended) == ["GD", "GH"]
+
+
+async def test_while_draining_answers_ask_for_the_connection_to_be_closed(tmp_path: Path, upstream: Upstream) -> None:
+    """A request on a connection that is still open is served, and its client told to go elsewhere for the next."""
+    async with in_process(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
+        assert (await client.ask(post(CHAT, chat()))).header("connection") is None
+        proxy.listener.stop_accepting()
+        answer = await client.ask(post(CHAT, chat()))
+        assert answer.status == 200 and answer.header("connection") == "close"
