@@ -118,3 +118,14 @@ def test_a_provider_needs_an_account() -> None:
     problems = read("p: {dialect: openai, base_url: https://x.example, accounts: []}")[1]
     assert codes(problems) == ["catalogue.no-account"]
     assert codes(read("p: {dialect: openai, base_url: https://x.example}")[1]) == ["document.missing-key"]
+
+
+@pytest.mark.parametrize(("host", "warned"), [
+    ("api.example.com", True), ("203.0.114.9", True), ("[2606:4700::1]", True), ("localhost:8000", False),
+    ("10.0.0.7", False), ("127.0.0.1:8080", False), ("[::1]", False), ("vllm.internal", False), ("vllm", False)])
+def test_keys_in_the_clear_are_pointed_out(host: str, warned: bool) -> None:
+    """`http://` is for this machine and private networks; no key, no warning."""
+    with_key = read(f"p: {{dialect: openai, base_url: 'http://{host}', accounts: [{{name: a, key: {{env: K}}}}]}}")[1]
+    assert codes(with_key) == (["catalogue.key-in-the-clear"] if warned else [])
+    assert not with_key.errors
+    assert codes(url_problems(f"http://{host}")) == []

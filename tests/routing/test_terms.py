@@ -75,3 +75,14 @@ def test_patterns_are_re2() -> None:
     problems = load_sources([("policy.yaml", text)]).problems
     assert [code for code in codes(problems) if code != "policy.not-in-force"] == [
         "policy.bad-pattern", "policy.bad-pattern", "policy.bad-pattern", "policy.loose-pattern", "document.wrong-type"]
+
+
+def test_clients_and_teams_that_nobody_is_are_pointed_out() -> None:
+    """Only where the policy declares clients: without, callers may come from anywhere."""
+    condition = "{any_of: [{client.name: [web, wbe]}, {client.team: shpo}, {client.team: {not: x}}]}"
+    clients = f"clients: {{web: {{keys: ['hmac-sha256:{'ab' * 32}'], team: shop}}}}\n"
+    text = POLICY.replace("CONDITION", condition)
+    assert not load_sources([("policy.yaml", text)]).problems.errors
+    problems = load_sources([("policy.yaml", text), ("clients.yaml", clients)]).problems
+    found = [(each.code, each.location.column, each.hint) for each in problems if each.code != "policy.not-in-force"]
+    assert found == [("policy.unknown-client", 35, "did you mean `web`?"), ("policy.unknown-team", 62, "did you mean `shop`?")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -58,6 +59,9 @@ TIMEOUT_KEYS = {
 }
 """The keys of `timeouts`, with what they mean."""
 
+_PRIVATE_NAMES = (".internal", ".local", ".localhost", ".lan", ".home.arpa", ".svc", ".test")
+"""How names end that are not looked up in the public DNS."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LIKE_A_KEY = re.compile(r"(sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 
@@ -78,13 +82,15 @@ def _read_provider(key: Scalar, node: Node, timeouts: Timeouts, problems: Proble
     if fields is None:
         return None
     dialect = fields.word("dialect", DIALECTS, "a dialect", "openai") or "openai"
-    limits = read_limits(fields, AccountLimits())
+    base_url = _read_base_url(fields) or ""
+    accounts = _read_accounts(fields, read_limits(fields, AccountLimits()))
+    _warn_of_keys_in_the_clear(fields, base_url, accounts)
     return Provider(
         name=key.text,
         dialect=dialect,
-        base_url=_read_base_url(fields) or "",
+        base_url=base_url,
         location=key.location,
-        accounts=_read_accounts(fields, limits),
+        accounts=accounts,
         region=fields.text("region"),
         labels=read_labels(fields),
         timeouts=read_timeouts(fields, timeouts),
@@ -166,6 +172,25 @@ def _url_fault(text: str) -> tuple[str, str, str] | None:
     if not parts.hostname or port == 0 or not text.isascii() or any(char <= " " or char == "\\" for char in text):
         return "catalogue.bad-url", "the base URL names no host that can be reached", example
     return None
+
+
+def _warn_of_keys_in_the_clear(fields: Fields, base_url: str, accounts: Iterable[Account]) -> None:
+    node = fields.node("base_url")
+    if node is None or not base_url.startswith("http://") or all(account.key is None for account in accounts):
+        return
+    host = urlsplit(base_url).hostname or ""
+    if not _is_near(host):
+        fields.problems.warning("catalogue.key-in-the-clear", f"keys go to `{host}` unencrypted", node.location,
+                                "write `https://`; whoever stands between can read what is sent over `http://`")
+
+
+def _is_near(host: str) -> bool:
+    """Whether a host is this machine or stands in a private network, as far as its name tells."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith(_PRIVATE_NAMES)
+    return address.is_private or address.is_loopback or address.is_link_local
 
 
 def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
 from routebook.catalogue.providers import Timeouts
 from routebook.catalogue.reading_clients import read_clients
@@ -32,13 +33,13 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     problems = sections.problems
     settings, timeouts = read_settings(sections.mapping("settings"), problems)
     catalogue = _read_catalogue(sections, timeouts)
-    terms = _read_terms(sections)
+    clients = read_clients(sections.entries["clients"], sections.names("models"), catalogue.pools, problems)
+    terms = _read_terms(sections, clients)
     targets = sections.names("models") | sections.names("pools")
     rules = read_rules(sections.items["rules"], terms, Targets(catalogue.models, catalogue.pools, targets))
     scope = Scope(catalogue.models, catalogue.pools, targets, catalogue.providers, sections.names("providers"),
                   words_of(FACTS, "request.needs"))
     guarantees = read_guarantees(sections.items["guarantees"], terms, scope)
-    clients = read_clients(sections.entries["clients"], sections.names("models"), catalogue.pools, problems)
     budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
     patterns = _read_patterns(sections.entries["patterns"], problems)
     tests = read_tests(sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems)
@@ -64,9 +65,10 @@ def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
     return Catalogue(providers, models, pools)
 
 
-def _read_terms(sections: Sections) -> Terms:
+def _read_terms(sections: Sections, clients: dict[str, Client]) -> Terms:
     declared = {"pattern": sections.names("patterns"), "budget": sections.names("budgets"),
-                "model": sections.names("models")}
+                "model": sections.names("models"), "client": sections.names("clients"),
+                "team": frozenset(client.team for client in clients.values() if client.team is not None)}
     for key, _ in sections.entries["conditions"]:
         check_name(key, sections.problems, "a condition")
     named = read_conditions(sections.mapping("conditions"), FACTS, sections.problems)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from routebook.documents.names import suggestion
 from routebook.documents.nodes import Node
 from routebook.documents.problems import Problems
-from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, Test
+from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, OneOf, Test
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import read_condition
 
@@ -18,6 +18,12 @@ FAMILIES = {
     "model.": ("model", "policy.unknown-model"),
 }
 """Families of facts whose NAME must be declared in the policy: what it names, and the code where it does not."""
+
+CALLERS = {
+    "client.name": ("client", "policy.unknown-client"),
+    "client.team": ("team", "policy.unknown-team"),
+}
+"""Facts whose values come from the `clients` section, where a policy has one."""
 
 CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-goog-api-key",
                          "api-key"})
@@ -48,6 +54,7 @@ class Terms:
 
     def check(self, test: Test) -> None:
         """Add a problem where a test asks about something that the policy does not declare, or about a secret."""
+        self._check_callers(test)
         argument = self.table.argument(test.fact)
         if argument is None:
             return
@@ -58,6 +65,16 @@ class Terms:
             if test.fact.startswith(prefix) and argument not in self.declared.get(what, ()):
                 self.problems.error(code, f"`{argument}` is not a {what} of this policy",
                                     test.location, suggestion(argument, self.declared.get(what, ())))
+
+    def _check_callers(self, test: Test) -> None:
+        """Names of clients and teams that no client of the policy bears: such a rule waits for nobody."""
+        known = CALLERS.get(test.fact)
+        if known is None or not self.declared.get("client") or not isinstance(test.predicate, OneOf):
+            return
+        what, code = known
+        for name in sorted(test.predicate.words - set(self.declared.get(what, ()))):
+            self.problems.warning(code, f"`{name}` is not a {what} of this policy", test.location,
+                                  suggestion(name, self.declared.get(what, ())))
 
 
 def tests_of(condition: Condition) -> Iterator[Test]:
