@@ -134,7 +134,7 @@ def test_attempts_and_the_end_are_told(policy: Policy) -> None:
     text = as_text(explain_record(policy, record, json.loads(json.dumps(ending))))
     assert "  1. small by two/main: status 429 (upstream.overloaded)" in text and ", then large" in text
     assert "  2. large by one/main: status 200" in text
-    assert "The client got status 200 from large by one/main in 2 s: it ended normally" in text
+    assert "The client got status 200 from large by one/main in 1.50 s: it ended normally" in text
 
 
 def test_a_record_whose_policy_is_gone_still_tells_what_it_holds(policy: Policy) -> None:

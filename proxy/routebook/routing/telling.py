@@ -105,7 +105,7 @@ def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for number, each in enumerate(attempts, 1):
         status = f"status {each['status']}" if each.get("status") is not None else "no answer"
         code = f" ({each['code']})" if each.get("code") else ""
-        first = f", first byte after {seconds(each['first_byte'])}" if each.get("first_byte") is not None else ""
+        first = f", first byte after {_took(each['first_byte'])}" if each.get("first_byte") is not None else ""
         then = f", then {each['next']}" if each.get("next") else ", then nobody was left" if "next" in each else ""
         yield f"{number}. {each['model']} by {each['account']}: {status}{code}{first}{then}"
 
@@ -113,11 +113,16 @@ def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 def _ending(ending: Mapping[str, Any]) -> Iterator[str]:
     by = f" from {ending['model']} by {ending['account']}" if ending.get("model") else ""
     error = f" ({ending['error']})" if ending.get("error") else ""
-    yield (f"The client got status {ending['status']}{by} in {seconds(ending['seconds'])}: "
+    yield (f"The client got status {ending['status']}{by} in {_took(ending['seconds'])}: "
            f"{end_in_words(ending['end'])}{error}")
     if ending.get("input") or ending.get("output"):
         yield (f"Used {count(ending['input'])} tokens in and {count(ending['output'])} out "
                f"({ending['usage_by']}), for {dollars(ending['cost'])}")
+
+
+def _took(duration: float) -> str:
+    """A duration as measured: a whole second is too coarse for what takes a few."""
+    return f"{duration:.2f} s" if 1 <= duration < 10 else seconds(duration)
 
 
 def _list(title: str, lines: Iterable[str]) -> list[str]:
