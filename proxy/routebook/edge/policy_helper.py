@@ -28,6 +28,9 @@ from routebook.routing.policy import Policy
 MEMORY_BYTES = 1 << 30
 """Address space at most; 10,000 rules take about a fifth of it."""
 
+NICENESS = 5
+"""How far this process stands back behind those that serve."""
+
 LENGTH = struct.Struct(">I")
 """How the length of the JSON object is written."""
 
@@ -67,7 +70,8 @@ def _holds(policy: Policy) -> dict[str, int]:
 
 
 def _bound(seconds: float) -> None:
-    """Let the kernel end this process when it takes too much; the supervisor may be gone by then."""
+    """Let the kernel end this process when it takes too much (the supervisor may be gone by then), and serve first."""
+    os.nice(NICENESS)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.alarm(math.ceil(seconds) + 1)
     processor = math.ceil(seconds) + 1
