@@ -25,7 +25,6 @@ from routebook.policy.conditions import (
 )
 from routebook.policy.contradictions import can_hold
 from routebook.policy.facts import FactTable
-from routebook.policy.reading import tests_in
 from routebook.policy.rules import Outcome, Rule
 
 MAX_COMPARISONS = 50_000
@@ -71,7 +70,7 @@ class _Earlier:
         """Remember a rule by its number under the words of one of its tests, or among the others."""
         tests = list(needed(condition))
         self._asked.append(frozenset(test.fact for test in tests))
-        self._sizes.append(tests_in(condition))
+        self._sizes.append(sum(1 for _ in tests_of(condition)))
         words = min((found for test in tests if (found := _words(test))), key=len, default=())
         for word in words:
             self._by_word.setdefault(word, []).append(number)
