@@ -19,6 +19,9 @@ from routebook.protocols.sse import Splitter, fields, spans
 BYTES_PER_TOKEN: Final = 4
 """What an estimate counts for one token of text, where an upstream counted nothing."""
 
+LAST: Final = 3
+"""Events at the end of a stream that say more than text: the finish reason, the usage, the end."""
+
 _DONE: Final = b"[DONE]"
 _END_MARK: Final = re.compile(rb"data: ?\[DONE\](\r\n|\n)")
 
@@ -60,10 +63,14 @@ class StreamReader:
         if not whole:
             return self._ends_early()
         if self.events and _is_dull(whole):
-            self._bytes += len(whole)
-            self.events += whole.count(b"\n") // 2
-            return whole
-        return self._read(whole) + (b"" if self.done else self._ends_early())
+            return self._skip(whole)
+        first, middle, last = _ends_apart(whole)
+        if middle and _is_dull(middle):
+            passed = self._read(first)
+            passed += b"" if self.done else self._skip(middle) + self._read(last)
+        else:
+            passed = self._read(whole)
+        return passed if self.done else passed + self._ends_early()
 
     @property
     def rest(self) -> bytes:
@@ -91,6 +98,12 @@ class StreamReader:
         self.done = True
         self.events += 1
         return mark[0] + mark[1]
+
+    def _skip(self, dull: bytes) -> bytes:
+        """Events that only have to be counted."""
+        self._bytes += len(dull)
+        self.events += dull.count(b"\n") // 2
+        return dull
 
     def _read(self, whole: bytes) -> bytes:
         """Events one by one: at the beginning, and wherever a run holds something that matters."""
@@ -140,6 +153,20 @@ class StreamReader:
     def _note_error(self, raw: Raw) -> None:
         self.saw_error = True
         self.error_code = self.error_code or code_of(raw)
+
+
+def _ends_apart(whole: bytes) -> tuple[bytes, bytes, bytes]:
+    """The first event, those in the middle, and the last three: where something that matters usually stands.
+
+    The middle is empty where there is none, or where lines do not end as they usually do.
+    """
+    first = whole.find(b"\n\n") + 2
+    last = len(whole) - 2
+    for _ in range(LAST):
+        last = whole.rfind(b"\n\n", first, last)
+        if last < 0:
+            return whole, b"", b""
+    return whole[:first], whole[first:last + 2], whole[last + 2:]
 
 
 def _is_dull(whole: bytes) -> bool:
