@@ -30,7 +30,7 @@ MAX_TESTS = 1000
 double at each level, so without a bound thirty lines could stand for a billion tests."""
 
 MAX_NESTING = 64
-"""How deep named conditions may lead into each other; as deep as a document may nest."""
+"""How deep a condition may nest, named conditions spelled out; no deeper than a document may."""
 
 
 def read_condition(node: Node, table: FactTable, named: MappingOf[str, Condition], problems: Problems) -> Condition:
@@ -152,23 +152,41 @@ def _all(parts: list[Condition]) -> Condition:
 
 
 def _check_size(condition: Condition, node: Node, problems: Problems) -> Condition:
-    """The condition, or ALWAYS and a problem where it comes to too many tests."""
-    if tests_in(condition) <= MAX_TESTS:
+    """The condition, or ALWAYS and a problem where it comes to too much."""
+    tests, depth = extent(condition)
+    if tests > MAX_TESTS:
+        problems.error("policy.condition-too-large", f"the condition comes to more than {MAX_TESTS} tests",
+                       node.location, "a list of values is one test, however long it is")
+    elif depth > MAX_NESTING:
+        problems.error("policy.condition-too-large", f"the condition nests more than {MAX_NESTING} deep", node.location,
+                       "conditions that all hold together need no nesting: write them side by side")
+    else:
         return condition
-    problems.error("policy.condition-too-large", f"the condition comes to more than {MAX_TESTS} tests", node.location,
-                   "a list of values is one test, however long it is")
     return ALWAYS
 
 
-def tests_in(condition: Condition) -> int:
-    """How many tests a condition comes to, named ones spelled out."""
+def extent(condition: Condition) -> tuple[int, int]:
+    """How many tests a condition comes to and how deep it nests, named conditions spelled out; stops counting at
+    `MAX_TESTS`. A condition that asks nothing counts as one test: it takes its place in whatever it is named in."""
     match condition:
         case Test():
-            return 1
-        case AllOf(parts) | AnyOf(parts):
-            return sum(map(tests_in, parts))
+            return 1, 1
         case Named(_, inner):
-            return tests_in(inner)
+            tests, depth = extent(inner)
+            return tests, depth + 1
+        case AllOf(parts) | AnyOf(parts):
+            tests, deepest = 0, 0
+            for part in parts:
+                more, depth = extent(part)
+                tests, deepest = tests + more, max(deepest, depth)
+                if tests > MAX_TESTS:
+                    break
+            return max(1, tests), deepest + 1
+
+
+def tests_in(condition: Condition) -> int:
+    """How many tests a condition comes to, named ones spelled out (see `extent`)."""
+    return extent(condition)[0]
 
 
 def _read_tests(key: Scalar, node: Node, spec: FactSpec, problems: Problems) -> list[Test]:
