@@ -48,6 +48,11 @@ def test_a_provider_is_read_whole() -> None:
     assert hosted.location.line == 2
 
 
+def test_the_dialect_is_what_is_written() -> None:
+    """And nothing else."""
+    assert read(SOUND.replace("dialect: openai", "dialect: gemini"))[0]["hosted"].dialect == "gemini"
+
+
 def test_timeouts_that_are_not_said_come_from_the_settings() -> None:
     """A provider overrides single timeouts; the others stay as the policy's settings have them."""
     assert read(SOUND)[0]["hosted"].timeouts == Timeouts(connect=9.0, first_byte=20.0)
@@ -77,7 +82,7 @@ def test_a_key_comes_from_one_place() -> None:
     assert codes(key_problems("{}")) == ["catalogue.bad-key"]
 
 
-@pytest.mark.parametrize("url", ["ftp://x.example", "//x.example", "x.example/v1", "https://", "https://x.example/v1?a=b",
+@pytest.mark.parametrize("url", ["ftp://x.example", "//x.example", "x.example/v1", "https://", "https://x.example/v1?a=b", "https://x.example/v1?", "https://x.example/v1#",
                                  "https://x.example/#a", "https://x.example:99999/", "http://[::1", "https://x y.example"])
 def test_only_plain_http_addresses_are_base_urls(url: str) -> None:
     """Anything but scheme, host, port and path is refused."""
@@ -126,6 +131,6 @@ def test_a_provider_needs_an_account() -> None:
 def test_keys_in_the_clear_are_pointed_out(host: str, warned: bool) -> None:
     """`http://` is for this machine and private networks; no key, no warning."""
     with_key = read(f"p: {{dialect: openai, base_url: 'http://{host}', accounts: [{{name: a, key: {{env: K}}}}]}}")[1]
-    assert codes(with_key) == (["catalogue.key-in-the-clear"] if warned else [])
+    assert codes(with_key) == (["warning catalogue.key-in-the-clear"] if warned else [])
     assert not with_key.errors
     assert codes(url_problems(f"http://{host}")) == []

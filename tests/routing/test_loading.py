@@ -41,7 +41,7 @@ def test_the_example_of_the_language_loads() -> None:
 
 def test_what_is_declared_and_not_in_force_is_said() -> None:
     """Limits, budgets and dialects that this version does not act on are warnings, each once."""
-    assert set(codes(load_policy(EXAMPLE).problems)) == {"policy.not-in-force", "policy.untested-rule"}
+    assert set(codes(load_policy(EXAMPLE).problems)) == {"warning policy.not-in-force", "warning policy.untested-rule"}
     assert len(codes(load_policy(EXAMPLE).problems)) == 4
 
 
@@ -141,6 +141,12 @@ def test_files_of_tests_hold_tests() -> None:
     assert codes(result.problems) == ["document.unknown-key"]
 
 
+def test_a_policy_without_tests_is_not_told_so() -> None:
+    """Its author knows; only rules that the tests of others pass by are pointed out."""
+    result = load_sources([("policy.yaml", WHOLE)])
+    assert result.policy is not None and not result.problems.found
+
+
 def test_a_policy_survives_a_pickle() -> None:
     """Workers receive it from the process that compiled it."""
     policy = load_policy(EXAMPLE).policy
@@ -168,6 +174,13 @@ def test_no_secret_leaves_the_policy_with_its_problems(text: str) -> None:
     assert result.policy is None
     assert "0123456789" not in as_text(result.problems, result.documents)
     assert "0123456789" not in as_json(result.problems).replace(f"`{SECRET}`", "")
+
+
+def test_a_key_over_several_lines_is_hidden_to_the_end_of_its_line() -> None:
+    """Where a key cannot be found as it reads, nothing after it is shown."""
+    result = load_sources([("policy.yaml", WHOLE.replace("{name: a}", '{name: a, key: "hunter\\x32", weight: 0}'))])
+    shown = as_text(result.problems, result.documents)
+    assert "hunter" not in shown and "key: ****" in shown and "weight" not in shown.replace("`weight`", "")
 
 
 def test_an_odd_looking_key_is_hidden_with_the_caret_in_place() -> None:

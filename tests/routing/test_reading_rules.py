@@ -85,7 +85,7 @@ def test_shares_of_a_split_may_name_models_of_a_pool_and_what_was_requested() ->
     ("route: {to: large, within: {quality: 1.5}}", ["3:42 document.out-of-range `1.5` is out of range"]),
     ("route: {to: large, set: {temperature: 3}}", ["3:43 document.out-of-range `3` is out of range"]),
     ("route: {to: large, set: {reasoning_effort: hard}}", ["3:48 document.unknown-word `hard` is not a reasoning effort"]),
-    ("route: {to: large, shadow: {to: smal}}", ["3:24 policy.not-in-force `shadow` is not in force in this version: no copy of a request is sent",
+    ("route: {to: large, shadow: {to: smal}}", ["3:24 warning policy.not-in-force `shadow` is not in force in this version: no copy of a request is sent",
                                                 "3:37 policy.unknown-model `smal` is not a model or pool of this policy"]),
     ("refuse: {status: 200}", ["3:22 document.out-of-range `200` is out of range"]),
     ("refuse: {mesage: no}", ["3:14 document.unknown-key unknown key `mesage` in `refuse`"]),
@@ -96,6 +96,20 @@ def test_shares_of_a_split_may_name_models_of_a_pool_and_what_was_requested() ->
 def test_every_slip_in_an_outcome_has_its_place(written: str, expected: list[str]) -> None:
     """Line and column of the word that is wrong, and nothing said twice."""
     assert faults(written) == expected
+
+
+def test_a_copy_goes_to_one_model_for_a_share_of_the_requests() -> None:
+    """All of them, where no share is named."""
+    for written, share in (("", 1_000_000), (", share: 5%", 50_000)):
+        route = outcome(f"route: {{to: large, shadow: {{to: small{written}}}}}")
+        assert isinstance(route, Route) and route.shadow == ("small", share)
+
+
+def test_what_stays_for_a_while() -> None:
+    """Durations are seconds; a weight of nothing is allowed as long as another has some."""
+    route = outcome("route: {to: [large, small], stick: 1h, cache: 5m, pick: weighted, weights: {large: 0, small: 1}}")
+    assert isinstance(route, Route)
+    assert (route.stick, route.cache, route.weights) == (3600.0, 300.0, {"large": 0, "small": 1})
 
 
 def test_account_weights_are_weights_too() -> None:

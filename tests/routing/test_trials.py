@@ -42,6 +42,7 @@ def faults(*tests: str) -> list[str]:
     "given: {prompt.tokens: 32000}, expect: {refuse: true}",
     "given: {prompt.tokens: 31999}, expect: {rule: rest, refuse: false}",
     "given: {}, expect: {rule: rest}",
+    "given: {prompt.tokens: 32k, request.model: x}, expect: {refuse: 413}",
     "given: {client.name: web}, expect: {rule: gold, model: large}",
     "given: {client.name: web, client.team: other}, expect: {rule: rest}",
     "expect: {model: small}",
@@ -63,6 +64,19 @@ def test_a_test_that_holds_is_silent(test: str) -> None:
 def test_a_test_that_fails_says_what_came_out(test: str, said: str) -> None:
     """At the place of its name, so that an editor leads there."""
     assert faults(test) == [f"2:12 policy.test-failed the test `t0` fails: {said}"]
+
+
+def test_a_model_that_was_passed_over_says_why() -> None:
+    """The reason is that of the model which was expected, not of another."""
+    [said] = faults("given: {request.needs: [vision]}, expect: {model: large}")
+    assert said.endswith("expected model `large`, `rest` leaves none; `large`: lacks vision")
+
+
+@pytest.mark.parametrize("status", ["399", "600", "4O3"])
+def test_a_status_that_is_no_refusal_cannot_be_expected(status: str) -> None:
+    """From 400 to 599."""
+    assert faults(f"given: {{}}, expect: {{refuse: {status}}}")[0].startswith("2:44 document.wrong-type")
+    assert "document" not in "".join(faults("given: {}, expect: {refuse: 400}", "given: {}, expect: {refuse: 599}"))
 
 
 def test_every_difference_of_a_test_is_told() -> None:
@@ -97,6 +111,6 @@ def test_tests_that_show_the_same_and_rules_that_none_reaches() -> None:
     result = load_sources([("policy.yaml", POLICY), ("tests/t.yaml", text)])
     assert result.policy is not None
     assert lines(result.problems)[1:] == [
-        "11:12 policy.untested-rule no test reaches `night`, `gold`, `long`, `rest`",
-        "3:12 policy.duplicate-test the test `b` shows what `a` shows"]
+        "11:12 warning policy.untested-rule no test reaches `night`, `gold`, `long`, `rest`",
+        "3:12 warning policy.duplicate-test the test `b` shows what `a` shows"]
     assert hints(result.problems)[2] == "take one of them out, or give it other facts"

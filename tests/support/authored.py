@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from routebook.documents.loading import load_text
 from routebook.documents.nodes import Mapping, Node, Scalar
-from routebook.documents.problems import Problems
+from routebook.documents.problems import Problem, Problems, Severity
 
 
 def entries(text: str) -> list[tuple[Scalar, Node]]:
@@ -23,14 +23,18 @@ def node(text: str) -> Node:
 
 
 def codes(problems: Problems) -> list[str]:
-    """The codes found, in the order of their places."""
-    return [problem.code for problem in problems]
+    """The codes found, in the order of their places; that of a warning says so."""
+    return [f"{_mark(problem)}{problem.code}" for problem in problems]
 
 
 def lines(problems: Problems) -> list[str]:
-    """Each problem as `line:column code message`, in the order of their places."""
-    return [f"{problem.location.line}:{problem.location.column} {problem.code} {problem.message}"
+    """Each problem as `line:column code message`, in the order of their places; a warning says so."""
+    return [f"{problem.location.line}:{problem.location.column} {_mark(problem)}{problem.code} {problem.message}"
             for problem in problems]
+
+
+def _mark(problem: Problem) -> str:
+    return "warning " if problem.severity is Severity.WARNING else ""
 
 
 def hints(problems: Problems) -> list[str | None]:
