@@ -23,18 +23,16 @@ def count(number: int) -> str:
 
 
 def dollars(nano: int) -> str:
-    """Nano-dollars with as many digits as matter: `$0.031`, `$12.50`."""
-    amount = nano / NANO
-    if amount >= 1 or amount == 0:
-        return f"${amount:,.2f}"
-    return f"${float(f'{amount:.2g}'):.9f}".rstrip("0")
+    """Nano-dollars, exactly: `$0.031`, `$12.50`. A rounded cost could look like the limit that it exceeds."""
+    whole, rest = divmod(nano, NANO)
+    return f"${whole:,}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
 
 def seconds(duration: float) -> str:
     """A duration: `850 ms`, `12 s`, `5 min`."""
     if duration < 1:
         return f"{duration * 1000:.0f} ms"
-    return f"{duration:.0f} s" if duration < 120 else f"{duration / 60:.0f} min"
+    return f"{duration:.3g} s" if duration < 120 else f"{duration / 60:.3g} min"
 
 
 def _context(numbers: Mapping[str, Any]) -> str:

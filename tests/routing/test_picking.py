@@ -1,0 +1,126 @@
+"""The order of candidates, and the shares that draws and splits give."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.documents.problems import Location
+from routebook.routing.memory import Remembered
+from routebook.routing.picking import by_weight
+from tests.support.routes import facts_of, names, plan, policy
+
+HERE = Location("policy.yaml", 1, 1)
+
+
+@pytest.mark.parametrize(("pick", "order"), [
+    ("in_order", ["large", "small", "house"]), ("cheapest", ["house", "small", "large"]),
+    ("best", ["large", "small", "house"]), ("balanced", ["large", "small", "house"]),
+    ("fastest", ["small", "house", "large"]), ("least_busy", ["small", "house", "large"])])
+def test_each_pick_has_its_order(pick: str, order: list[str]) -> None:
+    """By declared price and quality, by measured time and load; what was not measured comes last."""
+    under = policy(f"rules: [{{name: r, route: {{to: everything, pick: {pick}}}}}]", catalogue=ONE_ACCOUNT_EACH)
+    memory = Remembered(first_tokens={"small": 0.2, "house": 0.4},
+                        running={("a", "n"): 5, ("c", "n"): 1})
+    assert names(plan(under, memory=memory)) == order
+
+
+ONE_ACCOUNT_EACH = """
+version: 1
+providers:
+  a: {dialect: openai, base_url: "https://a.example/v1", accounts: [{name: n}]}
+  b: {dialect: openai, base_url: "https://b.example/v1", accounts: [{name: n}]}
+  c: {dialect: openai, base_url: "https://c.example/v1", accounts: [{name: n}]}
+models:
+  large: {provider: a, price: {input: 2.50, output: 10}, quality: 0.9}
+  small: {provider: b, price: {input: 0.25, output: 1}, quality: 0.7}
+  house: {provider: c, price: {input: 0, output: 0}, quality: 0.6}
+pools: {everything: [large, small, house]}
+"""
+
+
+def test_balanced_takes_the_cheapest_of_those_that_are_about_as_good() -> None:
+    """Within two hundredths of the best; the others follow by quality."""
+    under = policy("rules: [{name: r, route: {to: everything, pick: balanced}}]",
+                   ONE_ACCOUNT_EACH.replace("quality: 0.7", "quality: 0.89"))
+    assert names(plan(under)) == ["small", "large", "house"]
+
+
+def test_weights_are_kept_over_many_draws() -> None:
+    """A share of 70, 20, 10 comes out as such; every order holds all candidates."""
+    under = policy("rules: [{name: r, route: {to: everything, pick: weighted, weights: {large: 7, small: 2, house: 1}}}]",
+                   ONE_ACCOUNT_EACH)
+    facts = facts_of(under)
+    orders = [names(plan(under, facts, draw=step / 2000)) for step in range(2000)]
+    assert {frozenset(order) for order in orders} == {frozenset({"large", "small", "house"})}
+    first = Counter(order[0] for order in orders)
+    assert abs(first["large"] - 1400) < 100 and abs(first["small"] - 400) < 80 and abs(first["house"] - 200) < 60
+
+
+def test_accounts_share_the_load_by_their_weight() -> None:
+    """One of weight 3 beside one of weight 1 is tried first three times of four."""
+    under = policy("rules: [{name: r, route: {to: large}}]")
+    facts = facts_of(under)
+    first = Counter(plan(under, facts, draw=step / 1000).kept[0].path for step in range(1000))
+    assert abs(first["big/spare"] - 750) < 60
+
+
+@given(st.floats(0, 1, exclude_max=True), st.lists(st.integers(0, 5), max_size=8))
+def test_an_order_by_weight_loses_nobody_and_follows_from_the_draw(draw: float, weights: list[int]) -> None:
+    """The same draw, the same order; whoever has no weight comes after all that have."""
+    items = list(enumerate(weights))
+    order = by_weight(items, lambda item: item[1], draw, "x")
+    assert sorted(order) == items
+    assert order == by_weight(items, lambda item: item[1], draw, "x")
+    assert [weight > 0 for _, weight in order] == sorted((weight > 0 for weight in weights), reverse=True)
+
+
+SPLIT = "rules: [{name: canary, route: {to: everything, split: {small: 90%, large: 10%}}}]"
+
+
+def test_a_split_keeps_each_client_on_its_side() -> None:
+    """The same client always has the same share, whatever the draw; the shares come out over many clients."""
+    under = policy(SPLIT, ONE_ACCOUNT_EACH)
+    first: Counter[str] = Counter()
+    for number in range(1000):
+        client = Client(f"client-{number}", HERE)
+        sides = {names(plan(under, facts_of(under, client), draw=draw))[0] for draw in (0.0, 0.5, 0.99)}
+        assert len(sides) == 1
+        first.update(sides)
+    assert abs(first["large"] - 100) < 40
+    assert first["large"] + first["small"] == 1000
+
+
+def test_the_other_shares_remain_as_fallbacks() -> None:
+    """Who is chosen comes first; the rest follow in the route's order."""
+    found = plan(under := policy(SPLIT, ONE_ACCOUNT_EACH), facts_of(under, Client("client-1", HERE)))
+    assert sorted(names(found)) == ["house", "large", "small"]
+    assert found.share == names(found)[0]
+    assert found.point is not None and 0 <= found.point < 1_000_000
+
+
+def test_end_users_of_one_client_are_kept_apart() -> None:
+    """Behind one key stand many people; each has a side of their own."""
+    under = policy(SPLIT, ONE_ACCOUNT_EACH)
+    points = {plan(under, facts_of(under, Client("app", HERE), user=f"user-{number}")).point for number in range(50)}
+    assert len(points) == 50
+
+
+def test_where_nobody_has_a_name_the_draw_decides() -> None:
+    """All anonymous callers on one side would be no split."""
+    under = policy(SPLIT, ONE_ACCOUNT_EACH)
+    assert plan(under, facts_of(under, ANONYMOUS), draw=0.25).point == 250_000
+    assert plan(under, facts_of(under, ANONYMOUS, user="u"), draw=0.25).point != 250_000
+
+
+def test_a_conversation_stays_on_its_side() -> None:
+    """By what it began with, however it goes on."""
+    under = policy(SPLIT.replace("large: 10%", "large: 10%, by: conversation"), ONE_ACCOUNT_EACH)
+    opening = {"role": "user", "content": "tell me a story"}
+    points = {plan(under, facts_of(under, messages=[opening, *later]), draw=draw).point
+              for draw in (0.1, 0.9) for later in ([], [{"role": "assistant", "content": "once"}])}
+    assert len(points) == 1
