@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from routebook.policy.conditions import glob_regex
 
-_LETTERS = 3
+_LETTERS = 4
 """How many letters make up a key; shorter where a pattern has no stretch of plain text so long."""
 
 _SPECIAL = re.compile(r"[*?]")
