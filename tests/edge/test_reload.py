@@ -196,6 +196,24 @@ async def test_unchanged_files_swap_nothing_and_that_is_said(tmp_path: Path) -> 
         assert (await reload(proxy))[1]["result"] == "unchanged"
 
 
+async def test_reloads_asked_for_at_once_become_few_and_all_hear_of_the_last_files(tmp_path: Path) -> None:
+    """Whoever asks while one runs shares the next, which reads the files as they stand then."""
+    async with running_proxy(tmp_path, small_policy(NOWHERE)) as proxy:
+        first = asyncio.create_task(reload(proxy))
+        await helper_of(proxy)
+        proxy.write_policy(OTHER)
+
+        async def ask() -> str:
+            async with RawClient(proxy.admin) as client:
+                return str((await client.ask(post("/reload", b"", host="127.0.0.1"), 30)).json()["digest"])
+
+        digests = await asyncio.gather(*(ask() for _ in range(20)))
+        await first
+        assert set(digests) == {digest_of([("policy.yaml", OTHER)])}
+        done = [line for line in proxy.log.splitlines() if '"event":"policy ' in line]
+        assert len(done) <= 3
+
+
 async def test_reload_without_a_service_says_so(tmp_path: Path) -> None:
     """Nobody there is a failure, not silence, with the file of a crashed service lying about too."""
     from tests.support.proxy import run_command
