@@ -156,7 +156,7 @@ async def test_a_bad_policy_keeps_the_old_one_and_is_seen_everywhere(tmp_path: P
         assert (await state_of(proxy))["last_reload"]["result"] == "rejected"
         assert await metric(proxy, "routebook_config_last_reload_successful") == 0
         said = [json.loads(line) for line in proxy.log.splitlines() if line.startswith("{")]
-        rejections = [line for line in said if line["event"] == "policy rejected"]
+        rejections = [line for line in said if line["event"] == "reload rejected"]
         assert rejections and rejections[0]["keeps"] == before
         assert rejections[0]["place"].endswith("policy.yaml:11:37")
         proxy.write_policy(OTHER)
@@ -182,7 +182,7 @@ async def test_every_mistake_of_the_corpus_keeps_the_old_policy_and_names_its_pl
             assert (answer.status, answer.header("x-routebook-rule")) == (200, "everything"), mistake.name
         proxy.write_policy(small_policy(upstream.url))
         assert (await reload(proxy))[1]["result"] == "unchanged"
-        rejected = [line for line in proxy.log.splitlines() if '"policy rejected"' in line]
+        rejected = [line for line in proxy.log.splitlines() if '"reload rejected"' in line]
         assert len(rejected) == len(corpus)
         assert all(json.loads(line)["keeps"] == before for line in rejected)
 
@@ -210,7 +210,7 @@ async def test_reloads_asked_for_at_once_become_few_and_all_hear_of_the_last_fil
         digests = await asyncio.gather(*(ask() for _ in range(20)))
         await first
         assert set(digests) == {digest_of([("policy.yaml", OTHER)])}
-        done = [line for line in proxy.log.splitlines() if '"event":"policy ' in line]
+        done = [line for line in proxy.log.splitlines() if '"event":"reload ' in line]
         assert len(done) <= 3
 
 

@@ -173,10 +173,10 @@ class Rollout:
             self.tally.last_success = reloaded.at
         log = operations_log()
         if isinstance(outcome, Rejected):
-            log.error("policy rejected", keeps=self.current.digest, problems=len(outcome.problems),
+            log.error("reload rejected", keeps=self.current.digest, problems=len(outcome.problems),
                       seconds=round(seconds, 3), **place_of(outcome.first_error))
         else:
-            log.info(f"policy {result}", digest=self.current.digest, before=before, seconds=round(seconds, 3),
+            log.info(f"reload {result}", digest=self.current.digest, before=before, seconds=round(seconds, 3),
                      **self.current.holds)
         return reloaded
 
