@@ -40,7 +40,12 @@ PARTS = st.sampled_from([
     b"id: 7", b"x", b"", b"\xff", b'{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}',
     b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}', b'{"error":{"code":"c"}}', b'"usage"',
     b'{"model":"m","choices":[{"finish_reason":"stop"}]}', b'{"usage" : {"prompt_tokens":1}}', b"\xef\xbb\xbf"])
-STREAMS = st.lists(PARTS, max_size=30).map(b"".join)
+PLAIN = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}\n\n'
+EVENTS = st.sampled_from([
+    PLAIN, PLAIN * 3, PLAIN * 6, b": ping\n\n", b"data: [DONE]\n\n", b'data: {"error":{"code":"c"}}\n\n', b"\n",
+    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n', PLAIN.replace(b"\n", b"\r\n"),
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n', b"id: 1\n" + PLAIN])
+STREAMS = st.lists(PARTS, max_size=30).map(b"".join) | st.lists(EVENTS, max_size=12).map(b"".join)
 CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 
 

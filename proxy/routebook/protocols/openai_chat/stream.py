@@ -67,7 +67,8 @@ class StreamReader:
         first, middle, last = _ends_apart(whole)
         if middle and _is_dull(middle):
             passed = self._read(first)
-            passed += b"" if self.done else self._skip(middle) + self._read(last)
+            if not self.done:
+                passed += (self._skip(middle) if self.events else self._read(middle)) + self._read(last)
         else:
             passed = self._read(whole)
         return passed if self.done else passed + self._ends_early()
