@@ -22,6 +22,9 @@ BYTES_PER_TOKEN: Final = 4
 LAST: Final = 3
 """Events at the end of a stream that say more than text: the finish reason, the usage, the end."""
 
+_FRAME: Final = len(b"data: " b"\n\n")
+"""What stands around the data of an event that is passed on unread."""
+
 _DONE: Final = b"[DONE]"
 _END_MARK: Final = re.compile(rb"data: ?\[DONE\](\r\n|\n)")
 
@@ -102,8 +105,9 @@ class StreamReader:
 
     def _skip(self, dull: bytes) -> bytes:
         """Events that only have to be counted."""
-        self._bytes += len(dull)
-        self.events += dull.count(b"\n") // 2
+        events = dull.count(b"\n") // 2
+        self._bytes += len(dull) - events * _FRAME
+        self.events += events
         return dull
 
     def _read(self, whole: bytes) -> bytes:
@@ -111,7 +115,7 @@ class StreamReader:
         kept: list[bytes] = []
         for event in spans(whole):
             name, data = fields(event)
-            if data is not None and self._hides(name, data, len(event)):
+            if data is not None and self._hides(name, data):
                 continue
             if self.done:
                 mark = _END_MARK.match(event)
@@ -120,16 +124,16 @@ class StreamReader:
             kept.append(event)
         return b"".join(kept)
 
-    def _hides(self, name: str | None, data: bytes, size: int) -> bool:
+    def _hides(self, name: str | None, data: bytes) -> bool:
         """Take in one event's data; whether it is to be kept from the client."""
         self.events += 1
         if data == _DONE:
             self.done = True
             return False
-        self._bytes += size
+        self._bytes += len(data)
         first = self.events == 1
         if first:
-            self._first_bytes = size
+            self._first_bytes = len(data)
         if name == "error":
             self._note_error(Raw(data))
         if not first and name is None and _is_plain(data):
@@ -175,7 +179,7 @@ def _is_dull(whole: bytes) -> bool:
 
     Each event must be one line of data, so that they can be counted without looking at them either.
     """
-    return (whole.startswith(b"data:") and whole.count(b"\n") == 2 * whole.count(b"\n\ndata:") + 2
+    return (whole.startswith(b"data: ") and whole.count(b"\n") == 2 * whole.count(b"\n\ndata: ") + 2
             and b"\r" not in whole and _DONE not in whole and _is_plain(whole))
 
 
