@@ -58,6 +58,7 @@ def test_every_slip_in_models_is_found_at_once() -> None:
 a: {provider: hostd, context: 8k, max_output: 9k, capabilities: [tool], quality: 2}
 requested: {provider: hosted, price: {input: free, ouput: 3}}
 b: {price: [1, 2]}
+c: {provider: hosted, price: {input: [1]}}
 """)[1]
     assert lines(problems) == [
         "2:15 policy.unknown-provider `hostd` is not a provider of this policy",
@@ -69,6 +70,7 @@ b: {price: [1, 2]}
         "3:52 document.unknown-key unknown key `ouput` in `price`",
         "4:4 document.missing-key a model needs `provider`",
         "4:12 document.wrong-type expected `price` (a mapping), found a list",
+        "5:38 document.wrong-type a price is a number",
     ]
     assert hints(problems)[0] == "did you mean `hosted`?"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routebook.documents.problems import Problem
+from routebook.documents.problems import Problem, Severity
 from routebook.routing.loading import load_sources
 from tests.support.authored import codes
 
@@ -27,7 +27,7 @@ def problems(rules: str, more: str = "") -> list[Problem]:
 
 def errors(rules: str) -> list[tuple[str, int, str | None]]:
     return [(problem.code, problem.location.line, problem.hint) for problem in problems(rules)
-            if problem.code != "policy.not-in-force"]
+            if problem.severity is Severity.ERROR]
 
 
 def test_a_policy_decides_every_request() -> None:
@@ -71,6 +71,7 @@ def test_a_route_that_cannot_serve_its_own_rule_is_an_error(when: str, to: str, 
     ("request.needs: {any: [vision, tools]}", "[large]"),
     ("prompt.tokens: {at_least: 50k}", "[seeing, large]"),
     ("prompt.tokens: {at_least: 50k, missing: holds}", "[seeing]"),
+    ("prompt.tokens: {at_least: 10k}", "[seeing]"),
     ("any_of: [{request.needs: {all: [vision]}}, {tags: {any: [x]}}]", "[large]"),
     ("request.operation: embeddings", "requested"),
 ])

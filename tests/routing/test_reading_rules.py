@@ -123,6 +123,8 @@ def test_a_name_whose_models_all_stand_before_it_adds_nothing() -> None:
     assert result.policy is not None
     assert [(problem.code, problem.severity) for problem in result.problems] == [
         ("policy.unreachable-candidate", Severity.WARNING)]
+    again = load("rules:\n  - {name: only, route: {to: [micro, small, little]}}\n")
+    assert codes(again.problems) == ["warning policy.unreachable-candidate"]
 
 
 def test_rules_keep_their_order_and_their_names_are_unique() -> None:

@@ -13,7 +13,7 @@ version: 1
 providers:
   one: {{dialect: openai, base_url: https://one.example/v1, accounts: [{{name: a}}]}}
 models:
-  large: {{provider: one}}
+  large: {{provider: one, max_output: 4k}}
   small: {{provider: one}}
 clients:
   web: {{keys: ["{DIGEST}"], team: shop, tags: [vip], labels: {{tier: gold}}}}
@@ -68,6 +68,8 @@ def test_a_test_that_fails_says_what_came_out(test: str, said: str) -> None:
 
 def test_a_model_that_was_passed_over_says_why() -> None:
     """The reason is that of the model which was expected, not of another."""
+    [said] = faults("given: {request.max_output: 9k}, expect: {model: large}")
+    assert said.endswith("got `small` by `rest`; `large`: answers at most 4k tokens < 9k asked for")
     [said] = faults("given: {request.needs: [vision]}, expect: {model: large}")
     assert said.endswith("expected model `large`, `rest` leaves none; `large`: lacks vision")
 
