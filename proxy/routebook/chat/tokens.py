@@ -41,9 +41,11 @@ DEFAULT_FAMILY = "o200k_base"
 FIT_MARGIN = 1.3
 """What an estimate is multiplied by where it must not be too low: 95 of 100 texts have fewer tokens than that."""
 
-_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{40,}")
+LONG_RUN = 40
+"""Bytes of a run without spaces that is counted as base64 or hexadecimal."""
+
+_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d,}" % LONG_RUN)
 _LETTERS, _UPPER = 0, 1
-_ASCII_KINDS = 6
 _NO_CLASS = 255
 
 
@@ -62,18 +64,39 @@ def _class_of(byte: int) -> int:
 
 
 _TABLE = bytes(_class_of(byte) for byte in range(256))
+_CONTINUATION = bytes(range(0x80, 0xC0))
 _KINDS = tuple(bytes([kind]) for kind in range(16))
+_OFTENEST = (0, 3, 5, 2, 1, 4)
+"""Classes of ASCII in the order in which they are counted: the oftenest first."""
+
+_RUN_BYTES = bytes(byte for byte in range(256) if _RUN.fullmatch(bytes([byte]) * LONG_RUN))
+_IN_RUNS = bytes(1 if byte in _RUN_BYTES else 0 for byte in range(256))
+_LONG = b"\1" * LONG_RUN
 
 
 def estimate_tokens(text: str, family: str = DEFAULT_FAMILY) -> int:
     """About how many tokens a text has for a family of tokenizers; an unknown family counts as the default one."""
     weights = WEIGHTS.get(family, WEIGHTS[DEFAULT_FAMILY])
     data = text.encode("utf-8", "surrogatepass")
-    classes = data.translate(_TABLE)
-    kinds = _KINDS[:_ASCII_KINDS] if data.isascii() else _KINDS
-    total = sum(classes.count(kind) * weight for kind, weight in zip(kinds, weights, strict=False))
-    for run in _RUN.finditer(data):
-        inside = classes[run.start():run.end()]
-        for kind in (_LETTERS, _UPPER):
-            total += inside.count(_KINDS[kind]) * (weights[-1] - weights[kind])
+    counts = _counts(data)
+    total = sum(count * weight for count, weight in zip(counts, weights, strict=False) if count)
+    if _LONG in data.translate(_IN_RUNS):
+        for run in _RUN.finditer(data):
+            inside = _counts(run[0])
+            total += sum(inside[kind] * (weights[-1] - weights[kind]) for kind in (_LETTERS, _UPPER))
     return round(total)
+
+
+def _counts(data: bytes) -> list[int]:
+    """How many bytes each class has. What was counted is taken out, so that every pass is shorter than the last one:
+    several times as fast as counting each class in the whole."""
+    counts = [0] * len(_KINDS)
+    is_ascii = data.isascii()
+    rest = data.translate(_TABLE) if is_ascii else data.translate(_TABLE, _CONTINUATION)
+    for kind in _OFTENEST if is_ascii else (*_OFTENEST, *range(6, 16)):
+        if not rest:
+            break
+        left = rest.translate(None, _KINDS[kind])
+        counts[kind] = len(rest) - len(left)
+        rest = left
+    return counts
