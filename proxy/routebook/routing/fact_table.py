@@ -38,7 +38,7 @@ FACTS = FactTable((
              may_be_missing=False),
     FactSpec("prompt.images", _NUMBER, _GIVEN, "how many images the messages hold", may_be_missing=False),
     FactSpec("prompt.tools", _NUMBER, _GIVEN, "how many tools the request offers", may_be_missing=False),
-    FactSpec("prompt.tokens", _NUMBER, _SCANNED, "tokens of the prompt, estimated (typically within 10 %)",
+    FactSpec("prompt.tokens", _NUMBER, _SCANNED, "tokens of the prompt, estimated (typically within 15 %)",
              unit=Unit.TOKENS, may_be_missing=False),
     FactSpec("prompt.matches.NAME", _FLAG, _SCANNED, "whether the pattern of this name is found in the prompt's text",
              may_be_missing=False),
