@@ -6,8 +6,8 @@ times are seconds, `time` is UTC. No word of a prompt or an answer, no key, ever
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -113,14 +113,14 @@ def plain(value: Value | None) -> Any:
 
 @lru_cache(maxsize=16)
 def _second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: Within) -> Line:
     asked = facts.asked
     line: Line = {"bytes": asked.body_bytes, "needs": sorted(demand.needs), "max_output": demand.max_output,
                   "choices": demand.choices}
-    if asked.was_read or asked.body_bytes <= SMALL:
+    if asked.body_bytes <= SMALL or asked.was_read:
         line["messages"], line["images"], line["tools"] = asked.messages, asked.images, asked.tools
     if plan is not None:
         line["most_tokens"], line["texts"] = demand.most_tokens, demand.texts
