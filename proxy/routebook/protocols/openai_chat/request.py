@@ -25,6 +25,12 @@ from routebook.protocols.openai_chat.parts import Contents, Message, has_parts, 
 MOST: Final = 2**31 - 1
 """The largest count that is believed of a client."""
 
+_TOOLS: Final = ("tools", "functions")
+_SAY_NEEDS: Final = frozenset({*_TOOLS, "response_format", "modalities", "logprobs", "reasoning_effort"})
+"""Fields that may ask for a capability; most requests have none of them."""
+
+_NONE: Final[frozenset[str]] = frozenset()
+
 _COUNT = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST)])
 _FLAG = msgspec.json.Decoder(bool)
 _MESSAGES = msgspec.json.Decoder(list[Message])
@@ -89,18 +95,20 @@ class OpenAIChat:
     @property
     def images(self) -> int:
         """How many images its messages hold."""
-        return self._contents.images if has_parts(self.fields["messages"]) else 0
+        return self._contents.images if self._has_parts else 0
 
     @lazily
     def tools(self) -> int:
         """How many tools and functions it offers."""
-        lists = (read_field(self.fields, name, _LIST) for name in ("tools", "functions") if name in self.fields)
+        if _SAY_NEEDS.isdisjoint(self.fields):
+            return 0
+        lists = (read_field(self.fields, name, _LIST) for name in _TOOLS if name in self.fields)
         return sum(len(each) for each in lists if each is not None)
 
     @property
     def tool_bytes(self) -> int:
         """The size of what describes the tools; it is part of the prompt."""
-        return sum(memoryview(self.fields[name]).nbytes for name in ("tools", "functions") if name in self.fields)
+        return sum(memoryview(self.fields[name]).nbytes for name in _TOOLS if name in self.fields)
 
     @lazily
     def text(self) -> str:
@@ -111,12 +119,13 @@ class OpenAIChat:
     @lazily
     def needs(self) -> frozenset[str]:
         """Capabilities without which it cannot be answered."""
+        found = self._contents.needs if self._has_parts else _NONE
+        if _SAY_NEEDS.isdisjoint(self.fields):
+            return found
         needs = _needs_of_fields(self.fields)
         if self.tools:
             needs.add("tools")
-        if has_parts(self.fields["messages"]):
-            needs |= self._contents.needs
-        return frozenset(needs)
+        return found.union(needs)
 
     @lazily
     def metadata(self) -> Mapping[str, str]:
@@ -138,6 +147,10 @@ class OpenAIChat:
     @lazily
     def _messages(self) -> list[Message]:
         return decode(_MESSAGES, self.fields["messages"], "messages")
+
+    @lazily
+    def _has_parts(self) -> bool:
+        return has_parts(self.fields["messages"])
 
     @lazily
     def _contents(self) -> Contents:
