@@ -81,7 +81,10 @@ def end_early(error: BaseException, request: web.BaseRequest, entry: Entry) -> w
     if failure.is_told and entry.phase is not Phase.DATA:
         if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
             task.uncancel()
-        return answer(failure, entry.marked(CIMultiDict()))
+        response = answer(failure, entry.marked(CIMultiDict()))
+        if not request.content.is_eof():
+            response.force_close()
+        return response
     if request.transport is not None:
         request.transport.abort()
     if isinstance(error, asyncio.CancelledError):

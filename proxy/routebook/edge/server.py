@@ -28,6 +28,9 @@ KEEPALIVE = 75.0
 GRACE = 0.5
 """Seconds between no longer accepting and closing idle connections, for requests that are already on their way."""
 
+LINGER: Final = 1.0
+"""Seconds for which the rest of a refused body is read and thrown away, so that its sender gets to read why."""
+
 UNREAD_MS: Final = 120_000
 """Milliseconds after which the kernel drops a client that takes nothing of what it was sent."""
 
@@ -104,7 +107,7 @@ class _Server(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=asyncio.get_running_loop(), keepalive_timeout=KEEPALIVE, auto_decompress=False,
-                           logger=_Quiet, access_log=None)  # type: ignore[arg-type] # None turns it off
+                           lingering_time=LINGER, logger=_Quiet, access_log=None)  # type: ignore[arg-type] # None turns it off
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
@@ -146,6 +149,7 @@ class _Connection(web.RequestHandler):
             response = answer(Failure("gateway.bug", "the gateway failed to handle this request"))
         if request.writer.output_size > 0:
             raise ConnectionResetError("an answer has begun already")
+        response.headers["Connection"] = "close"
         response.force_close()
         return response
 
