@@ -70,6 +70,11 @@ def _interval(random_: random.Random, points: list[int]) -> InIntervals:
     return InIntervals((random_.choice((Interval(low), Interval(None, low, high_closed=False), Interval(low, low * 4))),))
 
 
+def _share_interval(random_: random.Random) -> InIntervals:
+    low = round(random_.random(), 3)
+    return InIntervals((Interval(low, low + 0.2),))
+
+
 def _rules(whens: list[Condition]) -> tuple[Rule[int], ...]:
     whens[-1] = ALWAYS
     return tuple(Rule(f"rule-{number}", when, number, NOWHERE) for number, when in enumerate(whens))
@@ -97,7 +102,7 @@ def wild(count: int, seed: int = 1) -> tuple[Rule[int], ...]:
         team = OneOf(frozenset(f"team-{random_.randrange(count // 10 + 3)}" for _ in range(2)))
         choices = (_test("client.team", team), _tags(random_), _model(random_),
                    _test("prompt.tokens", _interval(random_, points)),
-                   _test("budget.month.left", InIntervals((Interval(random_.random(), random_.random() + 0.2),))))
+                   _test("budget.month.left", _share_interval(random_)))
         whens.append(AllOf(tuple(random_.sample(choices, random_.randint(2, 4)))))
     return _rules(whens)
 
@@ -110,7 +115,7 @@ def sheet(random_: random.Random, rules: int, *, cold: bool = False) -> Sheet:
         "request.model": random_.choice(MODELS) + fresh,
         "tags": frozenset(random_.sample(TAGS, random_.randint(0, 3))) | ({fresh} if cold else frozenset()),
         "prompt.tokens": random_.randrange(200_000),
-        "budget.month.left": random_.random(),
+        "budget.month.left": round(random_.random(), 3),
     }
 
 

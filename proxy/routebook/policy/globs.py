@@ -61,17 +61,19 @@ class GlobIndex:
     def matching(self, text: str) -> list[str]:
         """The patterns that match a text, opaque ones left out."""
         found: list[str] = []
-        size = len(text)
+        size, prefixes, suffixes = len(text), self._prefixes, self._suffixes
         for length in self._prefix_lengths:
             if length > size:
                 break
-            if text[:length] in self._prefixes:
-                found.append(self._prefixes[text[:length]])
+            end = text[:length]
+            if end in prefixes:
+                found.append(prefixes[end])
         for length in self._suffix_lengths:
             if length > size:
                 break
-            if text[size - length:] in self._suffixes:
-                found.append(self._suffixes[text[size - length:]])
+            end = text[size - length:]
+            if end in suffixes:
+                found.append(suffixes[end])
         for length in self._tried_lengths:
             stretches = {text[start:start + length] for start in range(size - length + 1)} if length else {""}
             for key in self._tried.keys() & stretches:

@@ -6,7 +6,7 @@ bit would take a microsecond at ten thousand lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 _SINGLY = 24
 """Up to so many bits, setting them one at a time is quicker than filling a byte array."""
@@ -32,42 +32,27 @@ def mask_of(bits: Iterable[int], width: int) -> int:
 
 
 class Postings:
-    """From a word, or a pattern, to the lines that mention it: a ready mask for much-used ones, else a list of bits.
+    """From a name (a word, a pattern) to the lines that mention it, in several *slots*: sets of lines kept apart.
 
-    Ready masks cost `width / 8` bytes each, so at most `allowance` words and patterns get one: those with the most lines.
+    Much-used names have ready masks, which cost `width / 8` bytes each, so there are at most `allowance` of them: those
+    with the most lines. The others have lists of bits.
     """
 
-    __slots__ = ("_patterns", "_rare_patterns", "_rare_words", "_width", "_words")
+    __slots__ = ("_entries", "_width")
 
-    def __init__(self, words: Mapping[str, list[int]], patterns: Mapping[str, list[int]], width: int,
-                 allowance: int) -> None:
+    def __init__(self, lines: Mapping[tuple[str, int], Sequence[int]], width: int, allowance: int) -> None:
         self._width = width
-        self._patterns, self._rare_patterns = _by_use(patterns, width, allowance)
-        self._words, self._rare_words = _by_use(words, width, allowance - len(self._patterns))
+        worth = [key for key, bits in lines.items() if len(bits) > _RARE or width <= _NARROW]
+        if len(worth) > allowance:
+            worth = sorted(worth, key=lambda key: -len(lines[key]))[:max(0, allowance)]
+        ready = frozenset(worth)
+        self._entries: dict[str, list[tuple[int, int, tuple[int, ...] | None]]] = {}
+        for (name, slot), bits in lines.items():
+            entry = (slot, mask_of(bits, width), None) if (name, slot) in ready else (slot, 0, tuple(bits))
+            self._entries.setdefault(name, []).append(entry)
 
-    def union(self, words: Iterable[str], patterns: Iterable[str]) -> int:
-        """The lines that mention one of these words or one of these patterns."""
-        union = 0
-        for word in words:
-            mask = self._words.get(word)
-            if mask is not None:
-                union |= mask
-            elif word in self._rare_words:
-                union |= mask_of(self._rare_words[word], self._width)
-        for pattern in patterns:
-            mask = self._patterns.get(pattern)
-            if mask is not None:
-                union |= mask
-            elif pattern in self._rare_patterns:
-                union |= mask_of(self._rare_patterns[pattern], self._width)
-        return union
-
-
-def _by_use(lines: Mapping[str, list[int]], width: int,
-            allowance: int) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
-    """Ready masks for the most used names, lists of bits for the others."""
-    worth = [name for name in lines if len(lines[name]) > _RARE or width <= _NARROW]
-    if len(worth) > allowance:
-        worth = sorted(worth, key=lambda name: -len(lines[name]))[:max(0, allowance)]
-    ready = {name: mask_of(lines[name], width) for name in worth}
-    return ready, {name: tuple(bits) for name, bits in lines.items() if name not in ready}
+    def spread(self, names: Iterable[str], slots: list[int]) -> None:
+        """Add the lines that mention one of these names to the slots in which they do."""
+        for name in names:
+            for slot, mask, bits in self._entries.get(name, ()):
+                slots[slot] |= mask if bits is None else mask_of(bits, self._width)

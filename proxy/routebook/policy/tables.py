@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,7 +44,7 @@ class Limits:
     of lines in one table. `kept`: remembered answers of one table. `lines`: ways of meeting one rule.
     """
 
-    stride: int = 16
+    stride: int = 4
     tries: int = 64
     clauses: int = 3
     few: int = 8
@@ -201,50 +201,58 @@ class WordTable:
     is true. Answers are remembered while there is room.
     """
 
-    __slots__ = ("_barred", "_first", "_globs", "_kept", "_layers", "doubtful", "ready")
+    __slots__ = ("_globs", "_kept", "_layers", "_once", "_patterns", "_words", "doubtful", "ready")
 
     def __init__(self, rows: Sequence[Row], width: int, limits: Limits) -> None:
         others = _others(rows, width)
         self._kept = limits.kept
+        self._once: set[Value] = set()
         self.ready: dict[Value | None, int] = {None: _missing(rows, others, width)}
         lines = [(row.bit, clauses_of(row.predicate)) for row in rows if row.known]
         globs = GlobIndex((pattern for _, clauses in lines for atoms in (*clauses.needed, clauses.barred)
-                                 for pattern in atoms.patterns), limits.tries)
+                           for pattern in atoms.patterns), limits.tries)
         self._globs = globs or None
-        opaque = globs.opaque
-        self.doubtful = frozenset(bit for bit, clauses in lines if _is_doubtful(clauses, limits.clauses, opaque))
-        layers = [_Layer(clauses_at) for clauses_at in _by_layer(lines, limits.clauses, opaque)] or [_Layer([])]
-        barred = _Layer([(bit, clauses.barred) for bit, clauses in lines])
-        mentions = sum(layer.mentions for layer in (*layers, barred)) or 1
+        self.doubtful = frozenset(bit for bit, clauses in lines if _is_doubtful(clauses, limits.clauses, globs.opaque))
+        # Slot 0 is for what bars a line, the others are the layers.
+        slots = [[(bit, clauses.barred) for bit, clauses in lines]]
+        slots += _by_layer(lines, limits.clauses, globs.opaque) or [[]]
         alive = others | mask_of((bit for bit, _ in lines), width)
-        self._first, *self._layers = ((alive ^ mask_of((bit for bit, _ in layer.clauses), width),
-                              layer.postings(width, limits.masks * layer.mentions // mentions)) for layer in layers)
-        self._barred = (barred.postings(width, limits.masks * barred.mentions // mentions) if barred.mentions else None)
+        self._layers = [0, *(alive ^ mask_of((bit for bit, _ in layer), width) for layer in slots[1:])]
+        words = _mentions(slots, lambda atoms: atoms.words)
+        patterns = _mentions(slots, lambda atoms: atoms.patterns)
+        share = limits.masks * len(words) // max(1, len(words) + len(patterns))
+        self._words = Postings(words, width, share)
+        self._patterns = Postings(patterns, width, limits.masks - share)
 
     def answer(self, value: Value) -> int:
         """The lines that stand for a text or a set."""
-        words: Iterable[str]
-        patterns: Sequence[str] = ()
+        slots = self._layers.copy()
         if isinstance(value, str):
-            words, size = (value,), len(value)
+            size = len(value)
+            self._words.spread((value,), slots)
             if self._globs is not None:
-                patterns = self._globs.matching(value)
+                self._patterns.spread(self._globs.matching(value), slots)
         else:
             assert isinstance(value, frozenset), f"neither a text nor a set: {value!r}"
-            words, size = value, sum(map(len, value))
-        others, postings = self._first
-        standing = others | postings.union(words, patterns)
-        for others, postings in self._layers:
-            standing &= others | postings.union(words, patterns)
-        if self._barred is not None:
+            size = sum(map(len, value))
+            self._words.spread(value, slots)
+        standing = slots[1]
+        for layer in slots[2:]:
+            standing &= layer
+        if slots[0]:
             # Quicker than `standing & ~barred` by half: no negative number comes into being.
-            standing ^= standing & self._barred.union(words, patterns)
+            standing ^= standing & slots[0]
         if size <= _KEPT_LENGTH:
             self._keep(value, standing)
         return standing
 
     def _keep(self, value: Value, standing: int) -> None:
-        """Have an answer ready for the next time; when there is no room, begin anew."""
+        """Have an answer ready for the next time, if its value has come for the second time: most come only once."""
+        if value not in self._once:
+            if len(self._once) >= self._kept:
+                self._once.clear()
+            self._once.add(value)
+            return
         if len(self.ready) > self._kept:
             missing = self.ready[None]
             self.ready.clear()
@@ -252,25 +260,15 @@ class WordTable:
         self.ready[value] = standing
 
 
-@dataclass(slots=True)
-class _Layer:
-    """Clauses by line, on the way to becoming postings."""
-
-    clauses: list[tuple[int, Atoms]]
-
-    @property
-    def mentions(self) -> int:
-        return sum(len(atoms.words) + len(atoms.patterns) for _, atoms in self.clauses)
-
-    def postings(self, width: int, allowance: int) -> Postings:
-        lines: dict[str, list[int]] = defaultdict(list)
-        patterns: dict[str, list[int]] = defaultdict(list)
-        for bit, atoms in self.clauses:
-            for word in atoms.words:
-                lines[word].append(bit)
-            for pattern in atoms.patterns:
-                patterns[pattern].append(bit)
-        return Postings(lines, patterns, width, allowance)
+def _mentions(slots: Sequence[Sequence[tuple[int, Atoms]]],
+              names: Callable[[Atoms], frozenset[str]]) -> dict[tuple[str, int], list[int]]:
+    """The lines that mention each name in each slot."""
+    mentions: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for slot, clauses in enumerate(slots):
+        for bit, atoms in clauses:
+            for name in names(atoms):
+                mentions[name, slot].append(bit)
+    return mentions
 
 
 def _is_doubtful(clauses: Clauses, layers: int, opaque: set[str]) -> bool:
