@@ -103,9 +103,9 @@ async def test_a_storm_of_hang_ups_fails_no_request_and_mixes_no_policies(tmp_pa
             async with long.running(), short.running(), hang_ups(proxy, texts) as sent:
                 await asyncio.sleep(STORM_SECONDS)
             assert [*long.failures, *short.failures] == []
-            assert len(sent) >= 0.95 * STORM_SECONDS / STORM_PAUSE
+            assert len(sent) >= 0.8 * STORM_SECONDS / STORM_PAUSE
             answers = [*long.answers, *short.answers]
-            assert len(long.answers) > 50 and len(short.answers) > 500
+            assert len(long.answers) > 50 and len(short.answers) > 200
             records = await proxy.ended_records(lambda found: len(found) >= len(answers), timeout=10)
             for record in records.values():
                 _, rule, _ = policies[record.decided["policy"]]
