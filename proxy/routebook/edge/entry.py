@@ -114,7 +114,8 @@ class Entry:
         self.attempts.ended(outcome, self._called_at, self._first_byte, self._elapsed())
         failure = outcome.failure
         self.gateway.metrics.attempted(candidate.name, candidate.account.name, failure or "ok")
-        if failure is None or failure == "upstream.rejected":
+        if failure is None or failure == "upstream.rejected" or not failure.startswith("upstream."):
+            # what a client or this program did wrong says nothing of the account: callers who hang up must not rest it
             return
         memory = self.gateway.memory
         rest = outcome.rest(memory.failures(candidate.key) + 1)
