@@ -124,3 +124,12 @@ def test_a_conversation_stays_on_its_side() -> None:
     points = {plan(under, facts_of(under, messages=[opening, *later]), draw=draw).point
               for draw in (0.1, 0.9) for later in ([], [{"role": "assistant", "content": "once"}])}
     assert len(points) == 1
+
+
+def test_splits_of_different_rules_are_independent() -> None:
+    """Otherwise the same tenth of the clients would be the canary of everything."""
+    rules = "rules: [{name: %s, route: {to: everything, split: {small: 90%%, large: 10%%}}}]"
+    one, other = policy(rules % "one", ONE_ACCOUNT_EACH), policy(rules % "other", ONE_ACCOUNT_EACH)
+    clients = [Client(f"client-{number}", HERE) for number in range(20)]
+    assert [plan(one, facts_of(one, client)).point for client in clients] != [
+        plan(other, facts_of(other, client)).point for client in clients]

@@ -8,7 +8,6 @@ from routebook.chat.usage import Usage
 from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, code_of, read_said
 from routebook.protocols.openai_chat.usage import read_usage
 
-
 _ANY = msgspec.json.Decoder()
 
 
