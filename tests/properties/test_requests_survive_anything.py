@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebook.catalogue.callers import ANONYMOUS
@@ -62,12 +62,14 @@ def walk_through(body: bytes) -> None:
             assert error.status == 400
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes(body: bytes) -> None:
     """Noise is refused as such."""
     walk_through(body)
 
 
+@settings(deadline=None)
 @given(FIELDS, st.sampled_from([(",", ":"), (", ", ": "), (" , ", "\t:\n")]), st.booleans())
 def test_any_json_in_any_field(fields: dict[str, Any], spacing: tuple[str, str], escaped: bool) -> None:
     """Fields of every wrong type, in every depth."""
@@ -75,6 +77,7 @@ def test_any_json_in_any_field(fields: dict[str, Any], spacing: tuple[str, str],
     walk_through(text.encode("utf-8", "surrogatepass"))
 
 
+@settings(deadline=None)
 @given(FIELDS, st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4))
 def test_requests_with_bytes_changed(fields: dict[str, Any], changes: list[tuple[int, int]]) -> None:
     """Almost right is the hardest kind of wrong."""
@@ -84,6 +87,7 @@ def test_requests_with_bytes_changed(fields: dict[str, Any], changes: list[tuple
     walk_through(bytes(body))
 
 
+@settings(deadline=None)
 @given(SOUND, st.sampled_from([(",", ":"), (", ", ": ")]), st.booleans())
 def test_nothing_that_the_client_sent_is_missing_upstream(fields: dict[str, Any], spacing: tuple[str, str],
                                                           ask_usage: bool) -> None:
@@ -97,6 +101,7 @@ def test_nothing_that_the_client_sent_is_missing_upstream(fields: dict[str, Any]
     assert list(sent) == list(expected)
 
 
+@settings(deadline=None)
 @given(SOUND, st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")]), st.integers(0, 5), st.integers(0, 5))
 def test_a_repeated_key_never_reaches_an_upstream(fields: dict[str, Any], spacing: tuple[str, str], which: int,
                                                   where: int) -> None:

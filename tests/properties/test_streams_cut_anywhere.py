@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebook.protocols.openai_chat.stream import StreamReader
@@ -49,6 +49,7 @@ STREAMS = st.lists(PARTS, max_size=30).map(b"".join) | st.lists(EVENTS, max_size
 CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 
 
+@settings(deadline=None)
 @given(STREAMS, CUTS, st.booleans())
 def test_any_cut_gives_the_same_bytes_and_the_same_knowledge(data: bytes, places: list[int], hide: bool) -> None:
     """However the network cuts a stream, the client gets the same bytes and the record the same numbers."""
@@ -57,6 +58,7 @@ def test_any_cut_gives_the_same_bytes_and_the_same_knowledge(data: bytes, places
     assert read([data[at:at + 1] for at in range(len(data))], hide) == whole
 
 
+@settings(deadline=None)
 @given(STREAMS, CUTS)
 def test_what_is_passed_on_is_the_beginning_of_what_came(data: bytes, places: list[int]) -> None:
     """Nothing is added, changed or put in another order; what is missing is the unfinished end alone."""
@@ -65,6 +67,7 @@ def test_what_is_passed_on_is_the_beginning_of_what_came(data: bytes, places: li
     assert sent + splitter.held == data
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), CUTS)
 def test_any_bytes_are_read_without_an_error(data: bytes, places: list[int]) -> None:
     """An upstream may send anything."""

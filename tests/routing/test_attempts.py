@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebook.routing.attempts import AttemptOutcome, Attempts, Meaning
@@ -80,6 +80,7 @@ OUTCOMES = st.builds(AttemptOutcome, code=st.none() | st.just("upstream.unreacha
                      status=st.none() | st.integers(100, 599), retry_after=st.none() | st.floats(0, 100))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5), st.integers(0, 6), st.lists(st.tuples(OUTCOMES, st.booleans()), max_size=10))
 def test_attempts_end_keep_their_order_and_never_move_on_after_commitment(
         many: int, limit: int, story: list[tuple[AttemptOutcome, bool]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebook.routing.identity import new_id
@@ -17,6 +17,7 @@ def test_a_known_one() -> None:
     assert new_id(2**48 - 1, b"\xff" * 10) == "7" + "Z" * 25
 
 
+@settings(deadline=None)
 @given(MILLIS, NOISE, MILLIS, NOISE)
 def test_they_sort_by_time_and_are_different(first: int, noise: bytes, second: int, other: bytes) -> None:
     """Whatever chance adds."""

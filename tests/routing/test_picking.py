@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebook.catalogue.callers import ANONYMOUS, Client
@@ -69,6 +69,7 @@ def test_accounts_share_the_load_by_their_weight() -> None:
     assert abs(first["big/spare"] - 750) < 60
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.lists(st.integers(0, 5), max_size=8))
 def test_an_order_by_weight_loses_nobody_and_follows_from_the_draw(draw: float, weights: list[int]) -> None:
     """The same draw, the same order; whoever has no weight comes after all that have."""

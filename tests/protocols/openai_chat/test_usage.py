@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebook.chat.usage import Usage
@@ -50,6 +50,7 @@ def test_what_is_no_usage_is_none(raw: bytes) -> None:
 COUNTS = st.integers(0, 2**40)
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
 def test_the_kinds_always_add_up_to_what_the_upstream_counted(prompt: int, completion: int, cached: int, written: int,
                                                               heard: int, thought: int, spoken: int) -> None:
