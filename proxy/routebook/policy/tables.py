@@ -237,22 +237,22 @@ class WordTable:
             size = sum(map(len, value))
             self._words.spread(value, slots)
         standing = slots[1]
-        for layer in slots[2:]:
-            standing &= layer
+        if len(slots) > 2:
+            for layer in slots[2:]:
+                standing &= layer
         if slots[0]:
             # Quicker than `standing & ~barred` by half: no negative number comes into being.
             standing ^= standing & slots[0]
-        if size <= _KEPT_LENGTH:
+        if value in self._once:
             self._keep(value, standing)
-        return standing
-
-    def _keep(self, value: Value, standing: int) -> None:
-        """Have an answer ready for the next time, if its value has come for the second time: most come only once."""
-        if value not in self._once:
+        elif size <= _KEPT_LENGTH:
             if len(self._once) >= self._kept:
                 self._once.clear()
             self._once.add(value)
-            return
+        return standing
+
+    def _keep(self, value: Value, standing: int) -> None:
+        """Have an answer ready for the next time: its value has come for the second time, which most never do."""
         if len(self.ready) > self._kept:
             missing = self.ready[None]
             self.ready.clear()
