@@ -211,8 +211,8 @@ def measure(subject: Subject, connections: int, seconds: float, body: Path, by: 
     with pinned(by.load_cores):
         said = subprocess.run(command, check=True, capture_output=True, timeout=seconds * 10 + 60).stdout
     result: dict[str, float] = json.loads(said)
-    # The warm-up, a fifth of the time, is not counted in `requests`, but in the CPU.
-    asked = max(result["rps"] * seconds, 1)
+    # The warm-up, a fifth of the time, is in the CPU and not in `requests`.
+    asked = max((result["requests"] + result["failures"]) / 0.8, 1)
     result["cpu_us"] = ((cpu_seconds(subject.pid) if subject.pid else 0.0) - before) / asked * 1e6
     return result
 
