@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from routebook.catalogue.providers import Timeouts
 from routebook.cli.main import build_parser
 from routebook.documents.printing import as_text
-from routebook.routing.loading import load_sources
+from routebook.edge.answers import KINDS
+from routebook.routing.endings import Phase, Who
+from routebook.routing.policy import Settings
+from routebook.routing.reading.in_force import CODE as CODE_NOT_IN_FORCE
+from routebook.routing.reading.in_force import ROUTE_TERMS
+from routebook.routing.reading.loading import load_sources
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "rules").glob("*.md")])
@@ -105,3 +112,54 @@ def test_the_makefile_says_what_it_makes() -> None:
     for page in ("README.md", "CONTRIBUTING.md"):
         asked = set(re.findall(r"(?:^    |`)make ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE))
         assert asked <= targets, page
+
+
+OPERATING = ROOT / "docs" / "operating.md"
+
+
+def rows(path: Path, heading: str) -> list[list[str]]:
+    """The cells of the first table below this heading, without its head."""
+    text = path.read_text().partition(f"\n## {heading}\n")[2]
+    lines = list(itertools.takewhile(lambda line: line.startswith("|"), text[text.index("\n|") + 1:].splitlines()))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_end_codes_are_those_of_the_program() -> None:
+    """The two letters that the page explains are all that a record can hold."""
+    cells = rows(OPERATING, "End codes")
+
+    assert {row[0].strip("`") for row in cells} == {who.value for who in Who}
+    assert {row[2].strip("`") for row in cells if row[2]} == {phase.value for phase in Phase}
+
+
+def test_time_limits_are_those_of_the_program() -> None:
+    """Defaults and codes of the table are those that are in force, and each name is a setting that can be written."""
+    settings, timeouts = Settings(), Timeouts()
+    in_force = {"settings.body_timeout": settings.body_timeout, "settings.stream.stall": settings.stall} | {
+        f"timeouts.{name}": getattr(timeouts, name) for name in ("connect", "first_byte", "idle", "total")}
+    cells = rows(OPERATING, "Time limits")
+
+    assert {row[1].strip("`"): float(row[2].removesuffix(" s")) for row in cells} == in_force
+    assert {row[3].strip("`") for row in cells} <= KINDS.keys()
+
+
+def test_paths_of_the_admin_listener_are_those_it_serves() -> None:
+    """Every path that the page lists is served, and every one that is served is listed."""
+    source = (ROOT / "proxy" / "routebook" / "edge" / "admin.py").read_text()
+    served = {f"{method.upper()} {path}" for method, path in re.findall(r'web\.(get|post)\("(/\w+)"', source)}
+    assert {row[0].strip("`") for row in rows(OPERATING, "The admin listener")} == served
+
+
+def test_metrics_that_are_named_exist() -> None:
+    """A metric that a page names is one that a scrape would show."""
+    source = "".join(path.read_text() for path in (ROOT / "proxy" / "routebook" / "edge").glob("*.py"))
+    for page in PAGES:
+        for name in set(re.findall(r"`(routebook_[a-z_]+)`", page.read_text())):
+            assert f'"{name}"' in source or f'"{name.removesuffix("_total")}"' in source, f"{named(page)}: {name}"
+
+
+def test_what_is_not_in_force_is_admitted() -> None:
+    """Whatever `check` warns of as not in force is named on the page of limits."""
+    page = (ROOT / "docs" / "limits.md").read_text()
+    assert CODE_NOT_IN_FORCE in page
+    assert all(f"`{name}`" in page for name in ROUTE_TERMS)

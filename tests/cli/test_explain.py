@@ -10,7 +10,7 @@ import pytest
 from routebook.cli.main import main
 from routebook.edge.journal import Journal
 from routebook.edge.snapshots import save_snapshot
-from routebook.routing.loading import load_policy
+from routebook.routing.reading.loading import load_policy
 
 ROOT = Path(__file__).parents[2]
 RULES = str(ROOT / "rules")

@@ -22,7 +22,7 @@ from routebook.edge.journal import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.snapshots import read_snapshot
 from routebook.edge.worker import unpickle
-from routebook.routing.loading import digest_of
+from routebook.routing.reading.loading import digest_of
 from tests.support.mistakes import mistakes
 from tests.support.proxy import RunningProxy, compiled, running_proxy, small_policy
 from tests.support.rawclient import RawClient, post

@@ -6,10 +6,10 @@ import pytest
 
 from routebook.policy.facts import Value
 from routebook.routing.given import client_of, given_facts, plan_for_given
-from routebook.routing.loading import load_sources
 from routebook.routing.outcomes import Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
+from routebook.routing.reading.loading import load_sources
 
 POLICY = f"""\
 version: 1

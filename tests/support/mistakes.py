@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from routebook.documents.printing import as_text
-from routebook.routing.loading import LoadResult, load_policy
+from routebook.routing.reading.loading import LoadResult, load_policy
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "mistakes"
 EXPECTED = "expected.txt"

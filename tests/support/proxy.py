@@ -30,7 +30,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.journal import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.server import Listener, start_server
-from routebook.routing.loading import load_sources
+from routebook.routing.reading.loading import load_sources
 from tests.support.processes import descendants, run_command, start, stop
 
 READY_SECONDS = 30.0

@@ -12,11 +12,11 @@ from routebook.routing.candidates import Plan
 from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import LiveDemand
 from routebook.routing.facts import RequestFacts
-from routebook.routing.loading import load_sources
 from routebook.routing.memory import BLANK, Memory
 from routebook.routing.outcomes import Route, Within
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
+from routebook.routing.reading.loading import load_sources
 
 NOW = 1_763_719_200.0
 """Friday, 21 November 2025, 10:00 UTC."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from routebook.routing.loading import LoadResult
+    from routebook.routing.reading.loading import LoadResult
 
 HELP = """Read, compile and test a policy, and say all that is wrong with it, each with its place and what to do.
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check a policy and print what was found."""
     from routebook.documents.printing import as_github, as_json, as_text
-    from routebook.routing.loading import load_policy
+    from routebook.routing.reading.loading import load_policy
 
     result = load_policy(Path(args.policy))
     match args.format:

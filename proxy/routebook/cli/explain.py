@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from routebook.policy.facts import Value
-    from routebook.routing.explanation import Explanation
     from routebook.routing.policy import Policy
+    from routebook.routing.telling.explanation import Explanation
 
 HELP = """Say why a request went where it went, in plain words: how the tree was walked, every condition with the value
 that it saw, every candidate with its reason, every attempt and how it ended.
@@ -62,8 +62,8 @@ def _of_given(path: str, given: list[str]) -> Explanation | None:
     import time
 
     from routebook.policy.given import parse_given
-    from routebook.routing.explanation import explain_given
     from routebook.routing.facts import FACTS
+    from routebook.routing.telling.explanation import explain_given
 
     facts: dict[str, Value] = dict(parse_given(text, FACTS) for text in given)
     policy = _load(path)
@@ -73,7 +73,7 @@ def _of_given(path: str, given: list[str]) -> Explanation | None:
 def _load(path: str) -> Policy | None:
     from routebook.cli.check import summary, wants_colour
     from routebook.documents.printing import as_text
-    from routebook.routing.loading import load_policy
+    from routebook.routing.reading.loading import load_policy
 
     result = load_policy(Path(path))
     if result.policy is None:
@@ -85,7 +85,7 @@ def _load(path: str) -> Policy | None:
 def _of_record(state_dir: Path, identity: str) -> Explanation:
     """Why it went where it went. Raises LookupError where there is no such record."""
     from routebook.edge.records import Filters, Records
-    from routebook.routing.explanation import explain_record
+    from routebook.routing.telling.explanation import explain_record
 
     if not state_dir.is_dir():
         raise LookupError(f"there is no `{state_dir}`; name the service's state directory with `--state-dir`")
@@ -102,14 +102,14 @@ def _of_record(state_dir: Path, identity: str) -> Explanation:
 def _policy_of(state_dir: Path, digest: str) -> Policy | None:
     """The policy that served, as it was; None where it was never kept or cannot be read any more."""
     from routebook.edge.snapshots import read_snapshot
-    from routebook.routing.loading import load_sources
+    from routebook.routing.reading.loading import load_sources
 
     sources = read_snapshot(state_dir, digest)
     return None if sources is None else load_sources(sources).policy
 
 
 def _show(found: Explanation, form: str) -> None:
-    from routebook.routing.telling import as_json, as_text
+    from routebook.routing.telling.rendering import as_json, as_text
 
     if form == "json":
         import json

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 def build(which: str) -> dict[str, Any]:
     """One of the published schemas, made from the tables of this version of the program."""
     from routebook.routing.facts import FACTS
-    from routebook.routing.published import policy_schema, policy_test_schema
+    from routebook.routing.reading.published import policy_schema, policy_test_schema
 
     match which:
         case "policy":

@@ -22,8 +22,8 @@ from typing import BinaryIO
 import orjson
 
 from routebook.documents.printing import as_text, problem_to_json
-from routebook.routing.loading import LoadResult, load_policy
 from routebook.routing.policy import Policy
+from routebook.routing.reading.loading import LoadResult, load_policy
 
 MEMORY_BYTES = 1 << 30
 """Address space at most; 10,000 rules take about a fifth of it."""

@@ -15,8 +15,8 @@ from routebook.routing.fact_table import FACTS, WEEKDAYS
 from routebook.routing.memory import Memory
 from routebook.routing.patterns import compile_pattern
 from routebook.routing.policy import Policy
+from routebook.routing.reading.terms import CREDENTIALS
 from routebook.routing.sizes import prompt_tokens
-from routebook.routing.terms import CREDENTIALS
 
 __all__ = ["FACTS", "TAGS_HEADER", "GivenFacts", "RequestFacts"]
 

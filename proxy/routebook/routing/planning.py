@@ -18,12 +18,12 @@ from routebook.policy.facts import Ask
 from routebook.routing.candidates import Candidate, Dropped, Plan
 from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import Demand, Size
-from routebook.routing.in_force import SPOKEN
 from routebook.routing.memory import AccountKey, Memory, Recollection
 from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
 from routebook.routing.picking import by_weight, ordered
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reach import forbidden_by, label_of, may_hold
+from routebook.routing.reading.in_force import SPOKEN
 
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""

@@ -15,17 +15,17 @@ from routebook.ledger.reading import read_budgets
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import read_conditions
 from routebook.policy.tree import DecisionTree
-from routebook.routing.checks import check_policy
 from routebook.routing.facts import FACTS
 from routebook.routing.patterns import matches_everything, pattern_fault
 from routebook.routing.policy import Policy
-from routebook.routing.reading_guarantees import Scope, read_guarantees
-from routebook.routing.reading_outcomes import Targets
-from routebook.routing.reading_rules import read_rules
-from routebook.routing.reading_settings import read_settings
-from routebook.routing.reading_tests import read_tests
-from routebook.routing.sections import Entry, Sections
-from routebook.routing.terms import Terms
+from routebook.routing.reading.checks import check_policy
+from routebook.routing.reading.guarantees import Scope, read_guarantees
+from routebook.routing.reading.outcomes import Targets
+from routebook.routing.reading.rules import read_rules
+from routebook.routing.reading.sections import Entry, Sections
+from routebook.routing.reading.settings import read_settings
+from routebook.routing.reading.terms import Terms
+from routebook.routing.reading.tests import read_tests
 
 
 def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ...]) -> Policy | None:

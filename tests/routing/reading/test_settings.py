@@ -8,7 +8,7 @@ from routebook.catalogue.providers import Timeouts
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Problems
 from routebook.routing.policy import Retries, Settings
-from routebook.routing.reading_settings import read_settings
+from routebook.routing.reading.settings import read_settings
 from tests.support.authored import lines, node
 
 

@@ -12,13 +12,13 @@ from routebook.documents.places import is_test_file, policy_files
 from routebook.policy.facts import FactType
 from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import Pick
-from routebook.routing.published import PICKS, policy_schema, policy_test_schema
-from routebook.routing.sections import SECTIONS
+from routebook.routing.reading.published import PICKS, policy_schema, policy_test_schema
+from routebook.routing.reading.sections import SECTIONS
 from tests.support.authored import node
 from tests.support.mistakes import mistakes
 
 POLICY, TESTS = policy_schema(FACTS), policy_test_schema(FACTS)
-SHIPPED = Path(__file__).parents[2] / "rules"
+SHIPPED = Path(__file__).parents[3] / "rules"
 
 FORM = {
     "document.unknown-key", "document.missing-key", "document.wrong-unit", "document.bad-name", "document.unknown-word",

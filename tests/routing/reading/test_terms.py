@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routebook.routing.loading import load_sources
+from routebook.routing.reading.loading import load_sources
 from tests.support.authored import codes, hints, lines
 
 POLICY = """\

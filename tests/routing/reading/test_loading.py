@@ -10,10 +10,10 @@ import pytest
 from routebook.catalogue.models import Price
 from routebook.documents.printing import as_json, as_text
 from routebook.documents.quantities import NANO, Unit
-from routebook.routing.loading import digest_of, load_policy, load_sources
+from routebook.routing.reading.loading import digest_of, load_policy, load_sources
 from tests.support.authored import codes, lines
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "tests/corpus/policies/design-example.yaml"
 
 PROVIDERS = """\

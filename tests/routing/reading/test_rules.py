@@ -6,8 +6,8 @@ import pytest
 
 from routebook.documents.problems import Severity
 from routebook.documents.quantities import NANO
-from routebook.routing.loading import LoadResult, load_sources
 from routebook.routing.outcomes import Caps, Outcome, Pick, Refuse, Route, Split, Within
+from routebook.routing.reading.loading import LoadResult, load_sources
 from tests.support.authored import codes, lines
 
 CATALOGUE = """\

@@ -6,8 +6,8 @@ import pytest
 
 from routebook.documents.quantities import NANO
 from routebook.policy.conditions import ALWAYS
-from routebook.routing.loading import load_sources
 from routebook.routing.policy import Guarantee, Reach
+from routebook.routing.reading.loading import load_sources
 from tests.support.authored import hints, lines
 
 POLICY = """\

@@ -6,7 +6,7 @@ import pytest
 
 from routebook.documents.quantities import NANO
 from routebook.routing.outcomes import Caps, Outcome, Pick, Refuse, Route, Split, Within
-from routebook.routing.wording import PICKS, outcome_in_words
+from routebook.routing.telling.wording import PICKS, outcome_in_words
 
 
 @pytest.mark.parametrize(("outcome", "words"), [

@@ -21,7 +21,7 @@ from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 from routebook.routing.reasons import in_words
 from routebook.routing.replay import decide_again, differences, recorded_facts
-from routebook.routing.wording import outcome_in_words
+from routebook.routing.telling.wording import outcome_in_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
 from routebook.routing.policy import Retries, Settings
-from routebook.routing.terms import CREDENTIALS
+from routebook.routing.reading.terms import CREDENTIALS
 
 SETTING_KEYS = {
     "max_body": "the largest request that is read (default 32MiB)",

@@ -7,10 +7,10 @@ from typing import Any
 
 from routebook.policy.explain import Account, RuleAccount, rule_lines, why_not_line
 from routebook.routing.endings import end_in_words
-from routebook.routing.explanation import CandidateExplained, Explanation
 from routebook.routing.facts import FACTS
 from routebook.routing.reasons import count, dollars, seconds
 from routebook.routing.record import plain
+from routebook.routing.telling.explanation import CandidateExplained, Explanation
 
 MOST_RULES = 40
 """Rules before the one that decided that a text names; JSON holds all of them."""

@@ -10,11 +10,11 @@ from routebook.policy.coverage import always_holds, covered_rules
 from routebook.policy.facts import FactTable
 from routebook.policy.rules import Rule
 from routebook.routing.facts import FACTS
-from routebook.routing.in_force import report_not_in_force
 from routebook.routing.outcomes import Outcome
-from routebook.routing.reading_rules import UNCLEAR
-from routebook.routing.sections import Sections
-from routebook.routing.serving import report_routes_to_nowhere
+from routebook.routing.reading.in_force import report_not_in_force
+from routebook.routing.reading.rules import UNCLEAR
+from routebook.routing.reading.sections import Sections
+from routebook.routing.reading.serving import report_routes_to_nowhere
 
 
 def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: Catalogue) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from routebook.documents.problems import Problem, Severity
-from routebook.routing.loading import load_sources
+from routebook.routing.reading.loading import load_sources
 from tests.support.authored import codes
 
 CATALOGUE = """\

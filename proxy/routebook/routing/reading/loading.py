@@ -16,10 +16,10 @@ from routebook.documents.loading import collector_off, load_documents, load_text
 from routebook.documents.nodes import Document, scalars_of
 from routebook.documents.places import policy_files
 from routebook.documents.problems import Location, Problems
-from routebook.routing.assembly import assemble
 from routebook.routing.policy import Policy
-from routebook.routing.sections import read_sections
-from routebook.routing.trials import run_tests
+from routebook.routing.reading.assembly import assemble
+from routebook.routing.reading.sections import read_sections
+from routebook.routing.reading.trials import run_tests
 
 _LIKE_A_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 

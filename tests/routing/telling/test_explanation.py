@@ -15,16 +15,16 @@ from routebook.policy.facts import Value
 from routebook.protocols.openai_chat.request import read_chat
 from routebook.routing.attempts import Attempt, AttemptOutcome
 from routebook.routing.demand import LiveDemand
-from routebook.routing.explanation import explain_given, explain_record
 from routebook.routing.facts import RequestFacts
 from routebook.routing.given import clock_facts
-from routebook.routing.loading import load_sources
 from routebook.routing.memory import BLANK
 from routebook.routing.outcomes import Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
+from routebook.routing.reading.loading import load_sources
 from routebook.routing.record import Ending, decided_line, ended_line
-from routebook.routing.telling import MOST_RULES, as_json, as_text
+from routebook.routing.telling.explanation import explain_given, explain_record
+from routebook.routing.telling.rendering import MOST_RULES, as_json, as_text
 
 POLICY = """\
 version: 1

@@ -11,8 +11,8 @@ from routebook.documents.reading import Fields
 from routebook.policy.conditions import ALWAYS, AnyOf, Condition
 from routebook.policy.rules import Rule
 from routebook.routing.outcomes import Outcome, Refuse
-from routebook.routing.reading_outcomes import Targets, read_refusal, read_route
-from routebook.routing.terms import Terms
+from routebook.routing.reading.outcomes import Targets, read_refusal, read_route
+from routebook.routing.reading.terms import Terms
 
 RULE_KEYS = {
     "name": "the rule's name, in records and headers",

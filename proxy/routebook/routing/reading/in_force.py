@@ -14,7 +14,7 @@ from routebook.documents.nodes import Sequence as ListNode
 from routebook.documents.problems import Location
 from routebook.policy.rules import Rule
 from routebook.routing.outcomes import Outcome
-from routebook.routing.sections import Sections
+from routebook.routing.reading.sections import Sections
 
 CODE = "policy.not-in-force"
 

@@ -14,7 +14,7 @@ from routebook.documents.problems import Location
 from routebook.documents.reading import Fields, read_texts
 from routebook.policy.conditions import ALWAYS
 from routebook.routing.policy import Guarantee, Reach
-from routebook.routing.terms import Terms
+from routebook.routing.reading.terms import Terms
 
 GUARANTEE_KEYS = {
     "name": "the guarantee's name, in records",

@@ -10,13 +10,11 @@ from routebook.documents.schema import Schema
 from routebook.ledger.published import budget_schemas
 from routebook.policy.facts import FactTable
 from routebook.policy.published import condition_schemas, given_schema, value_schemas
-from routebook.routing import reading_guarantees as guarantees
-from routebook.routing import reading_outcomes as outcomes
-from routebook.routing import reading_settings as settings
 from routebook.routing.outcomes import Pick
-from routebook.routing.reading_rules import RULE_KEYS
-from routebook.routing.reading_tests import EXPECT_KEYS, TEST_KEYS
-from routebook.routing.sections import SECTIONS
+from routebook.routing.reading import guarantees, outcomes, settings
+from routebook.routing.reading.rules import RULE_KEYS
+from routebook.routing.reading.sections import SECTIONS
+from routebook.routing.reading.tests import EXPECT_KEYS, TEST_KEYS
 
 PICKS = {
     Pick.IN_ORDER: "as they are listed",
