@@ -40,6 +40,10 @@ check: $(VENV)/.check ## lint, types, import contracts, fresh documentation, tes
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
 
+format: $(VENV)/.check ## write the code in one form
+	$(BIN)/ruff check --quiet --select I --fix .
+	$(BIN)/ruff format .
+
 docs: $(VENV)/.run ## generate the documents and schemas that are made from the code
 	@$(BIN)/python -m routebook.cli.generate
 
