@@ -3,8 +3,8 @@
     python bench/decisions.py [--quick] [--sizes 10,100,1000,10000]
 
 Every engine decides the same requests for the same rules; before it is timed, its decisions are compared with the rules
-as they read. Requests are warm (models and tags repeat) unless a row says otherwise. Times are CPU times of the process,
-medians over rounds; trust ratios, not absolute figures. Memory is the peak of a process of its own.
+as they read. Requests are warm (models and tags repeat) unless a row says otherwise. Times are CPU times of the
+process, medians over rounds; trust ratios, not absolute figures. Memory is the peak of a process of its own.
 """
 
 from __future__ import annotations

@@ -90,6 +90,12 @@ def short(facts: Sheet) -> dict[str, Any]:
     return {NAMES[name]: value for name, value in facts.items()}
 
 
+def with_list(facts: Sheet) -> dict[str, Any]:
+    """A request under the short names, for languages that have lists but no sets."""
+    known = short(facts)
+    return {**known, "tags": sorted(known["tags"])}
+
+
 def _closure(name: str, predicate: Predicate) -> tuple[str, Callable[[Any], bool]]:
     match predicate:
         case OneOf(words):
@@ -121,7 +127,7 @@ def cel(rules: Rules) -> Engine:
                 return number
         return -1
 
-    return decide, lambda facts: library.Context({**short(facts), "tags": sorted(facts["tags"])})  # type: ignore[arg-type]  # a set
+    return decide, lambda facts: library.Context(with_list(facts))
 
 
 def _cel(name: str, predicate: Predicate) -> str:
@@ -149,7 +155,9 @@ def _bounds(predicate: InIntervals, scale: int = 1) -> list[str]:
         return str(round(bound * scale)) if scale > 1 else repr(bound)
 
     bounds = [] if interval.low is None else [f">{'=' if interval.low_closed else ''} {number(interval.low)}"]
-    return bounds if interval.high is None else [*bounds, f"<{'=' if interval.high_closed else ''} {number(interval.high)}"]
+    if interval.high is not None:
+        bounds.append(f"<{'=' if interval.high_closed else ''} {number(interval.high)}")
+    return bounds
 
 
 def cedar(rules: Rules) -> Engine:
@@ -204,7 +212,7 @@ def zen(rules: Rules) -> Engine:
     def decide(request: Any) -> int:
         return int(decision.evaluate(request)["result"]["rule"])
 
-    return decide, lambda facts: {**short(facts), "tags": sorted(facts["tags"])}  # type: ignore[arg-type]  # a set
+    return decide, with_list
 
 
 def _zen_graph(rules: Rules) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def _model(random_: random.Random) -> Test:
 
 def _interval(random_: random.Random, points: list[int]) -> InIntervals:
     low = random_.choice(points)
-    return InIntervals((random_.choice((Interval(low), Interval(None, low, high_closed=False), Interval(low, low * 4))),))
+    either = random_.choice((Interval(low), Interval(None, low, high_closed=False), Interval(low, low * 4)))
+    return InIntervals((either,))
 
 
 def _share_interval(random_: random.Random) -> InIntervals:
@@ -85,7 +86,8 @@ def tenant(count: int, seed: int = 1) -> tuple[Rule[int], ...]:
     random_ = random.Random(seed)
     whens: list[Condition] = []
     for _ in range(count):
-        tests: list[Condition] = [_test("client.team", OneOf(frozenset((f"team-{random_.randrange(count // 10 + 3)}",))))]
+        team = OneOf(frozenset((f"team-{random_.randrange(count // 10 + 3)}",)))
+        tests: list[Condition] = [_test("client.team", team)]
         extra = (_tags(random_), _model(random_), _test("prompt.tokens", _interval(random_, ROUND)),
                  _test("budget.month.left", InIntervals((Interval(None, random_.choice((0.05, 0.1, 0.2))),))))
         tests += random_.sample(extra, random_.randint(1, 3))

@@ -41,4 +41,5 @@ def test_nothing_and_everything() -> None:
     assert stretches_of(InIntervals(())).is_empty
     assert stretches_of(Every(())) == Stretches(True)
     assert stretches_of(Not(Every(()))).is_empty
-    assert stretches_of(Every((InIntervals((Interval(5, None),)), InIntervals((Interval(None, 5, high_closed=False),))))).is_empty
+    apart = (InIntervals((Interval(5, None),)), InIntervals((Interval(None, 5, high_closed=False),)))
+    assert stretches_of(Every(apart)).is_empty

@@ -10,7 +10,9 @@ from routebook.documents.problems import Problems
 from routebook.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Named, holds
 from routebook.policy.facts import Value
 from routebook.policy.reading import read_condition, read_conditions, written
-from tests.policy.worlds import TABLE
+from routebook.policy.rules import Rule
+from routebook.policy.tree import DecisionTree
+from tests.policy.worlds import LIMITS, NOWHERE, TABLE
 
 NOON, NIGHT = 12 * 3600, 23 * 3600
 
@@ -120,6 +122,14 @@ def test_what_is_written_is_what_is_meant(text: str, facts: dict[str, Value], ex
     assert holds(condition(text), facts.get) is expected
 
 
+@pytest.mark.parametrize(("text", "facts", "expected"), HOLDS)
+def test_what_is_meant_is_what_the_tree_decides(text: str, facts: dict[str, Value], expected: bool) -> None:
+    """Each of them compiled, with roomy tables, tiny ones and none."""
+    rule = Rule("it", condition(text), 0, NOWHERE)
+    for limits in LIMITS:
+        assert (DecisionTree([rule], TABLE, limits).decide(facts.get).rule is rule) is expected
+
+
 WRONG: list[tuple[str, str, str]] = [
     ("{teem: red}", "policy.unknown-fact", "unknown fact `teem`"),
     ("{below: 5}", "policy.unknown-fact", "unknown fact `below`"),
@@ -178,7 +188,7 @@ WRONG: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("text", "code", "message"), WRONG)
 def test_what_cannot_be_said_is_one_problem(text: str, code: str, message: str) -> None:
-    """Each fault has its own stable code and one message in the author's words, and nothing else is complained about."""
+    """Each fault has its own stable code and one message in the author's words, and nothing else is reported."""
     found = problems_of(text)
     assert [(each[0], each[1]) for each in found] == [(code, message.replace("budget.m.left", "budget.NAME.left")
                                                        if code == "document.wrong-unit" else message)]

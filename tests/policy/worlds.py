@@ -5,6 +5,8 @@ Not a copy of the product's table: this room knows no models and no budgets, onl
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import strategies as st
 
 from routebook.documents.problems import Location
@@ -38,8 +40,8 @@ TABLE = FactTable((
     FactSpec("label.NAME", FactType.TEXT, CostClass.GIVEN, "what the asker is called"),
     FactSpec("tags", FactType.SET, CostClass.GIVEN, "what the request is marked with"),
     FactSpec("bytes", FactType.NUMBER, CostClass.GIVEN, "how large it is", Unit.BYTES),
-    FactSpec("weekday", FactType.TEXT, CostClass.GIVEN, "the day", words=("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
-             zoned=True),
+    FactSpec("weekday", FactType.TEXT, CostClass.GIVEN, "the day",
+             words=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), zoned=True),
     FactSpec("hour", FactType.NUMBER, CostClass.GIVEN, "the time of day", Unit.CLOCK, zoned=True),
     FactSpec("day", FactType.NUMBER, CostClass.GIVEN, "the date", Unit.DATE, zoned=True),
     FactSpec("tokens", FactType.NUMBER, CostClass.SCANNED, "how long it is", Unit.TOKENS),
@@ -141,3 +143,70 @@ def values(key: str) -> st.SearchStrategy[Value]:
 def sheets() -> st.SearchStrategy[dict[str, Value]]:
     """Sheets of facts; a fact that is left out is missing."""
     return st.fixed_dictionaries({}, optional={key: values(key) for key in KEYS})
+
+
+class Dice:
+    """Random policies and sheets without Hypothesis: no shrinking, but a hundred times as many in the same time."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def rules(self) -> tuple[Rule[int], ...]:
+        """Up to ten rules."""
+        count = self._random.randint(1, 10)
+        return tuple(Rule(f"rule-{number}", self.condition(3), number, NOWHERE) for number in range(count))
+
+    def condition(self, depth: int) -> Condition:
+        """Any condition, at most so deep."""
+        kind = self._random.random()
+        if depth == 0 or kind < 0.35:
+            return self._test()
+        parts = tuple(self.condition(depth - 1) for _ in range(self._random.randint(0 if kind > 0.97 else 1, 4)))
+        if kind < 0.7:
+            return AllOf(parts)
+        return AnyOf(parts) if kind < 0.95 else Named("a-name", AllOf(parts))
+
+    def sheet(self) -> dict[str, Value]:
+        """A sheet of facts, one in six missing."""
+        return {key: self._value(specification(key).type) for key in KEYS if self._random.random() > 1 / 6}
+
+    def _test(self) -> Test:
+        key = self._random.choice(KEYS)
+        if self._random.random() < 0.1:
+            return Test(key, None, key, NOWHERE, known=self._random.random() < 0.5)
+        predicate = self._predicate(specification(key).type, 2)
+        return Test(key, predicate, key, NOWHERE, missing_holds=self._random.random() < 0.2)
+
+    def _predicate(self, kind: FactType, depth: int) -> Predicate:
+        shape = self._random.random()
+        if depth and shape < 0.25:
+            return Not(self._predicate(kind, depth - 1))
+        if depth and shape < 0.45:
+            return Every(tuple(self._predicate(kind, depth - 1) for _ in range(self._random.randint(0, 3))))
+        match kind:
+            case FactType.FLAG:
+                return IsFlag(shape < 0.7)
+            case FactType.TEXT:
+                return OneOf(self._some(WORDS)) if shape < 0.7 else Glob(self._random.choice(PATTERNS))
+            case FactType.NUMBER:
+                return InIntervals(tuple(self._interval() for _ in range(self._random.randint(0, 2))))
+            case FactType.SET:
+                return HasAny(self._some(MEMBERS)) if shape < 0.7 else HasAll(self._some(MEMBERS))
+
+    def _interval(self) -> Interval:
+        low, high = self._random.choice((None, *NUMBERS)), self._random.choice((None, *NUMBERS))
+        return Interval(low, high, self._random.random() < 0.5, self._random.random() < 0.5)
+
+    def _some(self, words: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(self._random.sample(words, self._random.randint(0, 3)))
+
+    def _value(self, kind: FactType) -> Value:
+        match kind:
+            case FactType.FLAG:
+                return self._random.random() < 0.5
+            case FactType.TEXT:
+                return self._random.choice((*WORDS, "abba", "gpt-5", "a*", "x"))
+            case FactType.NUMBER:
+                return self._random.choice((*NUMBERS, 6, 2.5, -10, 2**60 + 2))
+            case FactType.SET:
+                return self._some((*MEMBERS, "other"))

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bench.policies import TABLE as BENCH_TABLE
@@ -15,12 +15,12 @@ from bench.policies import Chaos, sheet, tenant, wild
 from routebook.policy.conditions import AllOf, AnyOf, Condition, Named
 from routebook.policy.conditions import Test as FactTest
 from routebook.policy.conditions import test_holds as holds_for
-from routebook.policy.facts import CostClass, Value
+from routebook.policy.facts import Value
 from routebook.policy.lines import facts_in
 from routebook.policy.rules import Rule, first_match
 from routebook.policy.tables import Limits
 from routebook.policy.tree import DecisionTree
-from tests.policy.worlds import LIMITS, NONE, TABLE, TINY, policies, sheets, specification
+from tests.policy.worlds import LIMITS, NONE, TABLE, TINY, Dice, policies, sheets, specification
 
 Policy = tuple[Rule[int], ...]
 Sheet = Mapping[str, Value | None]
@@ -56,8 +56,8 @@ def test_every_fact_is_asked_at_most_once_and_is_a_step(rules: Policy, facts: Sh
 @thorough
 @given(policies(), sheets(), st.sampled_from(LIMITS))
 def test_what_was_asked_is_enough_to_decide_again(rules: Policy, facts: Sheet, limits: Limits) -> None:
-    """A record of the steps replays: the same rule and the same steps from the recorded facts alone, nothing else asked;
-    and the rules as they read decide so for any values of the facts that were not asked."""
+    """A record of the steps replays: the same rule and the same steps from the recorded facts alone, nothing else
+    asked; and the rules as they read decide so for any values of the facts that were not asked."""
     tree = DecisionTree(rules, TABLE, limits)
     decision = tree.decide(facts.get)
     recorded = {step.fact: step.value for step in decision.steps}
@@ -86,8 +86,7 @@ def test_no_fact_is_asked_that_no_standing_rule_needs(rules: Policy, facts: Shee
 def test_a_plain_rule_asks_its_cheap_facts_first(rules: Policy, facts: Sheet) -> None:
     """A rule whose conditions all hold together asks in the order of cost, and nothing after the first that fails."""
     tests = [fact for rule in rules for fact in facts_in(rule.when)]
-    if any(has_alternatives(rule.when) for rule in rules):
-        return
+    assume(not any(has_alternatives(rule.when) for rule in rules))
     steps = DecisionTree(rules, TABLE).decide(facts.get).steps
     costs = [specification(step.fact).cost for step in steps]
     assert costs == sorted(costs)
@@ -121,10 +120,22 @@ def test_a_pickled_tree_decides_the_same(rules: Policy, facts: Sheet, limits: Li
     assert copy.rules == rules
 
 
+@pytest.mark.parametrize("limits", LIMITS)
+def test_thousands_of_small_policies_agree(limits: Limits) -> None:
+    """Two thousand policies of every shape, four sheets each; a failure names the seed that makes it again."""
+    for seed in range(2000):
+        dice = Dice(seed)
+        rules = dice.rules()
+        tree = DecisionTree(rules, TABLE, limits)
+        for _ in range(4):
+            facts = dice.sheet()
+            assert tree.decide(facts.get).rule is first_match(rules, facts.get), f"seed {seed}"
+
+
 @pytest.mark.parametrize("limits", [Limits(), TINY, NONE])
 @pytest.mark.parametrize("count", [40, 400])
 def test_large_random_policies_agree(count: int, limits: Limits) -> None:
-    """Hundreds of rules over every fact and operator, with more names, words and thresholds than any table has room for."""
+    """Hundreds of rules over every fact and operator, with more names, words and thresholds than tables have room for."""
     chaos = Chaos(TABLE, words=60, names=6)
     random_ = random.Random(count)
     for seed in range(4):
@@ -144,20 +155,6 @@ def test_policies_wider_than_short_masks_agree(family: Callable[[int], Policy]) 
     for _ in range(150):
         facts = sheet(random_, len(rules), cold=random_.random() < 0.5)
         assert tree.decide(facts.get).rule is first_match(rules, facts.get)
-
-
-@pytest.mark.parametrize("family", [tenant, wild])
-def test_dear_facts_are_asked_only_now_and_then(family: Callable[[int], Policy]) -> None:
-    """Cheap facts decide most requests: of many that never reach a rule about the ledger, most do not ask it."""
-    rules = family(100)
-    tree = DecisionTree(rules, BENCH_TABLE)
-    random_ = random.Random(3)
-    decisions = [tree.decide(sheet(random_, len(rules)).get) for _ in range(200)]
-    dear = sum(any(BENCH_TABLE.find(step.fact).cost is CostClass.ASKED for step in decision.steps)  # type: ignore[union-attr]  # found
-               for decision in decisions)
-    everywhere = sum("budget.month.left" in facts_in(rule.when) for rule in rules)
-    assert everywhere > 20
-    assert dear < 200
 
 
 def state(condition: Condition, seen: Sheet) -> bool | None:

@@ -25,7 +25,10 @@ class Atoms:
 
 @dataclass(frozen=True, slots=True)
 class Clauses:
-    """`needed`: of each, one atom is true. `barred`: none is true. `loose`: the predicate may ask for more than that."""
+    """A predicate as clauses.
+
+    `needed`: of each, one atom is true. `barred`: none is true. `loose`: the predicate may ask for more than that.
+    """
 
     needed: tuple[Atoms, ...] = ()
     barred: Atoms = Atoms()

@@ -1,7 +1,8 @@
 """Why a decision came out as it did: every condition of every rule up to the one that decided, with the value it saw.
 
-Everything is worked out from the rules and the facts that were asked for, by the same `test_holds` that decides; nothing
-of it is computed while a request waits. A fact that nobody asked for is said to be that: the walk did not need it.
+Everything is worked out from the rules and the facts that were asked for, by the same `test_holds` that decides;
+nothing of it is computed while a request waits. A fact that nobody asked for is said to be that: the walk did not
+need it.
 """
 
 from __future__ import annotations
@@ -127,9 +128,10 @@ def _reasons(conditions: Iterable[Account]) -> Iterator[Account]:
 
 
 def walk_lines(steps: Iterable[Step], rules: int, table: FactTable) -> list[str]:
-    """The path through the tree as text, one line for each question: `prompt.tokens = 90k -> 3 of 12 rules still stand`."""
+    """The path through the tree as text, a line for each question: `prompt.tokens = 90k -> 3 of 12 rules still stand`."""
     return [f"{step.fact} = {say_value(step.fact, step.value, table)} -> {step.standing} of {rules} "
-            f"{'rule' if rules == 1 else 'rules'} still {'stands' if step.standing == 1 else 'stand'}" for step in steps]
+            f"{'rule' if rules == 1 else 'rules'} still {'stands' if step.standing == 1 else 'stand'}"
+            for step in steps]
 
 
 def rule_lines(account: RuleAccount, table: FactTable) -> list[str]:

@@ -1,7 +1,7 @@
 """Rules spelled out as lines: each line a plain "all of these tests", a rule met where one of its lines is.
 
-Alternatives multiply when they are spelled out, so a rule gets only so many lines. What does not fit stays with its line
-as a *rest*: a condition that is looked at only when the line is about to win.
+Alternatives multiply when they are spelled out, so a rule gets only so many lines. What does not fit stays with its
+line as a *rest*: a condition that is looked at only when the line is about to win.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """One table per fact: from the answer to the lines that still stand after it.
 
 A table holds one row for each line that asks about its fact; lines that do not ask stand whatever the answer is.
-Tables are bounded. What does not fit is left standing in doubt: `doubtful` are the lines that a table may leave standing
-although their test fails, so that they must be looked at again before they win. A line is never dropped wrongly.
+Tables are bounded. What does not fit is left standing in doubt: `doubtful` are the lines that a table may leave
+standing although their test fails, so that they must be looked at again before they win. A line is never dropped
+wrongly.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ _KEPT_LENGTH = 256
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one line asks of the fact: its bit, the predicate on a known value (None: any will do), whether it stands
-    for any known value at all, and whether it stands when the fact is missing."""
+    """What the line with a bit asks of the fact.
+
+    `predicate`: what must hold of a known value (None: nothing). `known`: whether the line stands for any known value
+    at all; `missing`: whether it stands when the fact is missing.
+    """
 
     bit: int
     predicate: Predicate | None
@@ -39,9 +43,10 @@ class Row:
 class Limits:
     """How large tables may grow.
 
-    `stride`: turns of a number's tests from one note to the next. `tries`: patterns tried for one text and key. `clauses`: layers of one
-    table. `few`: facts with so few lines get no masks where there are more than `wide` lines in all. `masks`: ready sets
-    of lines in one table. `kept`: remembered answers of one table. `lines`: ways of meeting one rule.
+    `stride`: turns of a number's tests from one note to the next. `tries`: patterns tried for one text and key.
+    `clauses`: layers of one table. `few`: facts with so few lines get no masks where there are more than `wide` lines
+    in all. `masks`: ready sets of lines in one table. `kept`: remembered answers of one table. `lines`: ways of meeting
+    one rule.
     """
 
     stride: int = 4
@@ -77,10 +82,10 @@ class Table(Protocol):
 
 def table_for(kind: FactType, rows: Sequence[Row], width: int, limits: Limits) -> Table:
     """The table of one fact whose rows are given, for lines `width` bits wide."""
-    if kind is FactType.FLAG:
-        return FlagTable(rows, width)
     if len(rows) <= limits.few and width > limits.wide:
         return FewTable(rows)
+    if kind is FactType.FLAG:
+        return FlagTable(rows, width)
     if kind is FactType.NUMBER:
         return NumberTable(rows, width, limits)
     return WordTable(rows, width, limits)
@@ -196,9 +201,9 @@ class NumberTable:
 class WordTable:
     """A text or a set: each value makes some atoms true, each atom stands for lines.
 
-    Clauses are kept in layers: a line's first clause in the first layer, and so on. In a layer stand the lines without a
-    clause there, and those one of whose atoms is true; a line stands where it stands in every layer and no barred atom
-    is true. Answers are remembered while there is room.
+    Clauses are kept in layers: a line's first clause in the first layer, and so on. In a layer stand the lines without
+    a clause there, and those one of whose atoms is true; a line stands where it stands in every layer and no barred
+    atom is true. Answers are remembered while there is room.
     """
 
     __slots__ = ("_globs", "_kept", "_layers", "_once", "_patterns", "_words", "doubtful", "ready")

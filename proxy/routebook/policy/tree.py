@@ -1,13 +1,13 @@
 """The compiled form of an ordered list of rules: a decision tree that is walked, not built.
 
-A node of the tree is *which lines still stand*, as the bits of one integer; an edge is a class of answers, with the lines
-that stand for it; a step down is `&`. The walk looks at the front runner, the first line that stands, and asks the
-cheapest fact that it still depends on. So a fact is asked only where the first rule that may yet match depends on it,
-and a dear one only when the cheaper ones have left that rule standing.
+A node of the tree is *which lines still stand*, as the bits of one integer; an edge is a class of answers, with the
+lines that stand for it; a step down is `&`. The walk looks at the front runner, the first line that stands, and asks
+the cheapest fact that it still depends on. So a fact is asked only where the first rule that may yet match depends on
+it, and a dear one only when the cheaper ones have left that rule standing.
 
 INVARIANT: a bit is cleared only where its line is known not to hold. Lines that a bounded table may have left standing
-wrongly are in doubt: they are tried in full before anything more is asked for them, and before they win. Where a rule can
-be met in several ways, nothing is asked for one of them while another is certain.
+wrongly are in doubt: they are tried in full before anything more is asked for them, and before they win. Where a rule
+can be met in several ways, nothing is asked for one of them while another is certain.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class DecisionTree(Generic[Outcome]):
             front = standing.bit_length()
             facts = facts_at[front]
             if facts is None:
-                verdict = self._look(front, standing, seen)
+                verdict = self._look(front, seen)
                 if verdict is True:
                     break
                 if verdict is False:
@@ -89,14 +89,14 @@ class DecisionTree(Generic[Outcome]):
         rule = self.rules[self._compiled.rule_at[standing.bit_length()]] if standing else None
         return _Walked(rule, seen, trail, self._compiled)
 
-    def _look(self, front: int, standing: int, seen: Mapping[str, Value | None]) -> Verdict:
+    def _look(self, front: int, seen: Mapping[str, Value | None]) -> Verdict:
         """Whether the front runner holds, or its rule does in another way; else, what to ask for it."""
         lines = self._compiled.lines
         verdict = self._try(lines[front], seen)
         if isinstance(verdict, str):
-            for other in self._compiled.others.get(front, ()):
-                if standing >> other - 1 & 1 and self._try(lines[other], seen) is True:
-                    return True
+            others = self._compiled.others.get(front, ())
+            if any(self._try(lines[other], seen) is True for other in others):
+                return True
         return verdict
 
     def _try(self, line: Line, seen: Mapping[str, Value | None]) -> Verdict:
@@ -147,8 +147,8 @@ class _Walked(Decision[Outcome]):
 def _counts(trail: list[int], compiled: Compiled) -> Iterable[int]:
     """How many rules have a line that stands, in each set of lines.
 
-    Where rules have several lines: adding a rule's lower bits, all ones, to those that stand carries into its top bit if
-    any of them does.
+    Where rules have several lines: adding a rule's lower bits, all ones, to those that stand carries into its top bit
+    if any of them does.
     """
     tops = compiled.tops
     if tops is None:
