@@ -151,7 +151,7 @@ def test_paths_of_the_admin_listener_are_those_it_serves() -> None:
 
 def test_metrics_that_are_named_exist() -> None:
     """A metric that a page names is one that a scrape would show."""
-    source = "".join(path.read_text() for path in (ROOT / "proxy" / "routebook" / "edge").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "proxy" / "routebook" / "edge").rglob("*.py"))
     for page in PAGES:
         for name in set(re.findall(r"`(routebook_[a-z_]+)`", page.read_text())):
             assert f'"{name}"' in source or f'"{name.removesuffix("_total")}"' in source, f"{named(page)}: {name}"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from routebook.cli.decisions import read_since, visible
-from routebook.edge.journal import Journal
-from routebook.edge.records import first_id
+from routebook.edge.journal.records import first_id
+from routebook.edge.journal.writer import Journal
 from tests.support.proxy import run_command
 
 

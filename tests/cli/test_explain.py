@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from routebook.cli.main import main
-from routebook.edge.journal import Journal
-from routebook.edge.snapshots import save_snapshot
+from routebook.edge.journal.snapshots import save_snapshot
+from routebook.edge.journal.writer import Journal
 from routebook.routing.reading.loading import load_policy
 
 ROOT = Path(__file__).parents[2]

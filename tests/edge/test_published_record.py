@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from routebook.documents import schema as build
-from routebook.edge.archive import crashed_line
+from routebook.edge.journal.archive import crashed_line
 from routebook.routing.published_record import record_schema
 from tests.support.asking import ask, chat
 from tests.support.proxy import in_process

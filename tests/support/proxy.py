@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from routebook.edge.gateway import Gateway
-from routebook.edge.journal import Journal
+from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.server import Listener, start_server
 from routebook.routing.reading.loading import load_sources

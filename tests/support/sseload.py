@@ -52,6 +52,12 @@ class SseLoad:
     _sent: int = 0
     _ending: bool = False
 
+    async def answered(self, count: int, timeout: float = 30.0) -> None:
+        """Wait until so many answers have come whole; raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            while len(self.answers) < count:
+                await asyncio.sleep(0.01)
+
     @asynccontextmanager
     async def running(self, settle: float = 10.0) -> AsyncIterator[SseLoad]:
         """Keep the load up while the block runs, then let every client finish the answer it is reading."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routebook.edge.records import Filters, Records
+    from routebook.edge.journal.records import Filters, Records
 
 HELP = """\
 List recorded decisions, newest first; with `--follow`, new ones as they end.
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List; 0, or 2 for a filter that cannot be read."""
-    from routebook.edge.records import Filters, Records, status_range
+    from routebook.edge.journal.records import Filters, Records, status_range
 
     try:
         if args.status is not None:
@@ -147,7 +147,7 @@ def _csv(rows: list[dict[str, Any]], *, heading: bool) -> list[str]:
     import csv
     import io
 
-    from routebook.edge.records import SHOWN
+    from routebook.edge.journal.records import SHOWN
 
     text = io.StringIO()
     writer = csv.DictWriter(text, SHOWN, lineterminator="\n")

@@ -84,7 +84,7 @@ def _load(path: str) -> Policy | None:
 
 def _of_record(state_dir: Path, identity: str) -> Explanation:
     """Why it went where it went. Raises LookupError where there is no such record."""
-    from routebook.edge.records import Filters, Records
+    from routebook.edge.journal.records import Filters, Records
     from routebook.routing.telling.explanation import explain_record
 
     if not state_dir.is_dir():
@@ -101,7 +101,7 @@ def _of_record(state_dir: Path, identity: str) -> Explanation:
 
 def _policy_of(state_dir: Path, digest: str) -> Policy | None:
     """The policy that served, as it was; None where it was never kept or cannot be read any more."""
-    from routebook.edge.snapshots import read_snapshot
+    from routebook.edge.journal.snapshots import read_snapshot
     from routebook.routing.reading.loading import load_sources
 
     sources = read_snapshot(state_dir, digest)

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reload; 0 done, 1 rejected or nobody there."""
-    from routebook.edge.state import find_running
+    from routebook.edge.processes.state import find_running
 
     running = find_running(args.state_dir)
     if running is None:

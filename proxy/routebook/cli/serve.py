@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from routebook.edge.supervisor import Opening, Options
+    from routebook.edge.processes.supervisor import Opening, Options
 
 HELP = """\
 Serve a policy: read it, check it, and route requests by it until SIGTERM.
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from routebook.edge.operations_log import configure_log
-    from routebook.edge.supervisor import StartRefused, Supervisor
+    from routebook.edge.processes.supervisor import StartRefused, Supervisor
 
     try:
         options = _options(args)
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> Options:
     """What was asked for; raises ValueError with a message for the operator."""
-    from routebook.edge.listening import read_address
-    from routebook.edge.supervisor import Options
+    from routebook.edge.processes.listening import read_address
+    from routebook.edge.processes.supervisor import Options
 
     workers, drain = int(args.workers), float(args.drain)
     if workers < 1:

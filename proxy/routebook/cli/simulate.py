@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from routebook.edge.simulated_faults import WORDS
+from routebook.edge.simulator.faults import WORDS
 
 _EXPLANATION = """\
 Serve a simulated upstream that speaks OpenAI Chat: chat completions (streamed at a realistic pace or whole, tools,
@@ -53,7 +53,7 @@ async def _serve(host: str, port: int, pace: float, seed: int) -> None:
     import signal
     import socket
 
-    from routebook.edge.simulator import start_simulator
+    from routebook.edge.simulator.server import start_simulator
 
     told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

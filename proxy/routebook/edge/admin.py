@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import orjson
 from aiohttp import web
 
-from routebook.edge.rollout import Reloaded
+from routebook.edge.processes.rollout import Reloaded
 
 
 class Service(Protocol):

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from routebook.chat.usage import Usage
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.gateway import Gateway
-from routebook.edge.journal import JournalUnavailable
+from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import finish
 from routebook.policy.rules import Decision
 from routebook.routing.attempts import AttemptOutcome, Attempts

@@ -17,7 +17,7 @@ from yarl import URL
 
 from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Provider, Timeouts
 from routebook.edge.clock import Clock, SystemClock
-from routebook.edge.journal import Journal
+from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.upstream import connect_limit, open_session
 from routebook.health.measurements import Measurements

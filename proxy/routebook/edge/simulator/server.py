@@ -1,6 +1,6 @@
 """A simulated upstream: speaks OpenAI Chat at a realistic pace, needs no key, and fails on demand.
 
-It serves every model that it is asked for. See `edge.simulated_faults` for what can go wrong, and how to ask for it.
+It serves every model that it is asked for. See `edge.simulator.faults` for what can go wrong, and how to ask for it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 from aiohttp import web
 
-from routebook.edge.simulated_answers import CREATED, embeddings, events, plan, whole
-from routebook.edge.simulated_faults import Fault, UnknownFault, fault_of
-from routebook.edge.simulated_requests import BadRequest, check_chat, check_embeddings
+from routebook.edge.simulator.answers import CREATED, embeddings, events, plan, whole
+from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
+from routebook.edge.simulator.requests import BadRequest, check_chat, check_embeddings
 
 PACE = 0.02
 """Seconds between two tokens: fifty a second, as hosted models of middle size have it."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from routebook.edge.control import Channel, Gone, Message
+from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.operations_log import operations_log
-from routebook.edge.reload import Compiled, Rejected, rejected
-from routebook.edge.snapshots import save_snapshot
+from routebook.edge.processes.control import Channel, Gone, Message
+from routebook.edge.processes.reload import Compiled, Rejected, rejected
 
 STAGE_SECONDS = 20.0
 """How long a worker may take to unpickle a policy."""

@@ -20,18 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from routebook import __version__
-from routebook.edge import state
 from routebook.edge.admin import as_json, start_admin
-from routebook.edge.archive import Archive
-from routebook.edge.crew import Crew, CrewFailed, Hand
-from routebook.edge.listening import Address, bind, is_loopback, written
+from routebook.edge.journal.archive import Archive
+from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.operations_log import operations_log
-from routebook.edge.reload import Compiled, Rejected, compile_policy, rejected
-from routebook.edge.rollout import Reloaded, Rollout
+from routebook.edge.processes import state
+from routebook.edge.processes.crew import Crew, CrewFailed, Hand
+from routebook.edge.processes.listening import Address, bind, is_loopback, written
+from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
+from routebook.edge.processes.rollout import Reloaded, Rollout
+from routebook.edge.processes.vitals import vitals
 from routebook.edge.scrape import as_text
-from routebook.edge.simulation import Simulation
-from routebook.edge.snapshots import save_snapshot
-from routebook.edge.vitals import vitals
+from routebook.edge.simulator.child import Simulation
 
 START_SECONDS = 30.0
 """How long the first workers may take to serve."""

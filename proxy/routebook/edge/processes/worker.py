@@ -1,6 +1,6 @@
 """One worker process: serves the inherited socket under the policy that its supervisor gives it.
 
-Run by the supervisor as `python -m routebook.edge.worker CONTROL LISTEN` (two inherited file descriptors). A new
+Run by the supervisor as `python -m routebook.edge.processes.worker CONTROL LISTEN` (two inherited file descriptors). A new
 policy comes in two steps, so that all workers take it or none does: `stage` unpickles it beside the one in force,
 `commit` swaps one pointer. When the supervisor is gone, however it died, the worker finishes what it has and ends.
 """
@@ -16,11 +16,11 @@ import socket
 import sys
 from pathlib import Path
 
-from routebook.edge.control import Channel, Gone, Message
 from routebook.edge.gateway import Gateway
-from routebook.edge.journal import Journal
+from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.operations_log import configure_log, operations_log
+from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.server import Listener, start_server
 from routebook.routing.policy import Policy
 

@@ -1,4 +1,4 @@
-"""The helper process that reads, compiles and tests a policy: `python -m routebook.edge.policy_helper PATH SECONDS`.
+"""The helper process that reads, compiles and tests a policy: `python -m routebook.edge.processes.policy_helper PATH SECONDS`.
 
 A hostile or broken file may exhaust memory, recurse until the stack ends or never come to an end. Here it can only
 take this process with it: memory, processor time and wall-clock time are bounded, and no core is dumped.

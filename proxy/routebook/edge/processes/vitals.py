@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from routebook import __version__
-from routebook.edge.archive import Archive
-from routebook.edge.crew import Crew
+from routebook.edge.journal.archive import Archive
 from routebook.edge.metrics import Family
-from routebook.edge.rollout import Rollout
+from routebook.edge.processes.crew import Crew
+from routebook.edge.processes.rollout import Rollout
 from routebook.edge.scrape import Fact
 
 RELOAD_OK = Family("routebook_config_last_reload_successful", "gauge",

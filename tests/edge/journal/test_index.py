@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from routebook.edge.archive import CRASHED, Archive
-from routebook.edge.index import FILE, Index
-from routebook.edge.journal import Journal
-from routebook.edge.records import Filters, Records, find_record, first_id, status_range
+from routebook.edge.journal.archive import CRASHED, Archive
+from routebook.edge.journal.index import FILE, Index
+from routebook.edge.journal.records import Filters, Records, find_record, first_id, status_range
+from routebook.edge.journal.writer import Journal
 
 
 def identity(number: int) -> str:
@@ -125,7 +125,7 @@ def test_lines_that_are_not_ours_are_counted_and_passed_over(tmp_path: Path, jou
 INDEXER = """
 import sys
 from pathlib import Path
-from routebook.edge.index import Index
+from routebook.edge.journal.index import Index
 index = Index(Path(sys.argv[1]))
 while True:
     index.catch_up()
@@ -157,7 +157,7 @@ def test_killing_the_indexer_at_any_time_counts_nothing_twice_and_loses_nothing(
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from routebook.edge.journal import Journal
+from routebook.edge.journal.writer import Journal
 journal = Journal(Path(sys.argv[1]), "host-w0-dead")
 for name in sys.argv[2:]:
     journal.decided({"id": name, "client": "c"})

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from routebook.edge.archive import CRASHED
-from routebook.edge.records import find_record
+from routebook.edge.journal.archive import CRASHED
+from routebook.edge.journal.records import find_record
 from tests.support.processes import start, stop
 from tests.support.proxy import (
     RunningProxy,
@@ -243,18 +243,18 @@ async def test_kill_9_of_the_tree_loses_no_record_of_a_whole_answer(tmp_path: Pa
                 load = SseLoad(proxy.base_url, clients=16)
                 tree = [process.pid, *proxy.children()]
                 async with load.running(settle=2):
-                    await asyncio.sleep(0.15 + dice.random() * 0.3)
+                    await load.answered(1)
+                    await asyncio.sleep(dice.random() * 0.4)
                     dice.shuffle(tree)
                     for pid in tree:
                         os.kill(pid, signal.SIGKILL)
-                assert load.answers
                 whole |= {str(answer.decision) for answer in load.answers}
             finally:
                 await asyncio.to_thread(stop, process)
     records = read_records(state_dir)
     missing = [identity for identity in whole if identity not in records]
     unended = [identity for identity in whole if identity in records and not is_whole(records[identity].ended)]
-    assert len(whole) > 500
+    assert len(whole) > 200
     assert (missing, unended) == ([], [])
     found = find_record(state_dir, min(whole))
     assert found is not None and found.ended is not None

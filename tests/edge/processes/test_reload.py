@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from routebook.edge.gateway import Gateway
-from routebook.edge.journal import Journal
+from routebook.edge.journal.snapshots import read_snapshot
+from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
-from routebook.edge.snapshots import read_snapshot
-from routebook.edge.worker import unpickle
+from routebook.edge.processes.worker import unpickle
 from routebook.routing.reading.loading import digest_of
 from tests.support.mistakes import mistakes
 from tests.support.proxy import RunningProxy, compiled, running_proxy, small_policy

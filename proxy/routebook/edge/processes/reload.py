@@ -1,4 +1,4 @@
-"""Reading a policy without risk to the service: in a helper process, with limits (`edge.policy_helper`)."""
+"""Reading a policy without risk to the service: in a helper process, with limits (`edge.processes.policy_helper`)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def rejected(code: str, message: str, path: Path, hint: str | None = None) -> Re
 async def compile_policy(path: Path, within: float) -> Compiled | Rejected:
     """Read, compile and test the policy at a path; whatever happens there, this returns within the time limit."""
     helper = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "routebook.edge.policy_helper", str(path), str(within),
+        sys.executable, "-m", "routebook.edge.processes.policy_helper", str(path), str(within),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         process_group=0,
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from routebook.edge.journal import Journal
-from routebook.edge.segments import complete_lines, living, segment_names
+from routebook.edge.journal.segments import complete_lines, living, segment_names
+from routebook.edge.journal.writer import Journal
 
 
 def lines_of(state_dir: Path) -> list[dict[str, object]]:
@@ -40,7 +40,7 @@ def test_both_lines_are_json_objects_with_their_event(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from routebook.edge.journal import Journal
+from routebook.edge.journal.writer import Journal
 journal = Journal(Path(sys.argv[1]), "writer", rotate_bytes=100_000)
 number = 0
 while True:
@@ -112,8 +112,8 @@ def test_whatever_a_client_sends_is_one_line_of_json(tmp_path: Path, value: obje
 FULL = """
 import json, resource, sys, time
 from pathlib import Path
-from routebook.edge import journal as module
-from routebook.edge.journal import Journal, JournalUnavailable
+from routebook.edge.journal import writer as module
+from routebook.edge.journal.writer import Journal, JournalUnavailable
 module.RECOVERY_PAUSE = 0.05
 module.RESERVE_BYTES = 20_000
 limit = 40_000
@@ -160,7 +160,7 @@ def test_a_full_disk_refuses_new_requests_keeps_endings_and_recovers(tmp_path: P
 SMALL_DISK = """
 import json, os, subprocess, sys
 from pathlib import Path
-from routebook.edge.journal import Journal, JournalUnavailable
+from routebook.edge.journal.writer import Journal, JournalUnavailable
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
 journal = Journal(disk, "one")

@@ -2,9 +2,9 @@
 
     lock             held by the supervisor that owns the directory
     routebook.json   the running service: process id, addresses (gone when nothing runs, or stale after a crash)
-    journal/         segments of the journal (`edge.journal`)
-    index.sqlite     the index of the journal (`edge.index`); may be deleted, it is built again
-    policies/        the policies that have served, by digest (`edge.snapshots`)
+    journal/         segments of the journal (`edge.journal.writer`)
+    index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
+    policies/        the policies that have served, by digest (`edge.journal.snapshots`)
 """
 
 from __future__ import annotations

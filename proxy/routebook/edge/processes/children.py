@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 
-from routebook.edge.control import Channel, Gone, Message
+from routebook.edge.processes.control import Channel, Gone, Message
 
 KILL_AFTER = 5.0
 """Seconds a child has beyond its drain before it is killed."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from routebook.edge.journal import DIRECTORY
-from routebook.edge.segments import complete_lines, instance_of, is_written, segment_names
+from routebook.edge.journal.segments import complete_lines, instance_of, is_written, segment_names
+from routebook.edge.journal.writer import DIRECTORY
 
 FILE = "index.sqlite"
 """The index inside a state directory."""

@@ -15,9 +15,9 @@ from typing import Any, Self
 
 import orjson
 
-from routebook.edge.index import DECIDED_COLUMNS, ENDED_COLUMNS, FILE, TABLES, absorb
-from routebook.edge.journal import DIRECTORY
-from routebook.edge.segments import line_at
+from routebook.edge.journal.index import DECIDED_COLUMNS, ENDED_COLUMNS, FILE, TABLES, absorb
+from routebook.edge.journal.segments import line_at
+from routebook.edge.journal.writer import DIRECTORY
 
 SHOWN = ("id", "time", "client", "team", "rule", "requested", "operation", "stream", "digest",
          "status", "end", "model", "cost", "input", "output", "seconds", "instance")

@@ -13,8 +13,8 @@ from typing import Any
 import openai
 import pytest
 
-from routebook.edge.simulated_faults import WORDS, Fault, UnknownFault, fault_of, parse_fault
-from routebook.edge.simulator import Simulator, start_simulator
+from routebook.edge.simulator.faults import WORDS, Fault, UnknownFault, fault_of, parse_fault
+from routebook.edge.simulator.server import Simulator, start_simulator
 from tests.support.processes import plain_environment, run_command
 from tests.support.rawclient import Answer, RawClient, post
 

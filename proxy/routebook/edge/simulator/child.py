@@ -9,12 +9,12 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from routebook.edge.children import Child
-from routebook.edge.control import Channel, Gone, Message
-from routebook.edge.listening import Address, bind, written
 from routebook.edge.operations_log import configure_log, operations_log
+from routebook.edge.processes.children import Child
+from routebook.edge.processes.control import Channel, Gone, Message
+from routebook.edge.processes.listening import Address, bind, written
 
-THIS = "routebook.edge.simulation"
+THIS = "routebook.edge.simulator.child"
 
 
 class Simulation:
@@ -60,7 +60,7 @@ async def _nothing(_: Message) -> None:
 async def simulate(control: socket.socket, listen: socket.socket) -> None:
     """Answer until the supervisor closes the channel or is gone."""
     # the supervisor imports this module too, and needs nothing of the simulator
-    from routebook.edge.simulator import start_simulator
+    from routebook.edge.simulator.server import start_simulator
 
     channel = await Channel.over(control)
     await start_simulator(listen)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routebook.edge.simulated_requests import text_of
+from routebook.edge.simulator.requests import text_of
 
 CREATED = 1_760_000_000
 """The moment at which every simulated answer says it was made, so that equal requests have equal answers."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from routebook.edge.control import Channel, Gone, Message, to_frame
+from routebook.edge.processes.control import Channel, Gone, Message, to_frame
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from routebook.edge.crew import stamp
-from routebook.edge.index import Index
-from routebook.edge.journal import Journal
+from routebook.edge.journal.index import Index
+from routebook.edge.journal.segments import living
+from routebook.edge.journal.writer import Journal
 from routebook.edge.operations_log import operations_log
-from routebook.edge.segments import living
+from routebook.edge.processes.crew import stamp
 
 ROUND_SECONDS = 1.0
 """How often the index catches up."""

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from routebook.edge.children import KILL_AFTER, Child
-from routebook.edge.control import Channel, Gone, Message
 from routebook.edge.metrics import IN_PROGRESS, Snapshot
 from routebook.edge.operations_log import operations_log
-from routebook.edge.reload import Compiled
+from routebook.edge.processes.children import KILL_AFTER, Child
+from routebook.edge.processes.control import Channel, Gone, Message
+from routebook.edge.processes.reload import Compiled
 from routebook.edge.scrape import added
 
-WORKER = "routebook.edge.worker"
+WORKER = "routebook.edge.processes.worker"
 
 COUNT_SECONDS = 2.0
 """How long a worker may take to say what it has counted, when somebody scrapes."""
