@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from routebook.edge.answers import KINDS, header_safe
-from routebook.edge.headers import LONGEST_RETRY, client_headers, retry_after, upstream_headers
+from routebook.edge.headers import LONGEST_RETRY, client_headers, request_head, retry_after, upstream_head
 from tests.support.asking import ask, chat
 from tests.support.proxy import in_process, running_proxy, small_policy
 from tests.support.upstream import Upstream, completion, failure, reply
@@ -135,11 +136,21 @@ def test_any_headers_of_an_upstream_become_safe_ones(headers: dict[str, str]) ->
 
 def test_only_a_short_list_of_a_clients_headers_goes_upstream() -> None:
     """Credentials and cookies are not on it, and what a fault to simulate is, only a simulator is told."""
-    client = {"Authorization": "Bearer client", "Cookie": "a", "X-Api-Key": "k", "Accept": "*/*", "x-simulate": "429"}
-    assert dict(upstream_headers(client, "account", simulated=False)) == {
-        "Accept": "*/*", "Content-Type": "application/json", "Accept-Encoding": "identity",
-        "Authorization": "Bearer account"}
-    assert upstream_headers(client, None, simulated=True)["x-simulate"] == "429"
+    client = {"Authorization": "Bearer client", "Cookie": "a", "X-Api-Key": "k", "Accept": "*/*\r\nX-Evil: 1",
+              "x-simulate": "429"}
+    begun = request_head(URL("https://api.example:8443/v1/"), "/chat/completions", "account")
+    head = upstream_head(begun, client, 7, simulated=False)
+    assert head.decode().split("\r\n") == [
+        "POST /v1/chat/completions HTTP/1.1", "Host: api.example:8443", "Content-Type: application/json",
+        "Accept-Encoding: identity", "Authorization: Bearer account", "Accept: */*??X-Evil: 1", "Content-Length: 7",
+        "", ""]
+    assert b"x-simulate: 429\r\n" in upstream_head(request_head(URL("http://[::1]/v1"), "/x", None), client, 0, True)
+
+
+def test_the_host_is_named_as_the_policy_names_it() -> None:
+    """Without a port where it is the usual one; an address of IPv6 in its brackets."""
+    assert b"\r\nHost: api.openai.com\r\n" in request_head(URL("https://api.openai.com/v1"), "/x", None)
+    assert b"POST /v1/x HTTP/1.1\r\nHost: [::1]:8000\r\n" in request_head(URL("http://[::1]:8000/v1"), "/x", None)
 
 
 def test_every_code_says_whose_side_it_was() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
 from routebook.edge.answers import Failure
@@ -18,8 +17,8 @@ from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.gateway import Access
-from routebook.edge.headers import retry_after, upstream_headers
-from routebook.edge.upstream import call, next_bytes, whole
+from routebook.edge.headers import retry_after, upstream_head
+from routebook.edge.upstream import Answer, call, next_bytes, whole
 from routebook.protocols.dialects import Dialect, Operation
 from routebook.protocols.errors import ProtocolError
 from routebook.protocols.openai_chat.response import Answered, is_json
@@ -48,7 +47,7 @@ class Reply:
     """An upstream's answer that may go to the client: `ready` first, then the rest of it where it is a stream
     (`reader`). `answered` is what a whole answer says of itself."""
 
-    http: aiohttp.ClientResponse
+    http: Answer
     deadlines: Deadlines
     dialect: Dialect
     ready: bytes
@@ -79,12 +78,11 @@ async def _call(job: Job, candidate: Candidate, entry: Entry) -> Reply:
     access = entry.serving.access[candidate.key]
     model = candidate.model
     body = job.operation.edit(job.asked, model.upstream_id, model.provider.ask_usage, job.caps)
-    headers = upstream_headers(job.request.headers, access.key, access.simulated)
-    with Deadlines(access.timeouts, entry.policy.settings.stall) as deadlines:
-        http = entry.http = await call(entry.gateway.session, access.urls[job.operation.upstream_path], headers, body,
-                                       access.connect)
+    head = upstream_head(access.heads[job.operation.upstream_path], job.request.headers, len(body), access.simulated)
+    with Deadlines(access.limits) as deadlines:
+        http = entry.http = await call(entry.gateway.connections, access.origin, head, body, deadlines)
         deadlines.waits_for(Wait.BYTES)
-        if http.status == 200 and http.content_type == "text/event-stream":
+        if http.is_stream:
             reader = job.dialect.stream(not job.asked.wants_usage)
             ready = await _first_events(http, reader)
             entry.answers()
@@ -94,7 +92,7 @@ async def _call(job: Job, candidate: Candidate, entry: Entry) -> Reply:
     return _whole_reply(http, deadlines, job.dialect, whole_answer, access, entry.now)
 
 
-async def _first_events(http: aiohttp.ClientResponse, reader: StreamReader) -> bytes:
+async def _first_events(http: Answer, reader: StreamReader) -> bytes:
     """What may go to the client first, once a whole event is there and none is an error; raises CallFailed."""
     if "Content-Encoding" in http.headers:
         raise CallFailed("upstream.encoded", "it encoded a stream that it was asked for plain")
@@ -112,7 +110,7 @@ async def _first_events(http: aiohttp.ClientResponse, reader: StreamReader) -> b
     return held
 
 
-def _whole_reply(http: aiohttp.ClientResponse, deadlines: Deadlines, dialect: Dialect, body: bytes, access: Access,
+def _whole_reply(http: Answer, deadlines: Deadlines, dialect: Dialect, body: bytes, access: Access,
                  now: float) -> Reply:
     """An answer that is all there: what it says of itself, or what is wrong with it; raises CallFailed for nonsense."""
     coding = http.headers.get("Content-Encoding", "identity")

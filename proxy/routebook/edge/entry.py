@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import aiohttp
 from multidict import CIMultiDict
 
 from routebook.chat.usage import Usage
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.gateway import Gateway
 from routebook.edge.journal.writer import JournalUnavailable
-from routebook.edge.upstream import finish
+from routebook.edge.upstream import Answer, finish
 from routebook.policy.rules import Decision
 from routebook.routing.attempts import AttemptOutcome, Attempts
 from routebook.routing.candidates import Candidate, Plan
@@ -60,7 +59,7 @@ class Entry:
         self.id = new_id(int(self.now * 1000), gateway.clock.noise())
         self.phase = Phase.REQUEST
         self.attempts = Attempts((), 0)
-        self.http: aiohttp.ClientResponse | None = None
+        self.http: Answer | None = None
         self.ended = False
         self._complete = False
         self._rule = ""
@@ -174,7 +173,7 @@ class Entry:
             self.gateway.memory.ended(self._calling.key, failed)
         self._calling = None
         http, self.http = self.http, None
-        if http is None or http.content.is_eof():
+        if http is None or http.is_whole:
             return
         if self._complete:
             self.gateway.look_after(finish(http))

@@ -12,37 +12,34 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 from yarl import URL
 
-from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Provider, Timeouts
+from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Provider
 from routebook.edge.clock import Clock, SystemClock
+from routebook.edge.connections import Connections, Origin
+from routebook.edge.deadlines import Limits
+from routebook.edge.headers import request_head
 from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
-from routebook.edge.upstream import connect_limit, open_session
 from routebook.health.measurements import Measurements
 from routebook.protocols.dialects import OPERATIONS
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 
-UPSTREAM_KEEPALIVE = 15.0
-"""Seconds an idle connection to an upstream is kept: shorter than vendors keep theirs, so that theirs rarely closes
-under a request that was just sent."""
-
-
-PATHS = ("/chat/completions", "/embeddings")
-"""What is called of an upstream, after its base URL."""
-
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How one account of a provider is reached. `key` None: none is sent; `missing`: one is declared but not set."""
+    """How one account of a provider is reached.
 
-    urls: Mapping[str, URL]
+    `heads` are the first lines of a request by the path that is called: they hold the account's key. `missing`: a key
+    is declared but not set. `key` is what must never be shown.
+    """
+
+    origin: Origin
+    heads: Mapping[str, bytes]
     key: str | None
     missing: bool
-    timeouts: Timeouts
-    connect: aiohttp.ClientTimeout
+    limits: Limits
     simulated: bool
 
     def __repr__(self) -> str:
@@ -69,9 +66,9 @@ class Gateway:
         self.clock: Clock = clock or SystemClock()
         self.instance = instance
         self.memory = Measurements()
+        self.connections = Connections()
         self._simulate_at = simulate_at
         self.serving = self._resolve(policy)
-        self._session: aiohttp.ClientSession | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self.draining = False
 
@@ -87,20 +84,11 @@ class Gateway:
         """Decide by this policy from the next request on; running exchanges keep the one they began with."""
         self.serving = self._resolve(policy)
 
-    @property
-    def session(self) -> aiohttp.ClientSession:
-        """Connections to upstreams; made on first use, in the running loop."""
-        if self._session is None:
-            self._session = open_session()
-        return self._session
-
     async def close(self) -> None:
         """Close the connections to upstreams."""
         for chore in tuple(self._chores):
             chore.cancel()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        self.connections.close()
 
     def look_after(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something go on that no exchange waits for."""
@@ -109,31 +97,35 @@ class Gateway:
         chore.add_done_callback(self._chores.discard)
 
     def _resolve(self, policy: Policy) -> Serving:
-        access = {(provider.name, account.name): self._access(provider, account)
+        access = {(provider.name, account.name): self._access(provider, account, policy.settings.stall)
                   for provider in policy.catalogue.providers.values()
                   for account in provider.accounts or (Account("none"),)}
         return Serving(policy, Planner(policy, [key for key, each in access.items() if each.missing]), access)
 
-    def _access(self, provider: Provider, account: Account) -> Access:
+    def _access(self, provider: Provider, account: Account, stall: float) -> Access:
         base = self._simulate_at or provider.base_url
         key = None if self._simulate_at else _secret(account)
         missing = account.key is not None and key is None and not self._simulate_at
-        urls = {operation.upstream_path: URL(base.rstrip("/") + operation.upstream_path, encoded=True)
-                for _, operation in OPERATIONS.values()}
-        return Access(urls, key, missing, provider.timeouts, connect_limit(provider.timeouts.connect),
-                      simulated=self._simulate_at is not None)
+        url = URL(base, encoded=True)
+        origin = Origin(url.raw_host or "", url.port or 0, url.scheme == "https")
+        heads = {operation.upstream_path: request_head(url, operation.upstream_path, key)
+                 for _, operation in OPERATIONS.values()}
+        limits = Limits(provider.timeouts, stall)
+        return Access(origin, heads, key, missing, limits, simulated=self._simulate_at is not None)
 
 
 def _secret(account: Account) -> str | None:
-    """The account's key, or None where it has none or it is not set."""
+    """The account's key; None where it has none, or it is not set, or it could not stand in a header."""
     match account.key:
         case EnvironmentKey(name):
-            return os.environ.get(name, "").strip() or None
+            written = os.environ.get(name, "")
         case FileKey(path):
             try:
                 with open(path, encoding="utf-8") as file:
-                    return file.read().strip() or None
+                    written = file.read()
             except (OSError, UnicodeDecodeError):
                 return None
         case None:
             return None
+    key = written.strip()
+    return key if key.isascii() and key.isprintable() and key else None

@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import Final
 
 from multidict import CIMultiDict, istr
+from yarl import URL
 
 from routebook.edge.answers import header_safe
 
 FORWARDED: Final = tuple(istr(name) for name in (
-    "Content-Type", "Accept", "User-Agent", "Idempotency-Key", "OpenAI-Beta", "X-Client-Request-Id",
-    "Traceparent", "Tracestate"))
+    "Accept", "User-Agent", "Idempotency-Key", "OpenAI-Beta", "X-Client-Request-Id", "Traceparent", "Tracestate"))
 """What of a client's headers may go upstream. Credentials, cookies, addresses and encodings are not among them."""
 
 HOP_BY_HOP: Final = frozenset({
@@ -31,9 +31,6 @@ _HOSTS: Final = frozenset({
     "reporting-endpoints", "expect-ct", "public-key-pins", "clear-site-data", "via"})
 _WITHHELD: Final = HOP_BY_HOP | _OURS | _ACCOUNTS | _HOSTS
 
-_CONTENT_TYPE: Final = istr("Content-Type")
-_ACCEPT_ENCODING: Final = istr("Accept-Encoding")
-_AUTHORIZATION: Final = istr("Authorization")
 _SIMULATE: Final = istr("x-simulate")
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
@@ -42,24 +39,28 @@ LONGEST_RETRY: Final = 86_400.0
 """Seconds; an upstream that asks for more is taken for one that asks for a day."""
 
 
-def upstream_headers(client: Mapping[str, str], key: str | None, simulated: bool) -> CIMultiDict[str]:
-    """The headers of a call: the short list from the client's, and the account's key. A simulated upstream is also
-    told which fault to commit.
+def request_head(base: URL, path: str, key: str | None) -> bytes:
+    """The part of a request's head that is the same for every call of an account: where to, what, and the key.
 
-    Encoded answers are not asked for: the answer is read along to count what was used, and models' answers are small.
+    Encoded answers are not asked for: an answer is read along to count what was used.
     """
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name in FORWARDED:
-        value = client.get(name)
-        if value is not None:
-            headers[name] = value if value.isascii() else header_safe(value)
-    headers[_CONTENT_TYPE] = "application/json"
-    headers[_ACCEPT_ENCODING] = "identity"
+    port = "" if base.is_default_port() else f":{base.port}"
+    lines = [f"POST {base.raw_path.rstrip('/')}{path} HTTP/1.1", f"Host: {base.host_subcomponent}{port}",
+             "Content-Type: application/json", "Accept-Encoding: identity"]
     if key is not None:
-        headers[_AUTHORIZATION] = f"Bearer {key}"
-    if simulated and _SIMULATE in client:
-        headers[_SIMULATE] = header_safe(client[_SIMULATE])
-    return headers
+        lines.append(f"Authorization: Bearer {key}")
+    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+
+
+def upstream_head(begun: bytes, client: Mapping[str, str], size: int, simulated: bool) -> bytes:
+    """A request's whole head: what is the same for every call, the short list of the client's, and the body's size.
+
+    A simulated upstream is also told which fault to commit.
+    """
+    lines = [f"{name}: {header_safe(value)}\r\n" for name in FORWARDED if (value := client.get(name)) is not None]
+    if simulated and (fault := client.get(_SIMULATE)) is not None:
+        lines.append(f"{_SIMULATE}: {header_safe(fault)}\r\n")
+    return b"%b%bContent-Length: %d\r\n\r\n" % (begun, "".join(lines).encode("ascii"), size)
 
 
 def client_headers(upstream: Mapping[str, str]) -> CIMultiDict[str]:

@@ -1,92 +1,138 @@
-"""Calls of upstreams. What can go wrong on a wire arrives here in aiohttp's words and leaves as a `CallFailed`."""
+"""Calls of upstreams. What can go wrong on a wire arrives here in foreign words and leaves as a `CallFailed`."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from contextvars import ContextVar
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict
-from yarl import URL
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import EofStream, StreamReader
+from multidict import CIMultiDictProxy
 
+from routebook.edge.connections import HEAD_LINE, Connections, Origin
+from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.faults import CallFailed
 
 ANSWER_BYTES: Final = 64 * 1024 * 1024
 """The largest answer that is held whole; a stream is never held."""
 
-IDLE_CONNECTION: Final = 15.0
-"""Seconds an unused connection to an upstream is kept: shorter than vendors keep theirs, so that theirs rarely closes
-under a request that was just sent."""
-
 LINGER: Final = 1.0
 """Seconds that an upstream has, after the last event of a stream, to finish its body, so that its connection can be
 used again."""
 
+JOINED: Final = 64 * 1024
+"""A body of at most so many bytes leaves in one piece with its head."""
 
-_FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
-"""What aiohttp raises when something is wrong with a wire; a time-out is an OSError."""
-
-_FRESH: Final = ContextVar("the connection of this call is new", default=True)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells, within the task of a call, whether its connection was opened for it."""
-
-    async def _create_connection(self, *args: Any, **options: Any) -> Any:
-        _FRESH.set(True)
-        return await super()._create_connection(*args, **options)
+_FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError)
+"""What is raised when something is wrong with a wire; a time-out is an OSError."""
 
 
-def open_session() -> aiohttp.ClientSession:
-    """A client that adds nothing of its own: no cookies, no proxies from the environment, no decoding, no limits."""
-    return aiohttp.ClientSession(
-        connector=_Connector(limit=0, keepalive_timeout=IDLE_CONNECTION),
-        cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False,
-        timeout=aiohttp.ClientTimeout(total=None), skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"))
+class Answer:
+    """An upstream's answer, of which the head has arrived. Its connection is kept when the body has been read to its
+    end, and gone after `close`."""
+
+    __slots__ = ("_connection", "_connections", "_origin", "content", "headers", "status")
+
+    def __init__(self, message: RawResponseMessage, content: StreamReader, connection: ResponseHandler, origin: Origin,
+                 connections: Connections) -> None:
+        self.status = message.code
+        self.headers: CIMultiDictProxy[str] = message.headers
+        self.content = content
+        self._connection: ResponseHandler | None = connection
+        self._origin = origin
+        self._connections = connections
+        content.on_eof(self._ended)
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}, {'open' if self._connection is not None else 'closed'}>"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a stream of events."""
+        return self.status == 200 and self.headers.get("Content-Type", "").startswith("text/event-stream")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the body has arrived."""
+        return self.content.is_eof()
+
+    def close(self) -> None:
+        """Leave: the upstream sees it at once. Nothing happens where the answer is over."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort()
+
+    def _ended(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._connections.keep(self._origin, connection)
 
 
-def connect_limit(seconds: float) -> aiohttp.ClientTimeout:
-    """The limit that aiohttp keeps itself: until a connection stands, names resolved and TLS spoken."""
-    return aiohttp.ClientTimeout(total=None, connect=seconds)
-
-
-async def call(session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str], body: bytes,
-               limit: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+async def call(connections: Connections, origin: Origin, head: bytes, body: bytes, deadlines: Deadlines) -> Answer:
     """Send a request and wait for the head of its answer, whatever its status; raises CallFailed.
 
     A connection that was kept may be closed by the upstream at the moment a request is on its way. No head comes back
-    then, and the request is sent again, until that happens to a connection that was opened for it.
+    then, and the request is sent again, at last on a connection that was opened for it.
     """
+    kept = connections.kept(origin)
     while True:
-        _FRESH.set(False)
         try:
-            return await session.request("POST", url, headers=headers, data=body, timeout=limit, allow_redirects=False)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if _FRESH.get():
-                raise _in_our_words(error, "upstream.disconnected") from None
+            connection = await connections.opened(origin) if kept is None else kept
+        except OSError as error:
+            raise _not_connected(error) from None
+        deadlines.waits_for(Wait.HEAD)
+        try:
+            return await _asked(connection, head, body, origin, connections)
         except _FOREIGN as error:
-            raise _in_our_words(error, "upstream.disconnected") from None
+            if kept is None or not isinstance(error, aiohttp.ClientConnectionError):
+                raise _in_our_words(error, "upstream.disconnected") from None
+        deadlines.waits_for(Wait.CONNECTION)
+        kept = connections.kept(origin)
 
 
-async def next_bytes(reply: aiohttp.ClientResponse) -> bytes:
+async def _asked(connection: ResponseHandler, head: bytes, body: bytes, origin: Origin,
+                 connections: Connections) -> Answer:
+    transport = connection.transport
+    if transport is None:
+        raise aiohttp.ServerDisconnectedError
+    try:
+        connection.set_response_params(read_until_eof=True, auto_decompress=False, max_field_size=HEAD_LINE)
+        if len(body) <= JOINED:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            transport.write(body)
+        message, content = await connection.read()
+        while message.code < 200:
+            if message.code == 101:
+                raise CallFailed("upstream.garbled", "it changed the protocol unasked")
+            message, content = await connection.read()
+    except BaseException:
+        connection.abort()
+        raise
+    return Answer(message, content, connection, origin, connections)
+
+
+async def next_bytes(answer: Answer) -> bytes:
     """What has arrived of an answer, as soon as there is something; empty at its end. Raises CallFailed."""
     try:
-        return await reply.content.readany()
+        return await answer.content.readany()
     except _FOREIGN as error:
         raise _in_our_words(error, "upstream.cut") from None
 
 
-async def whole(reply: aiohttp.ClientResponse, limit: int = ANSWER_BYTES) -> bytes:
+async def whole(answer: Answer, limit: int = ANSWER_BYTES) -> bytes:
     """All of an answer; raises CallFailed where it is cut or larger than `limit`."""
-    first = await next_bytes(reply)
-    if reply.content.at_eof():
+    first = await next_bytes(answer)
+    if answer.content.at_eof():
         return first
     parts = [first]
     size = len(first)
-    while part := await next_bytes(reply):
+    while part := await next_bytes(answer):
         parts.append(part)
         size += len(part)
         if size > limit:
@@ -94,31 +140,28 @@ async def whole(reply: aiohttp.ClientResponse, limit: int = ANSWER_BYTES) -> byt
     return b"".join(parts)
 
 
-async def finish(reply: aiohttp.ClientResponse) -> None:
+async def finish(answer: Answer) -> None:
     """Give an upstream a moment to finish a body of which everything that matters is known; then let go of it."""
     try:
         async with asyncio.timeout(LINGER):
-            while await reply.content.readany():
+            while await answer.content.readany():
                 pass
     except _FOREIGN:
         pass
     finally:
-        reply.close()
+        answer.close()
+
+
+def _not_connected(error: OSError) -> CallFailed:
+    trouble = "no connection that can be trusted" if isinstance(error, ssl.SSLError) else "no connection"
+    return CallFailed("upstream.unreachable", trouble)
 
 
 def _in_our_words(error: Exception, when_cut: str) -> CallFailed:
     """A foreign exception as a CallFailed."""
     match error:
-        case aiohttp.ConnectionTimeoutError() | asyncio.TimeoutError():
-            return CallFailed("upstream.connect-timeout", "no connection within the time allowed")
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-            return CallFailed("upstream.unreachable", "no connection that can be trusted")
-        case aiohttp.ClientConnectorError():
-            return CallFailed("upstream.unreachable", "no connection")
         case aiohttp.ClientPayloadError():
             return CallFailed("upstream.cut", "the answer was cut")
-        case aiohttp.ClientResponseError() | HttpProcessingError():
+        case HttpProcessingError():
             return CallFailed("upstream.garbled", "the answer is not HTTP")
-        case aiohttp.ClientConnectionError() | OSError():
-            return CallFailed(when_cut, "the connection was lost")
-    return CallFailed("upstream.unreachable", "it cannot be called")
+    return CallFailed(when_cut, "the connection was lost")

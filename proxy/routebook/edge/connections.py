@@ -1,0 +1,103 @@
+"""Connections to upstreams: opened when one is needed, used by one call at a time, kept for the next.
+
+aiohttp's client session does more than a gateway wants (cookies, redirects, proxies of the environment, retries) and
+costs as much as everything else that happens to a request. What is used of aiohttp here is its protocol: the parser
+in C, the flow control, the ends of bodies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp.client_proto import ResponseHandler
+
+IDLE: Final = 15.0
+"""Seconds an unused connection is kept: shorter than vendors keep theirs, so that theirs rarely closes under a request
+that was just sent."""
+
+HAPPY_EYEBALLS: Final = 0.25
+"""Seconds that the first address of a name has before the next is tried beside it (RFC 8305)."""
+
+HEAD_LINE: Final = 16 * 1024
+"""Bytes that one header of an answer may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections go. The policy says so; nothing that a client sends can."""
+
+    host: str
+    port: int
+    encrypted: bool
+
+
+class Connections:
+    """The connections of one worker, idle ones by where they go."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Origin, deque[tuple[ResponseHandler, float]]] = {}
+        self._trust: ssl.SSLContext | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Connections {sum(map(len, self._idle.values()))} idle to {len(self._idle)} origins>"
+
+    def kept(self, origin: Origin) -> ResponseHandler | None:
+        """A connection that was used before and still stands, the latest first; None where there is none."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection, _ = idle.pop()
+            if connection.is_connected() and not connection.should_close:
+                return connection
+            connection.close()
+        return None
+
+    async def opened(self, origin: Origin) -> ResponseHandler:
+        """A new connection, name resolved and TLS spoken; raises OSError."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: ResponseHandler(loop), origin.host, origin.port,
+            ssl=self._context() if origin.encrypted else None, happy_eyeballs_delay=HAPPY_EYEBALLS)
+        return connection
+
+    def keep(self, origin: Origin, connection: ResponseHandler) -> None:
+        """Take back a connection whose answer has been read to its end; one that cannot be used again is closed."""
+        transport = connection.transport
+        if self._closed or connection.should_close or transport is None or transport.get_write_buffer_size():
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        self._idle.setdefault(origin, deque()).append((connection, loop.time() + IDLE))
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(IDLE, self._sweep)
+
+    def close(self) -> None:
+        """Close what is idle; what is in use closes when its answer ends."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for idle in self._idle.values():
+            for connection, _ in idle:
+                connection.close()
+        self._idle.clear()
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long, oldest first."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for origin, idle in tuple(self._idle.items()):
+            while idle and idle[0][1] <= now:
+                idle.popleft()[0].close()
+            if not idle:
+                del self._idle[origin]
+        self._sweeper = loop.call_later(IDLE, self._sweep) if self._idle else None
+
+    def _context(self) -> ssl.SSLContext:
+        if self._trust is None:
+            self._trust = ssl.create_default_context()
+        return self._trust
