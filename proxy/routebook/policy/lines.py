@@ -38,9 +38,10 @@ def lines_of(condition: Condition, limit: int) -> list[Line]:
             lines: list[Line] = []
             for part in parts:
                 lines += lines_of(part, limit)
-                if len(lines) > limit:
-                    return [Line(rests=(condition,))]
-            return lines
+            # Beside a way that asks nothing, no other way is worth a question.
+            if Line() in lines:
+                return [Line()]
+            return lines if len(lines) <= limit else [Line(rests=(condition,))]
 
 
 def _joined(parts: Sequence[Condition], limit: int) -> list[Line]:
