@@ -166,7 +166,8 @@ class NumberTable:
         standing = others | mask_of((bit for bit, stretches in lines if stretches.begins), width)
         self._notes = [standing]
         for start in range(0, len(turns), self._stride):
-            standing ^= self._turned(start, start + self._stride)
+            for bit in self._turning[start:start + self._stride]:
+                standing ^= 1 << bit
             self._notes.append(standing)
         self._numbers = sorted({place[0] for place, _ in turns})
         self._before = [0]
@@ -184,18 +185,11 @@ class NumberTable:
         stride = self._stride
         note = (passed + stride // 2) // stride
         nearest = note * stride
-        if nearest == passed:
-            return self._notes[note]
-        if nearest < passed:
-            return self._notes[note] ^ self._turned(nearest, passed)
-        return self._notes[note] ^ self._turned(passed, nearest)
-
-    def _turned(self, start: int, stop: int) -> int:
-        """The lines that turn an odd number of times between two turns."""
-        turned = 0
-        for bit in self._turning[start:stop]:
-            turned ^= 1 << bit
-        return turned
+        standing = self._notes[note]
+        if nearest != passed:
+            for bit in self._turning[nearest:passed] or self._turning[passed:nearest]:
+                standing ^= 1 << bit
+        return standing
 
 
 class WordTable:

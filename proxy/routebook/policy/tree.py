@@ -139,7 +139,7 @@ class _Walked(Decision[Outcome]):
         """The questions of the walk in the order in which they were asked, each fact once."""
         if self._trail:
             seen, trail = self._seen, self._trail
-            self._steps = tuple(map(_step, zip(seen, seen.values(), _counts(trail, self._compiled), strict=True)))
+            self._steps = tuple(map(_step, zip(seen, seen.values(), _counts(trail, self._compiled))))
             self._trail = []
         return self._steps
 
