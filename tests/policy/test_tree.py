@@ -100,7 +100,9 @@ def test_alternatives_that_multiply_stay_bounded() -> None:
     tree = tree_of(bulky, ALWAYS)
     assert len(tree._compiled.rule_at) < 20
     assert decided(tree.decide({"team": "a"}.get)) == "0"
-    assert decided(tree.decide({"team": "b", "tokens": 5, "complexity": 0.1}.get)) == "1"
+    fallen = tree.decide({"team": "b", "tokens": 5, "complexity": 0.1}.get)
+    assert decided(fallen) == "1"
+    assert [step.standing for step in fallen.steps] == [2, 2, 1]
 
 
 def test_a_fact_that_nobody_declares_is_refused() -> None:
