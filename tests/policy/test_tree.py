@@ -102,7 +102,14 @@ def test_alternatives_that_multiply_stay_bounded() -> None:
     assert decided(tree.decide({"team": "a"}.get)) == "0"
     fallen = tree.decide({"team": "b", "tokens": 5, "complexity": 0.1}.get)
     assert decided(fallen) == "1"
-    assert [step.standing for step in fallen.steps] == [2, 2, 1]
+    assert fallen.steps[-1].standing == 1
+
+
+def test_a_rule_that_was_tried_as_a_whole_and_fell_counts_no_more() -> None:
+    """Eighteen alternatives have no lines of their own: the last answer that makes all of them fail lowers the count."""
+    decision = tree_of(AnyOf((TEAM_A, LONG) * 9), ALWAYS).decide({"team": "b", "tokens": 5}.get)
+    assert decided(decision) == "1"
+    assert decision.steps == (Step("team", "b", 2), Step("tokens", 5, 1))
 
 
 def test_a_fact_that_nobody_declares_is_refused() -> None:
