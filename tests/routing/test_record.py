@@ -21,7 +21,7 @@ from routebook.routing.meter import metered
 from routebook.routing.outcomes import Route, Within
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
-from routebook.routing.record import Ending, decided_line, ended_line, utc
+from routebook.routing.record import Ending, Heading, decided_line, ended_line, utc
 from routebook.routing.replay import decide_again, differences
 from tests.support.routes import NOW, facts_of, plan, policy
 
@@ -47,7 +47,7 @@ def line_of(under: Policy, facts: RequestFacts, draw: float = 0.5, keyless: tupl
     if decision.rule is not None and isinstance(decision.rule.outcome, Route):
         made = Planner(under, keyless).plan(decision.rule.outcome, decision.rule.name, demand, facts, facts.client,
                                             facts.memory, at=0.0, draw=draw, asked_within=within)
-    line = decided_line("01A", "w1", under.digest, facts, demand, decision, made, draw, keyless, within)
+    line = decided_line(Heading("01A", "w1", under.digest, NOW), facts, demand, decision, made, draw, keyless, within)
     found: dict[str, Any] = json.loads(json.dumps(line, allow_nan=False))
     return found
 

@@ -100,6 +100,7 @@ def check(record: Record, said: Script, body: bytes, heard: float) -> None:
     starts = [attempt["started"] for attempt in attempts]
     assert starts == sorted(starts)
     assert WAIT <= ended["first_token"] <= ended["seconds"] <= heard + 0.005
+    assert attempts[-1]["ended"] == ended["seconds"]
     assert ended["first_token"] >= attempts[-1]["started"] + WAIT * 0.95
 
 

@@ -50,6 +50,9 @@ class Asked(Protocol):
     def needs(self) -> frozenset[str]:
         """What the request cannot do without: capabilities such as tools, vision, json_schema."""
     @property
+    def prompt(self) -> bytes | memoryview:
+        """The prompt as it came, for its keyed digest; never recorded."""
+    @property
     def text(self) -> str:
         """All prompt text, for token estimates and patterns; never recorded."""
     @property

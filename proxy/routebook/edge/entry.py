@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from routebook.chat.usage import Usage
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.gateway import Gateway
+from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import Answer, finish
 from routebook.policy.rules import Decision
@@ -23,7 +24,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.identity import new_id
 from routebook.routing.meter import NOTHING, Metered, metered
 from routebook.routing.outcomes import Outcome, Refuse, Within
-from routebook.routing.record import Ending, decided_line, ended_line
+from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, unread_line
 
 MAY_BE_BILLED = frozenset({
     "client.gone", "client.stalled", "gateway.draining", "gateway.bug", "upstream.first-byte-timeout",
@@ -63,6 +64,7 @@ class Entry:
         self.ended = False
         self._complete = False
         self._rule = ""
+        self._on_disk: bool | None = None
         self._plan: Plan | None = None
         self._calling: Candidate | None = None
         self._noted = False
@@ -76,13 +78,10 @@ class Entry:
     def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, plan: Plan | None,
                 within: Within) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
-        line = decided_line(self.id, self.gateway.instance, self.policy.digest, facts, demand, decision, plan,
-                            self.draw, self.serving.planner.keyless, within)
-        try:
-            self.gateway.journal.decided(line)
-        except JournalUnavailable:
-            self.gateway.metrics.journal_refused()
-            raise Failure("journal.unavailable", "decisions cannot be recorded at the moment") from None
+        heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
+        line = decided_line(heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within)
+        if not self._write(line):
+            raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
         self._plan = plan or Plan((), ())
         self._rule = line["rule"] or ""
         self.attempts = Attempts(self._plan.kept, self.policy.settings.retries.attempts)
@@ -147,7 +146,9 @@ class Entry:
             metered=meter, candidate=candidate, attempts=self.attempts.made, first_token=self._first_byte,
             seconds=seconds, served=None if said is None else said.model,
             finish=None if said is None else said.finish_reason)
-        if self._plan is not None:
+        if self._on_disk is None:
+            self._write(unread_line(self._heading(), self.operation))
+        if self._on_disk:
             self.gateway.journal.ended(ended_line(self.id, self.gateway.clock.now(), ending))
         self.gateway.metrics.ended(self.operation, status, ending.end, seconds,
                                    None if candidate is None else candidate.name, meter.usage, meter.cost.total)
@@ -156,6 +157,20 @@ class Entry:
         """Let go of everything. An exchange that nobody ended was ended by a fault of ours."""
         self.end(500, code="gateway.bug")
         self._let_go(failed=False)
+
+    def _heading(self, trace: str | None = None, prompt: str | None = None) -> Heading:
+        return Heading(self.id, self.gateway.instance, self.policy.digest, self.now, trace, prompt)
+
+    def _write(self, line: Line) -> bool:
+        """Write the first line; whether the journal took it."""
+        try:
+            self.gateway.journal.decided(line)
+        except JournalUnavailable:
+            self.gateway.metrics.journal_refused()
+            self._on_disk = False
+        else:
+            self._on_disk = True
+        return self._on_disk
 
     def _elapsed(self) -> float:
         return self.gateway.clock.monotonic() - self.began

@@ -7,6 +7,7 @@ found, so no request ever sees two policies.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from routebook.health.measurements import Measurements
 from routebook.protocols.dialects import OPERATIONS
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
+
+DIGESTED = 64 * 1024
+"""Bytes of a prompt that its digest is made of, besides its size: what a large one may cost is bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Gateway:
     no key is sent there."""
 
     def __init__(self, policy: Policy, journal: Journal, metrics: Metrics, clock: Clock | None = None,
-                 simulate_at: str | None = None, instance: str = "local") -> None:
+                 simulate_at: str | None = None, instance: str = "local", digest_key: bytes | None = None) -> None:
         self.journal = journal
         self.metrics = metrics
         self.clock: Clock = clock or SystemClock()
@@ -68,6 +72,7 @@ class Gateway:
         self.memory = Measurements()
         self.connections = Connections()
         self._simulate_at = simulate_at
+        self._digest_key = os.urandom(32) if digest_key is None else digest_key
         self.serving = self._resolve(policy)
         self._chores: set[asyncio.Task[None]] = set()
         self.draining = False
@@ -79,6 +84,11 @@ class Gateway:
     def policy(self) -> Policy:
         """The policy that the next request will be decided by."""
         return self.serving.policy
+
+    def digest_of(self, prompt: bytes | memoryview) -> str:
+        """The keyed digest under which a prompt is recorded: of its size and its first 64 KiB, as 32 hex digits."""
+        size = len(prompt).to_bytes(8, "big")
+        return hmac.digest(self._digest_key, size + prompt[:DIGESTED], "sha256").hex()[:32]
 
     def take(self, policy: Policy) -> None:
         """Decide by this policy from the next request on; running exchanges keep the one they began with."""

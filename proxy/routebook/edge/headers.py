@@ -35,6 +35,8 @@ _SIMULATE: Final = istr("x-simulate")
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
+
 LONGEST_RETRY: Final = 86_400.0
 """Seconds; an upstream that asks for more is taken for one that asks for a day."""
 
@@ -84,6 +86,12 @@ def _named_by_connection(value: str | None) -> frozenset[str]:
     if value is None:
         return frozenset()
     return frozenset(word.strip().lower() for word in value.split(","))
+
+
+def trace_of(written: str | None) -> str | None:
+    """The id of the trace that a `traceparent` header names (W3C Trace Context, 3.2); None where it names none."""
+    found = None if written is None else _TRACE.fullmatch(written)
+    return None if found is None else found[1]
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

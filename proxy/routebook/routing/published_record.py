@@ -13,7 +13,7 @@ from routebook.documents import schema as build
 from routebook.documents.schema import Schema
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.reasons import REASONS
-from routebook.routing.record import SCHEMA_VERSION
+from routebook.routing.record import SCHEMA_VERSION, UNREAD
 
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -38,6 +38,8 @@ _DECIDED = {
     "instance": "the process that decided",
     "version": "version of the program",
     "policy": "digest of the policy in force",
+    "trace": "the W3C trace that the request belongs to",
+    "prompt": "keyed digest of the prompt: equal prompts have equal digests, and nothing else can be learned from it",
     "operation": "what the client asked for",
     "dialect": "what the client speaks",
     "requested": "the model that the client named",
@@ -132,15 +134,17 @@ def _decided() -> Schema:
                  {"draw": {"type": "number"}, "point": {"type": ["number", "null"]}, "share": _MAYBE_TEXT}, ["draw"])
     values = {
         **_line("decided"), "schema": {"const": SCHEMA_VERSION}, "instance": _TEXT, "version": _TEXT,
-        "policy": build.matching("[0-9a-f]{16}"), "operation": _TEXT, "dialect": _TEXT, "requested": _MAYBE_TEXT,
-        "stream": {"type": "boolean"}, "client": _TEXT, "team": _MAYBE_TEXT, "rule": _MAYBE_TEXT,
+        "policy": build.matching("[0-9a-f]{16}"), "operation": _TEXT, "dialect": _MAYBE_TEXT, "requested": _MAYBE_TEXT,
+        "trace": build.matching("[0-9a-f]{32}"), "prompt": build.matching("[0-9a-f]{32}"),
+        "stream": {"type": "boolean"}, "client": _MAYBE_TEXT, "team": _MAYBE_TEXT, "rule": _MAYBE_TEXT,
         "outcome": build.word({"route": "it sends the request to a model", "refuse": "it answers with an error",
-                               "none": "no rule matched"}),
+                               "none": "no rule matched", UNREAD: "the request ended before it was decided"}),
         "where": _MAYBE_TEXT, "asked": build.ref("asked"), "facts": build.named(fact),
-        "steps": build.listed(build.ref("step")), "candidates": build.listed(build.ref("candidate")), "draw": draw,
+        "steps": build.listed(build.ref("step")), "candidates": build.listed(build.ref("candidate")),
+        "draw": build.one_of_kinds(draw, {"type": "null"}),
         "memory": _memory(), "keyless": build.listed(build.listed(_TEXT, 2)),
     }
-    return _open(_DECIDED, values, [key for key in _DECIDED if key not in ("memory", "keyless")])
+    return _open(_DECIDED, values, [key for key in _DECIDED if key not in ("memory", "keyless", "trace", "prompt")])
 
 
 def _memory() -> Schema:
@@ -160,7 +164,7 @@ def _asked() -> Schema:
         "images": _MAYBE_COUNT, "tools": _MAYBE_COUNT, "most_tokens": _COUNT, "texts": _COUNT, "tokens": _COUNT,
         "tokens_by": _TEXT, "ignored_tags": _TEXTS, "within": within,
     }
-    return _open(_ASKED, values, ["bytes", "needs"])
+    return _open(_ASKED, values)
 
 
 def _candidate() -> Schema:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
@@ -29,21 +30,35 @@ from routebook.routing.sizes import SMALL
 
 SCHEMA_VERSION: Final = 1
 
+UNREAD: Final = "unread"
+"""The outcome of a request that ended before it could be decided."""
+
 Line = dict[str, Any]
 """One line of the journal, ready for JSON."""
 
 
-def decided_line(identity: str, instance: str, digest: str, facts: RequestFacts, demand: LiveDemand,
-                 decision: Decision[Outcome], plan: Plan | None, draw: float, keyless: Iterable[AccountKey] = (),
+class Heading(msgspec.Struct, frozen=True, gc=False):
+    """What stands at the head of a record: its id, the process that wrote it, the policy's digest, when it began
+    (seconds since 1970), the W3C trace it belongs to, and the keyed digest of its prompt (None: not known)."""
+
+    identity: str
+    instance: str
+    policy: str
+    now: float
+    trace: str | None = None
+    prompt: str | None = None
+
+
+def decided_line(heading: Heading, facts: RequestFacts, demand: LiveDemand, decision: Decision[Outcome],
+                 plan: Plan | None, draw: float, keyless: Iterable[AccountKey] = (),
                  asked_within: Within = UNCONSTRAINED) -> Line:
     """The first line, written before anything goes upstream. `plan` is None where no route was decided.
 
-    With the policy of `digest` it is enough to decide again (`routing.replay`).
+    With the policy that it names it is enough to decide again (`routing.replay`).
     """
     asked, client, rule = facts.asked, facts.client, decision.rule
     line: Line = {
-        "id": identity, "time": utc(facts.now), "schema": SCHEMA_VERSION, "instance": instance,
-        "version": __version__, "policy": digest, "operation": asked.operation, "dialect": asked.dialect,
+        **_head(heading), "operation": asked.operation, "dialect": asked.dialect,
         "requested": asked.model, "stream": asked.stream, "client": client.name, "team": client.team,
         "rule": None, "outcome": "none", "where": None,
         "asked": _asked(facts, demand, plan, asked_within),
@@ -64,6 +79,13 @@ def decided_line(identity: str, instance: str, digest: str, facts: RequestFacts,
     if keyless:
         line["keyless"] = [list(key) for key in sorted(keyless)]
     return line
+
+
+def unread_line(heading: Heading, operation: str) -> Line:
+    """The first line of a request that ended before it could be decided: nobody knew who asked, or what for."""
+    return {**_head(heading), "operation": operation, "dialect": None, "requested": None, "stream": False, "client": None,
+            "team": None, "rule": None, "outcome": UNREAD, "where": None, "asked": {}, "facts": {}, "steps": [],
+            "candidates": [], "draw": None}
 
 
 class Ending(msgspec.Struct, frozen=True, gc=False):
@@ -90,7 +112,8 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
         "model": None, "account": None, "served": ending.served, "finish": ending.finish,
         "usage": metered.usage.parts(), "usage_by": metered.by, "input": metered.usage.total_input,
         "output": metered.usage.total_output, "cost": metered.cost.total, "cost_parts": metered.cost.parts,
-        "attempts": list(map(_attempt, ending.attempts, (*ending.attempts[1:], None))),
+        "attempts": [_attempt(each, following, ending)
+                     for each, following in zip_longest(ending.attempts, ending.attempts[1:])],
         "first_token": _rounded(ending.first_token), "seconds": _rounded(ending.seconds),
     }
     if candidate is not None:
@@ -114,6 +137,16 @@ def plain(value: Value | None) -> Any:
 @lru_cache(maxsize=16)
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _head(heading: Heading) -> Line:
+    line: Line = {"id": heading.identity, "time": utc(heading.now), "schema": SCHEMA_VERSION,
+                  "instance": heading.instance, "version": __version__, "policy": heading.policy}
+    if heading.trace is not None:
+        line["trace"] = heading.trace
+    if heading.prompt is not None:
+        line["prompt"] = heading.prompt
+    return line
 
 
 def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: Within) -> Line:
@@ -156,14 +189,17 @@ def _dropped(dropped: Dropped) -> Line:
             "numbers": dropped.numbers}
 
 
-def _attempt(attempt: Attempt, following: Attempt | None) -> Line:
+def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Line:
+    """One call. The one whose answer was passed on ends with the exchange, and with what the exchange failed of."""
     candidate, outcome = attempt.candidate, attempt.outcome
+    answered = outcome.meaning is Meaning.ANSWER
+    ended = ending.seconds if answered else attempt.ended
     line: Line = {"model": candidate.model.name, "account": candidate.path, "status": outcome.status,
-                  "code": outcome.failure, "started": _rounded(attempt.started)}
+                  "code": (ending.error if answered else None) or outcome.failure, "started": _rounded(attempt.started)}
     if attempt.first_byte is not None:
         line["first_byte"] = _rounded(attempt.first_byte)
-    if attempt.ended is not None:
-        line["ended"] = _rounded(attempt.ended)
+    if ended is not None:
+        line["ended"] = _rounded(ended)
     if outcome.error_code is not None:
         line["upstream_code"] = outcome.error_code
     if outcome.retry_after is not None:

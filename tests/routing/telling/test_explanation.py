@@ -22,7 +22,7 @@ from routebook.routing.outcomes import Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 from routebook.routing.reading.loading import load_sources
-from routebook.routing.record import Ending, decided_line, ended_line
+from routebook.routing.record import Ending, Heading, decided_line, ended_line
 from routebook.routing.telling.explanation import explain_given, explain_record
 from routebook.routing.telling.rendering import MOST_RULES, as_json, as_text
 
@@ -64,7 +64,7 @@ def recorded(policy: Policy, body: Mapping[str, Any], headers: Mapping[str, str]
     if decision.rule is not None and isinstance(decision.rule.outcome, Route):
         plan = Planner(policy, [("one", "main")]).plan(decision.rule.outcome, decision.rule.name, demand, facts, ANONYMOUS,
                                                        BLANK, at=0.0, draw=0.3)
-    line = decided_line("01TEST", "host-w0", policy.digest, facts, demand, decision, plan, 0.3, [("one", "main")])
+    line = decided_line(Heading("01TEST", "host-w0", policy.digest, facts.now), facts, demand, decision, plan, 0.3, [("one", "main")])
     again: dict[str, Any] = json.loads(json.dumps(line))
     return again
 

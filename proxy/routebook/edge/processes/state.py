@@ -4,6 +4,7 @@
     routebook.json   the running service: process id, addresses (gone when nothing runs, or stale after a crash)
     journal/         segments of the journal (`edge.journal.writer`)
     index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
+    digest.key       the key of the prompts' digests: whoever has it can test whether a guessed prompt was sent
     policies/        the policies that have served, by digest (`edge.journal.snapshots`)
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 import orjson
 
 LOCK = "lock"
+DIGEST_KEY = "digest.key"
 RUNNING = "routebook.json"
 
 
@@ -47,6 +49,24 @@ def own(state_dir: Path) -> int:
         os.close(lock)
         raise StateInUse(f"`{state_dir}` belongs to a service that is running") from error
     return lock
+
+
+def digest_key(state_dir: Path) -> bytes:
+    """The key of the prompts' digests, made where there is none yet; raises OSError."""
+    path = state_dir / DIGEST_KEY
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        beside = path.with_suffix(f".{os.getpid()}.new")
+        beside.touch(0o600)
+        beside.write_bytes(os.urandom(32))
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            pass
+        finally:
+            beside.unlink()
+        return path.read_bytes()
 
 
 def is_owned(state_dir: Path) -> bool:

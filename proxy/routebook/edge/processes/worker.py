@@ -21,6 +21,7 @@ from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.operations_log import configure_log, operations_log
 from routebook.edge.processes.control import Channel, Gone, Message
+from routebook.edge.processes.state import digest_key
 from routebook.edge.server import Listener, start_server
 from routebook.routing.policy import Policy
 
@@ -142,7 +143,8 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     configure_log(start.fields["log"])
     instance = start.fields["instance"]
     journal = Journal(Path(start.fields["state_dir"]), instance)
-    gateway = Gateway(await unpickle(start.payload), journal, Metrics(), None, start.fields["simulate_at"], instance)
+    gateway = Gateway(await unpickle(start.payload), journal, Metrics(), None, start.fields["simulate_at"], instance,
+                      digest_key(Path(start.fields["state_dir"])))
     gc.freeze()
     worker = Worker(channel, gateway, await start_server(gateway, listen), start.fields["drain"])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)

@@ -55,6 +55,11 @@ class OpenAIEmbeddings:
         return f"<OpenAIEmbeddings {self.model} {self.body_bytes} bytes>"
 
     @property
+    def prompt(self) -> memoryview:
+        """What is to be embedded, as it came."""
+        return memoryview(self.fields["input"])
+
+    @property
     def messages(self) -> int:
         """How many texts are to be embedded."""
         return 1 if isinstance(self._inputs, str) or self._is_tokens else len(self._inputs)

@@ -88,6 +88,11 @@ class OpenAIChat:
         return "_messages" in self.__dict__
 
     @property
+    def prompt(self) -> memoryview:
+        """Its messages, as they came."""
+        return memoryview(self.fields["messages"])
+
+    @property
     def messages(self) -> int:
         """How many messages it has."""
         return len(self._messages)

@@ -20,6 +20,7 @@ from routebook.routing.outcomes import Outcome, Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 from routebook.routing.reasons import in_words
+from routebook.routing.record import UNREAD
 from routebook.routing.replay import decide_again, differences, recorded_facts
 from routebook.routing.telling.wording import outcome_in_words
 
@@ -77,6 +78,8 @@ def explain_given(policy: Policy, given: Mapping[str, Value], now: float) -> Exp
 def explain_record(policy: Policy | None, record: Mapping[str, Any], ending: Mapping[str, Any] | None) -> Explanation:
     """Why a recorded request went where it went. `policy` is the one that served it, None where it is not known."""
     candidates = tuple(_recorded(line) for line in record["candidates"])
+    if record["outcome"] == UNREAD:
+        return Explanation(None, None, UNREAD, (), (), (), (), record, ending)
     if policy is None:
         note = f"the policy {record['policy']} is not kept here, so only what the record holds is shown"
         outcome = {"route": "route", "refuse": "refuse", "none": "no rule matched"}.get(record["outcome"], "")

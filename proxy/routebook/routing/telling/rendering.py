@@ -9,7 +9,7 @@ from routebook.policy.explain import Account, RuleAccount, rule_lines, why_not_l
 from routebook.routing.endings import end_in_words
 from routebook.routing.facts import FACTS
 from routebook.routing.reasons import count, dollars, seconds
-from routebook.routing.record import plain
+from routebook.routing.record import UNREAD, plain
 from routebook.routing.telling.explanation import CandidateExplained, Explanation
 
 MOST_RULES = 40
@@ -52,6 +52,8 @@ def visible(text: str) -> str:
 
 def _story(found: Explanation) -> list[str]:
     lines = [] if found.record is None else list(_asked(found.record))
+    if found.record is not None and found.record["outcome"] == UNREAD:
+        return lines
     if found.rule is None:
         return [*lines, "No rule matched."]
     return [*lines, f"The rule `{found.rule}` decided ({found.where}): {found.outcome}."]
@@ -60,6 +62,9 @@ def _story(found: Explanation) -> list[str]:
 def _asked(record: Mapping[str, Any]) -> Iterator[str]:
     asked, team = record["asked"], f" of team {record['team']}" if record["team"] else ""
     yield f"Decision {record['id']} of {record['time']}, under policy {record['policy']}"
+    if record["outcome"] == UNREAD:
+        yield f"The request for {record['operation']} ended before it could be decided."
+        return
     size = f"{asked['bytes']:,} bytes"
     if asked.get("tokens") is not None:
         size += f", about {count(asked['tokens'])} tokens"
