@@ -16,11 +16,11 @@ from aiohttp import web
 
 from routebook.edge.answers import Failure, failure_of
 from routebook.edge.attempting import Reply
-from routebook.edge.deadlines import Deadlines, Wait
+from routebook.edge.deadlines import Wait
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import client_headers
-from routebook.edge.upstream import next_bytes
+from routebook.edge.upstream import FOREIGN, in_our_words
 from routebook.protocols.openai_chat.stream import BYTES_PER_TOKEN
 from routebook.routing.endings import Phase
 
@@ -57,17 +57,26 @@ class _Stream(web.StreamResponse):
 
 
 async def _pass_on(request: web.BaseRequest, stream: _Stream, reply: Reply, entry: Entry) -> bytes:
-    """Everything but the last bytes, which are returned: the record is complete, and they may go."""
+    """Everything but the last bytes, which are returned: the record is complete, and they may go.
+
+    What is in the loop happens for every event of every stream: it calls what it needs and nothing between.
+    """
     reader = reply.reader
     assert reader is not None
     try:
         with reply.deadlines:
             ready = reply.ready
+            content, writer, deadlines = reply.http.content, request.writer, reply.deadlines
             while not reader.done:
                 if ready:
-                    await _send(request, stream, ready, reply.deadlines)
-                reply.deadlines.waits_for(Wait.BYTES)
-                arrived = await next_bytes(reply.http)
+                    if _may_wait(request, ready):
+                        deadlines.waits_for(Wait.CLIENT)
+                    await writer.write(ready)
+                deadlines.waits_for(Wait.BYTES)
+                try:
+                    arrived = await content.readany()
+                except FOREIGN as error:
+                    raise in_our_words(error, "upstream.cut") from None
                 if not arrived:
                     raise CallFailed(ERROR_EVENT if reader.saw_error else "upstream.cut", "it ended before its end")
                 ready = reader.feed(arrived)
@@ -93,9 +102,7 @@ def _told(failure: Failure, error: BaseException, reply: Reply) -> bytes:
     return reply.dialect.error_event(failure.status, failure.message, type=failure.kind.type, code=failure.shown_code)
 
 
-async def _send(request: web.BaseRequest, stream: _Stream, data: bytes, deadlines: Deadlines) -> None:
-    """Write, and wait where the client is slow; how long it may be, `deadlines` knows."""
+def _may_wait(request: web.BaseRequest, data: bytes) -> bool:
+    """Whether a write could wait for the client: because it is large, or the client has not taken the last one yet."""
     transport = request.transport
-    if transport is None or len(data) > SMALL or transport.get_write_buffer_size():
-        deadlines.waits_for(Wait.CLIENT)
-    await stream.write(data)
+    return len(data) > SMALL or transport is None or transport.get_write_buffer_size() > 0

@@ -27,7 +27,7 @@ used again."""
 JOINED: Final = 64 * 1024
 """A body of at most so many bytes leaves in one piece with its head."""
 
-_FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError)
+FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError)
 """What is raised when something is wrong with a wire; a time-out is an OSError."""
 
 
@@ -87,9 +87,9 @@ async def call(connections: Connections, origin: Origin, head: bytes, body: byte
         deadlines.waits_for(Wait.HEAD)
         try:
             return await _asked(connection, head, body, origin, connections)
-        except _FOREIGN as error:
+        except FOREIGN as error:
             if kept is None or not isinstance(error, aiohttp.ClientConnectionError):
-                raise _in_our_words(error, "upstream.disconnected") from None
+                raise in_our_words(error, "upstream.disconnected") from None
         deadlines.waits_for(Wait.CONNECTION)
         kept = connections.kept(origin)
 
@@ -121,8 +121,8 @@ async def next_bytes(answer: Answer) -> bytes:
     """What has arrived of an answer, as soon as there is something; empty at its end. Raises CallFailed."""
     try:
         return await answer.content.readany()
-    except _FOREIGN as error:
-        raise _in_our_words(error, "upstream.cut") from None
+    except FOREIGN as error:
+        raise in_our_words(error, "upstream.cut") from None
 
 
 async def whole(answer: Answer, limit: int = ANSWER_BYTES) -> bytes:
@@ -146,7 +146,7 @@ async def finish(answer: Answer) -> None:
         async with asyncio.timeout(LINGER):
             while await answer.content.readany():
                 pass
-    except _FOREIGN:
+    except FOREIGN:
         pass
     finally:
         answer.close()
@@ -157,7 +157,7 @@ def _not_connected(error: OSError) -> CallFailed:
     return CallFailed("upstream.unreachable", trouble)
 
 
-def _in_our_words(error: Exception, when_cut: str) -> CallFailed:
+def in_our_words(error: Exception, when_cut: str) -> CallFailed:
     """A foreign exception as a CallFailed."""
     match error:
         case aiohttp.ClientPayloadError():
