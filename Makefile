@@ -34,7 +34,8 @@ bench: $(VENV)/.bench ## measure decisions against other engines, and the proxy 
 	@$(BIN)/python bench/decisions.py
 	@$(BIN)/python bench/proxy.py
 
-check: $(VENV)/.check ## lint, types, import contracts, fresh documentation, tests
+check: $(VENV)/.check ## format, lint, types, import contracts, fresh documentation, tests
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

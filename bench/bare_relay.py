@@ -13,20 +13,27 @@ import sys
 import aiohttp
 from aiohttp import web
 
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length"})
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length"}
+)
 
 
 async def serve(port: int, upstream: str) -> None:
     """Relay until killed."""
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False,
-                                    timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.DummyCookieJar())
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
 
     async def relay(request: web.Request) -> web.StreamResponse:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
         async with session.post(upstream + request.path_qs, headers=headers, data=await request.read()) as answer:
             response = web.StreamResponse(status=answer.status)
-            response.headers.extend((name, value) for name, value in answer.headers.items()
-                                    if name.lower() not in HOP_BY_HOP)
+            response.headers.extend(
+                (name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP
+            )
             response.content_length = answer.content_length
             await response.prepare(request)
             async for data in answer.content.iter_any():
@@ -34,7 +41,7 @@ async def serve(port: int, upstream: str) -> None:
             await response.write_eof()
             return response
 
-    application = web.Application(client_max_size=2 ** 26)
+    application = web.Application(client_max_size=2**26)
     application.router.add_route("*", "/{path:.*}", relay)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()

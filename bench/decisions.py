@@ -111,7 +111,7 @@ def timed(decide: Callable[[Any], object], prepared: Sequence[Any]) -> float:
     gc.disable()
     started, done = time.process_time(), 0
     while done < len(prepared) and time.process_time() - started < SECONDS:
-        for request in prepared[done:done + CHUNK]:
+        for request in prepared[done : done + CHUNK]:
             decide(request)
         done += CHUNK
     elapsed = time.process_time() - started
@@ -121,8 +121,10 @@ def timed(decide: Callable[[Any], object], prepared: Sequence[Any]) -> float:
 
 def alone(sizes: Sequence[int], rounds: int) -> bool:
     """Routebook by family, warm and cold, and how many facts it asks for; whether the promises are kept."""
-    print("\nRoutebook alone: us with steps / without, questions asked\n"
-          + row("rules and requests", [f"{size:,} rules" for size in sizes]))
+    print(
+        "\nRoutebook alone: us with steps / without, questions asked\n"
+        + row("rules and requests", [f"{size:,} rules" for size in sizes])
+    )
     kept = True
     for family in (tenant, wild):
         for cold in (False, True):
@@ -134,8 +136,11 @@ def alone(sizes: Sequence[int], rounds: int) -> bool:
                 kept = kept and full <= GATES.get(size, full)
                 cells.append(f"{full:.1f} / {bare:.1f}, {asked:.1f}")
             print(row(f"{family.__name__}, {'never seen before' if cold else 'warm'}", cells), flush=True)
-    print("promised: " + ", ".join(f"at most {most:g} us at {size:,} rules" for size, most in GATES.items())
-          + (": kept" if kept else ": MISSED"))
+    print(
+        "promised: "
+        + ", ".join(f"at most {most:g} us at {size:,} rules" for size, most in GATES.items())
+        + (": kept" if kept else ": MISSED")
+    )
     return kept
 
 
@@ -150,13 +155,16 @@ def figures_of(rules: Rules, size: int, *, cold: bool) -> tuple[float, float, fl
 
 def compiling(sizes: Sequence[int]) -> None:
     """Compile time and peak memory, each in a process of its own."""
-    print("\nCompiling: ms, and the peak of the whole process in MB (an empty interpreter and the modules included)\n"
-          + row("rules", [f"{size:,} rules" for size in sizes]))
+    print(
+        "\nCompiling: ms, and the peak of the whole process in MB (an empty interpreter and the modules included)\n"
+        + row("rules", [f"{size:,} rules" for size in sizes])
+    )
     for family in ("tenant", "wild", "chaos"):
         cells = []
         for size in sizes:
-            output = subprocess.run([sys.executable, __file__, "--memory", family, str(size)], check=True,
-                                    capture_output=True, text=True).stdout.split()
+            output = subprocess.run(
+                [sys.executable, __file__, "--memory", family, str(size)], check=True, capture_output=True, text=True
+            ).stdout.split()
             cells.append(f"{float(output[0]):,.0f} ms, {float(output[1]):,.0f} MB")
         print(row({"chaos": "chaos: every fact and operator"}.get(family, family), cells), flush=True)
 

@@ -11,18 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.policies import TABLE, Sheet
-from routebook.policy.conditions import (
-    AllOf,
-    Condition,
-    Glob,
-    HasAll,
-    HasAny,
-    InIntervals,
-    Not,
-    OneOf,
-    Predicate,
-    Test,
-)
+from routebook.policy.conditions import AllOf, Condition, Glob, HasAll, HasAny, InIntervals, Not, OneOf, Predicate, Test
 from routebook.policy.rules import Rule, first_match
 from routebook.policy.tree import DecisionTree
 
@@ -33,8 +22,13 @@ Decide = Callable[[Any], int]
 Engine = tuple[Decide, Callable[[Sheet], Any]]
 """How an engine decides, and how it wants its requests; preparing them is not measured."""
 
-NAMES = {"client.team": "team", "request.model": "model", "tags": "tags", "prompt.tokens": "tokens",
-         "budget.month.left": "left"}
+NAMES = {
+    "client.team": "team",
+    "request.model": "model",
+    "tags": "tags",
+    "prompt.tokens": "tokens",
+    "budget.month.left": "left",
+}
 SHARES = 1000
 """Shares are compared as whole thousandths where a language has no fractions."""
 
@@ -42,8 +36,9 @@ SHARES = 1000
 def tests_of(condition: Condition) -> list[tuple[str, Predicate]]:
     """The fact's short name and the predicate of every test of a rule that is a plain conjunction."""
     parts = condition.conditions if isinstance(condition, AllOf) else (condition,)
-    return [(NAMES[part.fact], part.predicate) for part in parts
-            if isinstance(part, Test) and part.predicate is not None]
+    return [
+        (NAMES[part.fact], part.predicate) for part in parts if isinstance(part, Test) and part.predicate is not None
+    ]
 
 
 def tree(rules: Rules) -> Engine:
@@ -61,6 +56,7 @@ def tree(rules: Rules) -> Engine:
 
 def as_it_reads(rules: Rules) -> Engine:
     """The meaning of the language, walked rule by rule."""
+
     def decide(ask: Any) -> int:
         rule = first_match(rules, ask)
         assert rule is not None
@@ -118,8 +114,10 @@ def _closure(name: str, predicate: Predicate) -> tuple[str, Callable[[Any], bool
 def cel(rules: Rules) -> Engine:
     """common-expression-language (Rust): one compiled expression per rule, asked in order."""
     import cel as library
-    programs = [library.compile(" && ".join(_cel(name, test) for name, test in tests_of(rule.when)) or "true")
-                for rule in rules]
+
+    programs = [
+        library.compile(" && ".join(_cel(name, test) for name, test in tests_of(rule.when)) or "true") for rule in rules
+    ]
 
     def decide(context: Any) -> int:
         for number, program in enumerate(programs):
@@ -149,7 +147,7 @@ def _cel(name: str, predicate: Predicate) -> str:
 
 
 def _bounds(predicate: InIntervals, scale: int = 1) -> list[str]:
-    interval, = predicate.intervals
+    (interval,) = predicate.intervals
 
     def number(bound: float) -> str:
         return str(round(bound * scale)) if scale > 1 else repr(bound)
@@ -163,6 +161,7 @@ def _bounds(predicate: InIntervals, scale: int = 1) -> list[str]:
 def cedar(rules: Rules) -> Engine:
     """cedarpy (Cedar, Rust): all policies are evaluated; the first of those that permit is the first match."""
     import cedarpy
+
     text = "\n".join(_cedar(rule) for rule in rules)
     policies = cedarpy.PolicySet.from_str(text)
     entities = cedarpy.Entities.from_json_str("[]")
@@ -207,6 +206,7 @@ def _cedar_test(name: str, predicate: Predicate) -> str:
 def zen(rules: Rules) -> Engine:
     """zen-engine (GoRules, Rust): a decision table with one row per rule, first hit."""
     import zen as library
+
     decision = library.ZenEngine().create_decision(json.dumps(_zen_graph(rules)))
 
     def decide(request: Any) -> int:
@@ -222,14 +222,25 @@ def _zen_graph(rules: Rules) -> dict[str, Any]:
         tests = dict(tests_of(rule.when))
         cells = {name: _zen_cell(tests[name]) if name in tests else "" for name in columns}
         rows.append({"_id": rule.name, **cells, "rule": str(rule.outcome)})
-    table = {"hitPolicy": "first", "inputs": [{"id": name, "name": name, "field": name} for name in columns],
-             "outputs": [{"id": "rule", "name": "rule", "field": "rule"}], "rules": rows}
+    table = {
+        "hitPolicy": "first",
+        "inputs": [{"id": name, "name": name, "field": name} for name in columns],
+        "outputs": [{"id": "rule", "name": "rule", "field": "rule"}],
+        "rules": rows,
+    }
     nodes = [("in", "inputNode", None), ("table", "decisionTableNode", table), ("out", "outputNode", None)]
-    return {"contentType": "application/vnd.gorules.decision",
-            "nodes": [{"id": name, "name": name, "type": kind, "position": {"x": 0, "y": 0}}
-                      | ({"content": content} if content else {}) for name, kind, content in nodes],
-            "edges": [{"id": f"{source}-{target}", "sourceId": source, "targetId": target, "type": "edge"}
-                      for source, target in (("in", "table"), ("table", "out"))]}
+    return {
+        "contentType": "application/vnd.gorules.decision",
+        "nodes": [
+            {"id": name, "name": name, "type": kind, "position": {"x": 0, "y": 0}}
+            | ({"content": content} if content else {})
+            for name, kind, content in nodes
+        ],
+        "edges": [
+            {"id": f"{source}-{target}", "sourceId": source, "targetId": target, "type": "edge"}
+            for source, target in (("in", "table"), ("table", "out"))
+        ],
+    }
 
 
 def _zen_cell(predicate: Predicate) -> str:

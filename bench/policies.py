@@ -34,17 +34,23 @@ from routebook.policy.rules import Rule
 
 NOWHERE = Location("bench.yaml", 1, 1)
 
-TABLE = FactTable((
-    FactSpec("client.team", FactType.TEXT, CostClass.GIVEN, "team"),
-    FactSpec("request.model", FactType.TEXT, CostClass.GIVEN, "model asked for"),
-    FactSpec("tags", FactType.SET, CostClass.GIVEN, "tags"),
-    FactSpec("prompt.tokens", FactType.NUMBER, CostClass.SCANNED, "tokens", Unit.TOKENS),
-    FactSpec("budget.NAME.left", FactType.NUMBER, CostClass.ASKED, "what is left", Unit.SHARE),
-))
+TABLE = FactTable(
+    (
+        FactSpec("client.team", FactType.TEXT, CostClass.GIVEN, "team"),
+        FactSpec("request.model", FactType.TEXT, CostClass.GIVEN, "model asked for"),
+        FactSpec("tags", FactType.SET, CostClass.GIVEN, "tags"),
+        FactSpec("prompt.tokens", FactType.NUMBER, CostClass.SCANNED, "tokens", Unit.TOKENS),
+        FactSpec("budget.NAME.left", FactType.NUMBER, CostClass.ASKED, "what is left", Unit.SHARE),
+    )
+)
 """The facts of the tenant and wild families."""
 
-MODELS = [f"{family}-{size}-{version}" for family in ("gpt", "claude", "gemini", "llama", "mistral")
-          for size in ("large", "small", "nano", "pro") for version in ("4", "5", "5.1", "6")]
+MODELS = [
+    f"{family}-{size}-{version}"
+    for family in ("gpt", "claude", "gemini", "llama", "mistral")
+    for size in ("large", "small", "nano", "pro")
+    for version in ("4", "5", "5.1", "6")
+]
 TAGS = [f"tag-{number}" for number in range(40)]
 ROUND = [1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000]
 
@@ -88,8 +94,12 @@ def tenant(count: int, seed: int = 1) -> tuple[Rule[int], ...]:
     for _ in range(count):
         team = OneOf(frozenset((f"team-{random_.randrange(count // 10 + 3)}",)))
         tests: list[Condition] = [_test("client.team", team)]
-        extra = (_tags(random_), _model(random_), _test("prompt.tokens", _interval(random_, ROUND)),
-                 _test("budget.month.left", InIntervals((Interval(None, random_.choice((0.05, 0.1, 0.2))),))))
+        extra = (
+            _tags(random_),
+            _model(random_),
+            _test("prompt.tokens", _interval(random_, ROUND)),
+            _test("budget.month.left", InIntervals((Interval(None, random_.choice((0.05, 0.1, 0.2))),))),
+        )
         tests += random_.sample(extra, random_.randint(1, 3))
         whens.append(AllOf(tuple(tests)))
     return _rules(whens)
@@ -102,9 +112,13 @@ def wild(count: int, seed: int = 1) -> tuple[Rule[int], ...]:
     whens: list[Condition] = []
     for _ in range(count):
         team = OneOf(frozenset(f"team-{random_.randrange(count // 10 + 3)}" for _ in range(2)))
-        choices = (_test("client.team", team), _tags(random_), _model(random_),
-                   _test("prompt.tokens", _interval(random_, points)),
-                   _test("budget.month.left", _share_interval(random_)))
+        choices = (
+            _test("client.team", team),
+            _tags(random_),
+            _model(random_),
+            _test("prompt.tokens", _interval(random_, points)),
+            _test("budget.month.left", _share_interval(random_)),
+        )
         whens.append(AllOf(tuple(random_.sample(choices, random_.randint(2, 4)))))
     return _rules(whens)
 
@@ -179,9 +193,16 @@ class Chaos:
 
     def _text(self, random_: random.Random) -> Predicate:
         word = self._word(random_)
-        return random_.choice((OneOf(self._words(random_)), Glob(word[:-1] + "*"), Glob("*" + word[3:]),
-                               Glob(f"*{word[2:]}*"), Glob(f"w*{word[-2:]}?"),
-                               Every((Glob("word*"), Not(OneOf(frozenset((word,))))))))
+        return random_.choice(
+            (
+                OneOf(self._words(random_)),
+                Glob(word[:-1] + "*"),
+                Glob("*" + word[3:]),
+                Glob(f"*{word[2:]}*"),
+                Glob(f"w*{word[-2:]}?"),
+                Every((Glob("word*"), Not(OneOf(frozenset((word,)))))),
+            )
+        )
 
     def _word(self, random_: random.Random) -> str:
         return f"word-{random_.randrange(self.words)}"
@@ -204,4 +225,4 @@ class Chaos:
 
 
 def _any_number(random_: random.Random) -> float:
-    return float(random_.random() * 10**random_.randint(0, 6))
+    return float(random_.random() * 10 ** random_.randint(0, 6))

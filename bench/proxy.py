@@ -30,8 +30,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 TICKS = os.sysconf("SC_CLK_TCK")
 
-PROMPT = [{"role": "system", "content": "Answer in one short sentence."},
-          {"role": "user", "content": "What is the capital of France, and on which river does it lie?"}]
+PROMPT = [
+    {"role": "system", "content": "Answer in one short sentence."},
+    {"role": "user", "content": "What is the capital of France, and on which river does it lie?"},
+]
 
 TESTS = {
     "json, 1 client": (1, {}),
@@ -198,8 +200,22 @@ def subjects(stack: ExitStack, upstream: int, cores: set[int], folder: Path, onl
             command = [sys.executable, str(HERE / "bare_relay.py"), str(port), f"http://127.0.0.1:{upstream}"]
         else:
             (own / "policy.yaml").write_text(POLICY.format(upstream=upstream))
-            command = [sys.executable, "-m", "routebook", "serve", "--policy", str(own / "policy.yaml"), "--state-dir",
-                       str(own / "var"), "--listen", f"127.0.0.1:{port}", "--admin", "none", "--log", "warning"]
+            command = [
+                sys.executable,
+                "-m",
+                "routebook",
+                "serve",
+                "--policy",
+                str(own / "policy.yaml"),
+                "--state-dir",
+                str(own / "var"),
+                "--listen",
+                f"127.0.0.1:{port}",
+                "--admin",
+                "none",
+                "--log",
+                "warning",
+            ]
         found.append(Subject(name, port, stack.enter_context(running(command, port, cores, own))))
     return found
 
@@ -219,25 +235,34 @@ def measure(subject: Subject, connections: int, seconds: float, body: Path, by: 
 
 def table(results: dict[tuple[str, str], list[dict[str, float]]]) -> None:
     """Medians, with ratios to the bare relay and to nginx where they were measured."""
+
     def median(test: str, name: str, key: str) -> float | None:
         values = [each[key] for each in results.get((test, name), ())]
         return statistics.median(values) if values else None
 
     for test in TESTS:
-        print(f"\n{test}\n  {'':<12}{'requests/s':>12}{'CPU us':>10}{'x aiohttp':>11}{'x nginx':>9}{'p50 ms':>9}"
-              f"{'p99 ms':>9}{'added p50':>11}{'added first':>13}")
+        print(
+            f"\n{test}\n  {'':<12}{'requests/s':>12}{'CPU us':>10}{'x aiohttp':>11}{'x nginx':>9}{'p50 ms':>9}"
+            f"{'p99 ms':>9}{'added p50':>11}{'added first':>13}"
+        )
         names = [name for each, name in results if each == test]
         for name in dict.fromkeys(names):
             cpu = median(test, name, "cpu_us")
             cells = [_number(median(test, name, "rps"), ",.0f"), _number(cpu if name != "direct" else None, ",.0f")]
-            cells += [_number(_over(cpu, median(test, other, "cpu_us")) if name != "direct" else None, ".2f")
-                      for other in ("aiohttp", "nginx")]
+            cells += [
+                _number(_over(cpu, median(test, other, "cpu_us")) if name != "direct" else None, ".2f")
+                for other in ("aiohttp", "nginx")
+            ]
             cells += [_number(_over(median(test, name, key), 1000), ".2f") for key in ("p50", "p99")]
-            cells += [_number(_less(median(test, name, key), median(test, "direct", key)), ".2f", 1000)
-                      for key in ("p50", "first_p50")]
+            cells += [
+                _number(_less(median(test, name, key), median(test, "direct", key)), ".2f", 1000)
+                for key in ("p50", "first_p50")
+            ]
             failed = sum(each["failures"] for each in results[test, name])
-            print(f"  {name:<12}{cells[0]:>12}{cells[1]:>10}{cells[2]:>11}{cells[3]:>9}{cells[4]:>9}{cells[5]:>9}"
-                  f"{cells[6]:>11}{cells[7]:>13}" + (f"   {failed:.0f} FAILED" if failed else ""))
+            print(
+                f"  {name:<12}{cells[0]:>12}{cells[1]:>10}{cells[2]:>11}{cells[3]:>9}{cells[4]:>9}{cells[5]:>9}"
+                f"{cells[6]:>11}{cells[7]:>13}" + (f"   {failed:.0f} FAILED" if failed else "")
+            )
 
 
 def _over(value: float | None, other: float | None) -> float | None:
@@ -270,7 +295,9 @@ def main() -> int:
         folder = Path(name)
         by, upstream = wire(folder), free_port()
         if not by.compiled:
-            print("no C compiler: load and upstream are Python, so requests/s and latency are theirs; CPU is still right\n")
+            print(
+                "no C compiler: load and upstream are Python, so requests/s and latency are theirs; CPU is still right\n"
+            )
         if by.load_cores == by.proxy_cores:
             print("one core only: load and proxy share it, so requests/s and latency say little; CPU is still right\n")
         stack.enter_context(running([*by.upstream, str(upstream)], upstream, by.load_cores, folder))
@@ -282,7 +309,8 @@ def main() -> int:
                 for subject in compared:
                     progress(f"round {number + 1} of {args.rounds}: {test}: {subject.name}")
                     results.setdefault((test, subject.name), []).append(
-                        measure(subject, connections, args.seconds, body, by))
+                        measure(subject, connections, args.seconds, body, by)
+                    )
         progress("")
     print("the proxy, one worker, journal on; CPU microseconds a request of the whole process tree")
     table(results)

@@ -16,13 +16,23 @@ import time
 from pathlib import Path
 
 PACE = 0.01
-FRAME = b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1760000000,"model":"bench-1",' \
-        b'"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}]}\n\n'
+FRAME = (
+    b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1760000000,"model":"bench-1",'
+    b'"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}]}\n\n'
+)
 EVENTS = [FRAME % (b'{"content":" token"}', b"null")] * 50 + [FRAME % (b"{}", b'"stop"') + b"data: [DONE]\n\n"]
-WHOLE = json.dumps({
-    "id": "chatcmpl-bench", "object": "chat.completion", "created": 1_760_000_000, "model": "bench-1",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "It lies on the river."}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 28, "completion_tokens": 13, "total_tokens": 41}}).encode()
+WHOLE = json.dumps(
+    {
+        "id": "chatcmpl-bench",
+        "object": "chat.completion",
+        "created": 1_760_000_000,
+        "model": "bench-1",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "It lies on the river."}, "finish_reason": "stop"}
+        ],
+        "usage": {"prompt_tokens": 28, "completion_tokens": 13, "total_tokens": 41},
+    }
+).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -35,8 +45,10 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             else:
                 body = await reader.readuntil(b"0\r\n\r\n")
             if b'"stream": true' not in body and b'"stream":true' not in body:
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                             % (len(WHOLE), WHOLE))
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                    % (len(WHOLE), WHOLE)
+                )
                 continue
             pieces = [b"%x\r\n%s\r\n" % (len(event), event) for event in EVENTS]
             writer.write(HEAD)
@@ -54,8 +66,10 @@ async def _upstream(port: int) -> None:
 
 
 async def _load(connections: int, seconds: float, port: int, body: bytes) -> None:
-    request = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-               b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    request = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
     start = time.monotonic()
     warm, end = start + seconds / 5, start + seconds
     times: list[tuple[float, float]] = []
@@ -71,10 +85,10 @@ async def _load(connections: int, seconds: float, port: int, body: bytes) -> Non
                 await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
                 first = time.monotonic()
             else:
-                data = await reader.read(2 ** 16)
+                data = await reader.read(2**16)
                 first = time.monotonic()
                 while not data.endswith(b"0\r\n\r\n"):
-                    data = data[-5:] + await reader.read(2 ** 16)
+                    data = data[-5:] + await reader.read(2**16)
             if began >= warm:
                 failures += not head.startswith(b"http/1.1 200")
                 times.append((time.monotonic() - began, first - began))
@@ -82,8 +96,18 @@ async def _load(connections: int, seconds: float, port: int, body: bytes) -> Non
 
     await asyncio.gather(*(client() for _ in range(connections)))
     whole, firsts = (sorted(each[index] for each in times) for index in (0, 1))
-    print(json.dumps({"requests": len(times), "failures": failures, "rps": len(times) / (time.monotonic() - warm),
-                      "p50": _share(whole, 0.5), "p99": _share(whole, 0.99), "first_p50": _share(firsts, 0.5)}))
+    print(
+        json.dumps(
+            {
+                "requests": len(times),
+                "failures": failures,
+                "rps": len(times) / (time.monotonic() - warm),
+                "p50": _share(whole, 0.5),
+                "p99": _share(whole, 0.99),
+                "first_p50": _share(firsts, 0.5),
+            }
+        )
+    )
 
 
 def _share(values: list[float], q: float) -> int:

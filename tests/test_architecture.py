@@ -92,8 +92,11 @@ def test_public_things_are_documented(path: Path) -> None:
 def test_nothing_is_too_long(path: Path) -> None:
     """A module stops at 500 lines, a function at 50."""
     lines = path.read_text("utf-8").count("\n")
-    long = [f"{function.name}: {length(function)}" for function in functions(path)
-            if length(function) > MOST_LINES_OF_A_FUNCTION]
+    long = [
+        f"{function.name}: {length(function)}"
+        for function in functions(path)
+        if length(function) > MOST_LINES_OF_A_FUNCTION
+    ]
 
     assert lines <= MOST_LINES_OF_A_MODULE, f"{named(path)} has {lines} lines"
     assert not long, f"{named(path)}: functions over {MOST_LINES_OF_A_FUNCTION} lines: {long}"
@@ -126,19 +129,28 @@ def test_nothing_waits_below_the_edge(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in BELOW_THE_EDGE], ids=named)
 def test_nothing_below_the_edge_asks_the_clock(path: Path) -> None:
     """Time is an argument: nobody below the edge calls `now`, `today` or `utcnow` of a date."""
-    found = [node.lineno for node in ast.walk(tree_of(path))
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-             and node.func.attr in ("now", "today", "utcnow") and ast.unparse(node.func.value).endswith(("date", "datetime"))]
+    found = [
+        node.lineno
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("now", "today", "utcnow")
+        and ast.unparse(node.func.value).endswith(("date", "datetime"))
+    ]
     assert not found, f"{named(path)} asks the clock in lines {found}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_an_import_names_the_room_it_reaches_into(path: Path) -> None:
     """Imports are absolute, never with a star, and never by way of the source root `proxy`."""
-    wrong = [f"line {line}: {name}" for line, name in imports(path)
-             if name.startswith(".") or name.split(".")[0] == "proxy"]
-    stars = [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)
-             and any(alias.name == "*" for alias in node.names)]
+    wrong = [
+        f"line {line}: {name}" for line, name in imports(path) if name.startswith(".") or name.split(".")[0] == "proxy"
+    ]
+    stars = [
+        node.lineno
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+    ]
     assert not wrong
     assert not stars
 
@@ -156,8 +168,11 @@ def test_dialects_do_not_know_each_other() -> None:
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "cli"], ids=named)
 def test_only_the_command_line_prints(path: Path) -> None:
     """What people read on a terminal is printed by `cli` alone."""
-    found = [node.lineno for node in ast.walk(tree_of(path))
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"]
+    found = [
+        node.lineno
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
     assert not found, f"{named(path)} prints in lines {found}"
 
 
@@ -167,8 +182,9 @@ def test_every_room_is_tested() -> None:
     assert not {room for room in rooms if not list((ROOT / "tests" / room).glob("test_*.py"))}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")),
-                         ids=lambda path: str(path.relative_to(ROOT / "tests")))
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: str(path.relative_to(ROOT / "tests"))
+)
 def test_a_test_says_what_it_holds(path: Path) -> None:
     """Every test has a docstring: the behaviour that it states."""
     tests = (node for node in ast.walk(tree_of(path)) if isinstance(node, Function) and node.name.startswith("test_"))

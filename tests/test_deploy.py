@@ -55,10 +55,14 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed: the unit is only read by the other tests")
-    done = subprocess.run([analyze, "verify", str(DEPLOY / "routebook.service")], capture_output=True, text=True,
-                          timeout=60, check=False)
-    said = [line for line in (done.stdout + done.stderr).splitlines()
-            if "routebook" in line and "is not executable" not in line]
+    done = subprocess.run(
+        [analyze, "verify", str(DEPLOY / "routebook.service")], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = [
+        line
+        for line in (done.stdout + done.stderr).splitlines()
+        if "routebook" in line and "is not executable" not in line
+    ]
     assert not said
 
 
@@ -71,8 +75,11 @@ def test_variables_are_those_that_are_read(name: str) -> None:
 
 def test_the_image_is_made_of_files_that_are_there() -> None:
     """What the Dockerfile copies from the checkout exists, and holds all that the package is built from."""
-    copied = [word for line in re.findall(r"^COPY (?!--from)(.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
-              for word in line.split()[:-1]]
+    copied = [
+        word
+        for line in re.findall(r"^COPY (?!--from)(.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+        for word in line.split()[:-1]
+    ]
     assert not [name for name in copied if not (ROOT / name).exists()]
     assert {"pyproject.toml", "README.md", "proxy", "schemas", "rules"} <= set(copied)
 

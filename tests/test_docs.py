@@ -53,8 +53,11 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(to), f"{named(path)} links to {target}"
 
 
-POLICIES = [(path, number, text) for path in (ROOT / "docs" / "rules.md", ROOT / "README.md")
-            for number, text in enumerate(blocks(path, "yaml"))]
+POLICIES = [
+    (path, number, text)
+    for path in (ROOT / "docs" / "rules.md", ROOT / "README.md")
+    for number, text in enumerate(blocks(path, "yaml"))
+]
 
 
 @pytest.mark.parametrize(("path", "number", "text"), POLICIES, ids=[f"{named(p)}-{n}" for p, n, _ in POLICIES])
@@ -71,9 +74,14 @@ def test_policies_in_the_documents_are_policies(path: Path, number: int, text: s
     assert not result.problems.found, as_text(result.problems, result.documents)
 
 
-COMMANDS = sorted({line.strip().removeprefix("$ ") for path in PAGES
-                   for line in path.read_text().splitlines()
-                   if re.match(r"^(    |)(\$ )?routebook [a-z]+", line) and not line.strip().endswith(("and", ":", ".", ","))})
+COMMANDS = sorted(
+    {
+        line.strip().removeprefix("$ ")
+        for path in PAGES
+        for line in path.read_text().splitlines()
+        if re.match(r"^(    |)(\$ )?routebook [a-z]+", line) and not line.strip().endswith(("and", ":", ".", ","))
+    }
+)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -100,8 +108,12 @@ def test_the_life_of_a_request_has_the_steps_of_the_code() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=named)
 def test_every_page_can_be_reached(path: Path) -> None:
     """Each page of the documentation is linked from the README or from another page."""
-    linked = {(page.parent / target.partition("#")[0]).resolve() for page in PAGES if page != path
-              for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())}
+    linked = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in PAGES
+        if page != path
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    }
     assert path.resolve() in linked
 
 
@@ -119,7 +131,7 @@ OPERATING = ROOT / "docs" / "operating.md"
 def rows(path: Path, heading: str) -> list[list[str]]:
     """The cells of the first table below this heading, without its head."""
     text = path.read_text().partition(f"\n## {heading}\n")[2]
-    lines = list(itertools.takewhile(lambda line: line.startswith("|"), text[text.index("\n|") + 1:].splitlines()))
+    lines = list(itertools.takewhile(lambda line: line.startswith("|"), text[text.index("\n|") + 1 :].splitlines()))
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
@@ -135,7 +147,8 @@ def test_time_limits_are_those_of_the_program() -> None:
     """Defaults and codes of the table are those that are in force, and each name is a setting that can be written."""
     settings, timeouts = Settings(), Timeouts()
     in_force = {"settings.body_timeout": settings.body_timeout, "settings.stream.stall": settings.stall} | {
-        f"timeouts.{name}": getattr(timeouts, name) for name in ("connect", "first_byte", "idle", "total")}
+        f"timeouts.{name}": getattr(timeouts, name) for name in ("connect", "first_byte", "idle", "total")
+    }
     cells = rows(OPERATING, "Time limits")
 
     assert {row[1].strip("`"): float(row[2].removesuffix(" s")) for row in cells} == in_force
@@ -161,4 +174,6 @@ def test_what_is_not_in_force_is_admitted() -> None:
     """Whatever `check` warns of as not in force is named on the page of limits."""
     page = (ROOT / "docs" / "limits.md").read_text()
     assert in_force.CODE in page
-    assert not [name for name in (*in_force.SECTIONS, *in_force.ACCOUNT_TERMS, *in_force.ROUTE_TERMS) if f"`{name}`" not in page]
+    assert not [
+        name for name in (*in_force.SECTIONS, *in_force.ACCOUNT_TERMS, *in_force.ROUTE_TERMS) if f"`{name}`" not in page
+    ]

@@ -27,8 +27,15 @@ print(json.dumps({"at": routebook.__file__, "schemas": schemas, "starter": start
 def look(folder: Path, path: str | None) -> dict[str, object]:
     """What an interpreter finds that starts in an empty folder, with the package on its path or installed."""
     environment = plain_environment({"PYTHONPATH": path} if path else {})
-    done = subprocess.run([sys.executable, "-c", LOOK], cwd=folder, env=environment, capture_output=True, text=True,
-                          timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
     return found
@@ -43,8 +50,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    done = subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)],
-                          capture_output=True, text=True, timeout=240, env=plain_environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=plain_environment(),
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     [built] = out.glob("*.whl")
     return built
@@ -70,8 +83,10 @@ def test_a_wheel_holds_nothing_else(wheel: Path) -> None:
     """Every module of the checkout is in the wheel, and no test, cache or document."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    package = {str(Path("routebook") / path.relative_to(ROOT / "proxy" / "routebook"))
-               for path in (ROOT / "proxy" / "routebook").rglob("*.py")}
+    package = {
+        str(Path("routebook") / path.relative_to(ROOT / "proxy" / "routebook"))
+        for path in (ROOT / "proxy" / "routebook").rglob("*.py")
+    }
 
     assert package <= names
     assert all(name.startswith("routebook/") for name in names)
@@ -82,7 +97,13 @@ def test_an_installed_program_checks_its_own_policy(wheel: Path, tmp_path: Path)
     """The policy that comes with the program is fit to serve, where no checkout is near."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    done = subprocess.run([sys.executable, "-m", "routebook", "check", str(tmp_path / "site" / "routebook" / "starter")],
-                          cwd=tmp_path, env=plain_environment({"PYTHONPATH": str(tmp_path / "site")}),
-                          capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "routebook", "check", str(tmp_path / "site" / "routebook" / "starter")],
+        cwd=tmp_path,
+        env=plain_environment({"PYTHONPATH": str(tmp_path / "site")}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

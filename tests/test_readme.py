@@ -18,7 +18,7 @@ from tests.support.processes import plain_environment, start, stop
 from tests.support.proxy import fetch, free_port, read_records
 from tests.test_docs import ROOT, blocks
 
-README = (ROOT / "README.md")
+README = ROOT / "README.md"
 RULE = re.compile(r"^  - name: drafts-are-cheap\n(?:    .*\n)+", re.MULTILINE)
 
 
@@ -33,8 +33,13 @@ class Newcomer:
     async def run(self, *words: str, feed: str = "") -> str:
         """Run a program to its end and return what it prints; anything but success fails the test."""
         process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            cwd=self.folder, env=plain_environment())
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+            env=plain_environment(),
+        )
         out, complaint = await asyncio.wait_for(process.communicate(feed.encode()), 60)
         assert process.returncode == 0, f"{words}: {out.decode()}{complaint.decode()}"
         return out.decode()
@@ -53,8 +58,20 @@ async def newcomer(tmp_path: Path) -> AsyncIterator[Newcomer]:
     """`make run`, as the README says, in a folder of its own: what is installed already is not installed again."""
     shutil.copytree(ROOT / "rules", tmp_path / "rules", ignore=shutil.ignore_patterns("__pycache__"))
     port, admin = free_port(), free_port()
-    command = ["make", "--no-print-directory", "-C", str(ROOT), "-o", f"{sys.prefix}/.run", "run", f"VENV={sys.prefix}",
-               f"PORT={port}", f"ADMIN_PORT={admin}", f"POLICY={tmp_path / 'rules'}", f"STATE={tmp_path / 'var'}"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "-C",
+        str(ROOT),
+        "-o",
+        f"{sys.prefix}/.run",
+        "run",
+        f"VENV={sys.prefix}",
+        f"PORT={port}",
+        f"ADMIN_PORT={admin}",
+        f"POLICY={tmp_path / 'rules'}",
+        f"STATE={tmp_path / 'var'}",
+    ]
     process = start(command, tmp_path)
     try:
         for _ in range(600):
@@ -96,8 +113,9 @@ async def test_the_first_minutes(newcomer: Newcomer) -> None:
     assert decided["id"] in listed
     assert "The rule `auto` decided (" in explained
     assert (decided["rule"], ended["end"], ended["status"]) == ("auto", "--", 200)
-    assert "long-prompts" in await newcomer.routebook("explain", "--given", "prompt.tokens=200k", "--given",
-                                                      "request.operation=chat")
+    assert "long-prompts" in await newcomer.routebook(
+        "explain", "--given", "prompt.tokens=200k", "--given", "request.operation=chat"
+    )
 
     rule = RULE.search(blocks(README, "yaml")[0])
     assert rule is not None

@@ -66,8 +66,10 @@ def test_limits_of_the_provider_hold_for_accounts_that_say_nothing_else() -> Non
     assert none.key is None
 
 
-@pytest.mark.parametrize("key", ["sk-live-0123456789abcdef", "{env: sk-live-0123456789abcdef}", '"1234"',
-                                 "{env: skabcdefgh0123456789}", "[a, b]"])
+@pytest.mark.parametrize(
+    "key",
+    ["sk-live-0123456789abcdef", "{env: sk-live-0123456789abcdef}", '"1234"', "{env: skabcdefgh0123456789}", "[a, b]"],
+)
 def test_a_key_in_the_policy_is_refused_and_never_repeated(key: str) -> None:
     """No message may carry a secret into a log, and no hint either."""
     problems = key_problems(key)
@@ -82,8 +84,22 @@ def test_a_key_comes_from_one_place() -> None:
     assert codes(key_problems("{}")) == ["catalogue.bad-key"]
 
 
-@pytest.mark.parametrize("url", ["ftp://x.example", "//x.example", "x.example/v1", "https://", "https://x.example/v1?a=b", "https://x.example/v1?", "https://x.example/v1#",
-                                 "https://x.example/#a", "https://x.example:99999/", "http://[::1", "https://x y.example"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x.example",
+        "//x.example",
+        "x.example/v1",
+        "https://",
+        "https://x.example/v1?a=b",
+        "https://x.example/v1?",
+        "https://x.example/v1#",
+        "https://x.example/#a",
+        "https://x.example:99999/",
+        "http://[::1",
+        "https://x y.example",
+    ],
+)
 def test_only_plain_http_addresses_are_base_urls(url: str) -> None:
     """Anything but scheme, host, port and path is refused."""
     assert codes(url_problems(url)) == ["catalogue.bad-url"]
@@ -97,7 +113,9 @@ def test_credentials_in_a_base_url_are_keys(url: str) -> None:
     assert "secret" not in "".join(problem.message + (problem.hint or "") for problem in problems)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://[::1]:8443/v1", "http://vllm.internal:8000/openai/v1"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000", "https://[::1]:8443/v1", "http://vllm.internal:8000/openai/v1"]
+)
 def test_private_addresses_are_addresses(url: str) -> None:
     """The policy's author may name any host; clients cannot name one."""
     assert not url_problems(url).found
@@ -125,9 +143,20 @@ def test_a_provider_needs_an_account() -> None:
     assert codes(read("p: {dialect: openai, base_url: https://x.example}")[1]) == ["document.missing-key"]
 
 
-@pytest.mark.parametrize(("host", "warned"), [
-    ("api.example.com", True), ("203.0.114.9", True), ("[2606:4700::1]", True), ("localhost:8000", False),
-    ("10.0.0.7", False), ("127.0.0.1:8080", False), ("[::1]", False), ("vllm.internal", False), ("vllm", False)])
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("api.example.com", True),
+        ("203.0.114.9", True),
+        ("[2606:4700::1]", True),
+        ("localhost:8000", False),
+        ("10.0.0.7", False),
+        ("127.0.0.1:8080", False),
+        ("[::1]", False),
+        ("vllm.internal", False),
+        ("vllm", False),
+    ],
+)
 def test_keys_in_the_clear_are_pointed_out(host: str, warned: bool) -> None:
     """`http://` is for this machine and private networks; no key, no warning."""
     with_key = read(f"p: {{dialect: openai, base_url: 'http://{host}', accounts: [{{name: a, key: {{env: K}}}}]}}")[1]

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from routebook.chat.tokens import CLASSES, DEFAULT_FAMILY, WEIGHTS, estimate_tokens
 
-ENGLISH = ("The quick brown fox jumps over the lazy dog, and then it rests for a while under the old tree by the river. "
-           "Nobody knows why it does so, but everyone agrees that it has earned it. ") * 20
+ENGLISH = (
+    "The quick brown fox jumps over the lazy dog, and then it rests for a while under the old tree by the river. "
+    "Nobody knows why it does so, but everyone agrees that it has earned it. "
+) * 20
 
 
 def test_english_is_about_four_and_a_half_bytes_a_token() -> None:

@@ -44,13 +44,16 @@ def test_a_sound_policy(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_slip_is_shown_with_its_place_a_caret_and_what_to_do(slips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The exit code is 1, and the last line counts."""
     assert main(["check", str(slips)]) == 1
-    assert capsys.readouterr().out == f"""\
+    assert (
+        capsys.readouterr().out
+        == f"""\
 {slips}:7:30: error[policy.unknown-model]: `lage` is not a model or pool of this policy
     7 |   - {{name: all, route: {{to: [lage]}}}}
       |                              ^
        = did you mean `large`?
 {slips}: not fit to serve: 1 error
 """
+    )
 
 
 def test_a_slip_for_programs(slips: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +61,9 @@ def test_a_slip_for_programs(slips: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["check", "--format", "json", str(slips)]) == 1
     shown = json.loads(capsys.readouterr().out)
     assert shown["ok"] is False
-    assert [(each["code"], each["line"], each["column"]) for each in shown["problems"]] == [("policy.unknown-model", 7, 30)]
+    assert [(each["code"], each["line"], each["column"]) for each in shown["problems"]] == [
+        ("policy.unknown-model", 7, 30)
+    ]
     assert main(["check", "--format", "github", str(slips)]) == 1
     assert capsys.readouterr().out.startswith(f"::error file={slips},line=7,col=30,title=policy.unknown-model::")
 
@@ -80,10 +85,19 @@ def test_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_check_starts_without_what_serving_needs() -> None:
     """A check before every commit must not wait for the server's libraries."""
-    program = ("import sys; from routebook.cli.main import main; code = main(['check', 'rules']); "
-               "print(sorted({'aiohttp', 'jsonschema', 'structlog', 'asyncio', 'orjson', 'sqlite3'} & set(sys.modules)))")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
-                          env=plain_environment(), cwd=ROOT, check=True)
+    program = (
+        "import sys; from routebook.cli.main import main; code = main(['check', 'rules']); "
+        "print(sorted({'aiohttp', 'jsonschema', 'structlog', 'asyncio', 'orjson', 'sqlite3'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=plain_environment(),
+        cwd=ROOT,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -92,8 +106,14 @@ def test_check_of_a_small_policy_is_quick() -> None:
     took = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "routebook", "check", "rules"], capture_output=True, timeout=60,
-                       env=plain_environment(), cwd=ROOT, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "routebook", "check", "rules"],
+            capture_output=True,
+            timeout=60,
+            env=plain_environment(),
+            cwd=ROOT,
+            check=True,
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(took) < 0.3, took

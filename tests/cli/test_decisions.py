@@ -22,7 +22,9 @@ from tests.support.proxy import run_command
 def state_dir(tmp_path: Path) -> Path:
     """A state directory with three records, as a service that was killed leaves it: no index."""
     journal = Journal(tmp_path, "host-w0-a")
-    for number, (client, status, end) in enumerate([("ann", 200, "--"), ("bob", 429, "UH"), ("ann\x1b[31m", 200, "--")]):
+    for number, (client, status, end) in enumerate(
+        [("ann", 200, "--"), ("bob", 429, "UH"), ("ann\x1b[31m", 200, "--")]
+    ):
         write(journal, number, client, status, end)
     journal.close()
     return tmp_path
@@ -31,10 +33,30 @@ def state_dir(tmp_path: Path) -> Path:
 def write(journal: Journal, number: int, client: str, status: int, end: str) -> str:
     """One record; its id."""
     identity = first_id(time.time() - 100 + number)
-    journal.decided({"id": identity, "time": "2026-11-21T10:00:00.000Z", "client": client, "rule": "r",
-                     "requested": "auto", "operation": "chat", "stream": True, "policy": "d" * 16})
-    journal.ended({"id": identity, "status": status, "end": end, "model": "small", "cost": 1_500_000, "input": 10,
-                   "output": 5, "seconds": 0.25})
+    journal.decided(
+        {
+            "id": identity,
+            "time": "2026-11-21T10:00:00.000Z",
+            "client": client,
+            "rule": "r",
+            "requested": "auto",
+            "operation": "chat",
+            "stream": True,
+            "policy": "d" * 16,
+        }
+    )
+    journal.ended(
+        {
+            "id": identity,
+            "status": status,
+            "end": end,
+            "model": "small",
+            "cost": 1_500_000,
+            "input": 10,
+            "output": 5,
+            "seconds": 0.25,
+        }
+    )
     return identity
 
 
@@ -98,8 +120,11 @@ def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_follow_shows_a_record_when_it_ends(state_dir: Path) -> None:
     """Old ones first, oldest on top; then each new one once, within a moment of its end."""
-    with subprocess.Popen([sys.executable, "-m", "routebook", "decisions", "--state-dir", str(state_dir), "--follow",
-                           "--format", "json"], stdout=subprocess.PIPE, text=True) as following:
+    with subprocess.Popen(
+        [sys.executable, "-m", "routebook", "decisions", "--state-dir", str(state_dir), "--follow", "--format", "json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as following:
         assert following.stdout is not None
         old = [json.loads(following.stdout.readline())["client"] for _ in range(3)]
         assert old == ["ann", "bob", "ann\x1b[31m"]
@@ -118,8 +143,18 @@ def test_since_reads_ages_and_dates() -> None:
     assert read_since("2026-11-21T10:00:00+00:00", 0.0) == 1_795_255_200.0
 
 
-@pytest.mark.parametrize("text, shown", [(None, ""), ("plain", "plain"), ("a\nb", "a\\nb"), ("\u202e", "\\u202e"),
-                                         ("\u2028", "\\u2028"), ("ünï", "ünï"), (3, "3")])
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        (None, ""),
+        ("plain", "plain"),
+        ("a\nb", "a\\nb"),
+        ("\u202e", "\\u202e"),
+        ("\u2028", "\\u2028"),
+        ("ünï", "ünï"),
+        (3, "3"),
+    ],
+)
 def test_visible(text: object, shown: str) -> None:
     """Control and direction characters are written out, letters of any language stay."""
     assert visible(text) == shown

@@ -18,15 +18,33 @@ RULES = str(ROOT / "rules")
 
 def record(digest: str, identity: str = "01TEST") -> dict[str, object]:
     """The first line of a record of a request for `auto`."""
-    return {"id": identity, "time": "2026-11-21T12:00:00.000Z", "policy": digest, "operation": "chat",
-            "dialect": "openai-chat", "requested": "auto", "stream": False, "client": "anonymous", "team": None,
-            "rule": "auto", "outcome": "route", "where": "rules/policy.yaml:41",
-            "asked": {"bytes": 60, "needs": [], "max_output": None, "choices": 1, "tokens": 9, "tokens_by": "estimate"},
-            "facts": {"prompt.matches.private-key": False, "tags": [], "request.operation": "chat", "prompt.tokens": 9,
-                      "request.model": "auto"},
-            "steps": [{"fact": "request.model", "standing": 2}],
-            "candidates": [{"model": "llama-4-70b", "account": "onprem/none", "verdict": "kept", "reason": "kept", "cost": 0}],
-            "draw": {"draw": 0.5}}
+    return {
+        "id": identity,
+        "time": "2026-11-21T12:00:00.000Z",
+        "policy": digest,
+        "operation": "chat",
+        "dialect": "openai-chat",
+        "requested": "auto",
+        "stream": False,
+        "client": "anonymous",
+        "team": None,
+        "rule": "auto",
+        "outcome": "route",
+        "where": "rules/policy.yaml:41",
+        "asked": {"bytes": 60, "needs": [], "max_output": None, "choices": 1, "tokens": 9, "tokens_by": "estimate"},
+        "facts": {
+            "prompt.matches.private-key": False,
+            "tags": [],
+            "request.operation": "chat",
+            "prompt.tokens": 9,
+            "request.model": "auto",
+        },
+        "steps": [{"fact": "request.model", "standing": 2}],
+        "candidates": [
+            {"model": "llama-4-70b", "account": "onprem/none", "verdict": "kept", "reason": "kept", "cost": 0}
+        ],
+        "draw": {"draw": 0.5},
+    }
 
 
 @pytest.fixture
@@ -44,22 +62,41 @@ def state_dir(tmp_path: Path) -> Path:
 
 def test_a_request_that_was_never_sent(capsys: pytest.CaptureFixture[str]) -> None:
     """The two lines of the issue: a long prompt, a nightly tag."""
-    assert main(["explain", "--policy", RULES, "--given", "prompt.tokens=200k", "--given", "tags=nightly",
-                 "--given", "time.of_day=12:00", "--given", "time.weekday=wed"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "--policy",
+                RULES,
+                "--given",
+                "prompt.tokens=200k",
+                "--given",
+                "tags=nightly",
+                "--given",
+                "time.of_day=12:00",
+                "--given",
+                "time.weekday=wed",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "The rule `long-prompts` decided" in shown
     assert "night-batch: time.weekday: [sat, sun]: did not hold (wed)" in shown
 
 
-@pytest.mark.parametrize(("words", "code", "said"), [
-    ([], 2, "name a decision's id, or give facts"),
-    (["01X", "--given", "tags=x"], 2, "name a decision's id, or give facts"),
-    (["--given", "promt.tokens=3"], 2, "did you mean `prompt.tokens`?"),
-    (["--given", "prompt.tokens=three"], 2, "`three` is not"),
-    (["--given", "tags"], 2, "write `name=value`"),
-    (["01X", "--state-dir", "nowhere-at-all"], 1, "there is no `nowhere-at-all`"),
-    (["--given", "tags=x", "--policy", "nowhere-at-all"], 1, "`nowhere-at-all` does not exist"),
-])
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "name a decision's id, or give facts"),
+        (["01X", "--given", "tags=x"], 2, "name a decision's id, or give facts"),
+        (["--given", "promt.tokens=3"], 2, "did you mean `prompt.tokens`?"),
+        (["--given", "prompt.tokens=three"], 2, "`three` is not"),
+        (["--given", "tags"], 2, "write `name=value`"),
+        (["01X", "--state-dir", "nowhere-at-all"], 1, "there is no `nowhere-at-all`"),
+        (["--given", "tags=x", "--policy", "nowhere-at-all"], 1, "`nowhere-at-all` does not exist"),
+    ],
+)
 def test_what_cannot_be_explained(words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A usage error is 2, nothing to explain is 1; both say what to do, on the error output."""
     assert main(["explain", *words]) == code
@@ -71,7 +108,9 @@ def test_a_record_is_explained_by_its_own_policy(state_dir: Path, capsys: pytest
     """As it stood when it served, kept under its digest; `last` is the newest record."""
     assert main(["explain", "01TEST", "--state-dir", str(state_dir)]) == 0
     shown = capsys.readouterr().out
-    assert "The rule `auto` decided (rules/policy.yaml:41): route to hosted and llama-4-70b, the cheapest first" in shown
+    assert (
+        "The rule `auto` decided (rules/policy.yaml:41): route to hosted and llama-4-70b, the cheapest first" in shown
+    )
     assert "long-prompts: prompt.tokens: {at_least: 120k}: did not hold (9)" in shown
     assert main(["explain", "last", "--state-dir", str(state_dir)]) == 0
     assert "Decision 01TEST" in capsys.readouterr().out

@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "proxy" / "routebook"
 TABLES = (PROBLEMS, RELOADS, FAILURES, RECORDED, CANDIDATES)
 
-_PROBLEM = re.compile(r"(document|policy|catalogue|ledger|reload|edge|upstream|gateway|journal)\.[a-z0-9]+(-[a-z0-9]+)*\Z")
+_PROBLEM = re.compile(
+    r"(document|policy|catalogue|ledger|reload|edge|upstream|gateway|journal)\.[a-z0-9]+(-[a-z0-9]+)*\Z"
+)
 
 
 def _texts_of_the_program() -> Iterator[tuple[Path, str]]:
@@ -98,7 +100,8 @@ def test_the_command_page_names_every_argument() -> None:
 
 @pytest.mark.parametrize(("which", "file"), FILES.items())
 def test_schemas_are_printed_and_packaged_as_they_stand_in_the_repository(
-        which: str, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    which: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The command, the repository and the package agree."""
     text = (ROOT / "schemas" / file).read_text(encoding="utf-8")
     assert routebook(["schema", which]) == 0

@@ -16,8 +16,15 @@ ROOT = Path(__file__).parents[2]
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`routebook` as a process of its own, with nothing of the developer's environment."""
-    return subprocess.run([sys.executable, "-m", "routebook", *words], capture_output=True, text=True, timeout=60,
-                          env=plain_environment(environment), cwd=ROOT, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "routebook", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=plain_environment(environment),
+        cwd=ROOT,
+        check=False,
+    )
 
 
 def test_every_command_has_a_file_and_every_file_a_command() -> None:
@@ -71,6 +78,13 @@ def test_a_flag_in_the_environment_is_true_or_false(capsys: pytest.CaptureFixtur
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     """`routebook facts | head -1` ends without a traceback."""
-    done = subprocess.run(["bash", "-c", f"{sys.executable} -m routebook facts | head -1"], capture_output=True,
-                          text=True, timeout=60, env=plain_environment(), cwd=ROOT, check=False)
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m routebook facts | head -1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=plain_environment(),
+        cwd=ROOT,
+        check=False,
+    )
     assert done.stdout and not done.stderr

@@ -90,34 +90,38 @@ def test_an_alias_stands_for_what_it_names(loader: Loader) -> None:
 
 
 @both_parsers
-@pytest.mark.parametrize(("text", "expected"), [
-    ("a: 1\nb: 2\na: 3\n", [("document.duplicate-key", 3, 1)]),
-    ("{a: 1, 'a': 2}", [("document.duplicate-key", 1, 8)]),
-    ("r: {x: {a: 1, a: 2}, x: 3}", [("document.duplicate-key", 1, 15), ("document.duplicate-key", 1, 22)]),
-    ("[a, b]: 1\n", [("document.key-not-text", 1, 1)]),
-    ("? {a: 1}\n: 2\n", [("document.key-not-text", 1, 3)]),
-    ("name: {{ model }}\n", [("document.key-not-text", 1, 8)]),
-    ("?\n: 1\n", [("document.key-not-text", 1, 2)]),
-    ("~: 1\n", [("document.key-not-text", 1, 1)]),
-    ("a: &x {b: 1}\nc:\n  <<: *x\n", [("document.merge-key", 3, 3)]),
-    ("a: !!int '3'\n", [("document.tag", 1, 4)]),
-    ("a: !secret x\n", [("document.tag", 1, 4)]),
-    ("a: !!python/object/apply:os.system [x]\n", [("document.tag", 1, 4)]),
-    ("a: !!set {b, c}\n", [("document.tag", 1, 4)]),
-    ("a: 1\n---\nb: 2\n", [("document.several-documents", 2, 1)]),
-    ("a: *gone\n", [("document.unknown-alias", 1, 4)]),
-    ("a: &x [1, *x]\n", [("document.recursive-alias", 1, 11)]),
-    ("a: &x {b: {c: *x}}\n", [("document.recursive-alias", 1, 15)]),
-    ("a: &x 1\nb: &x 2\nc: *x\n", [("document.duplicate-anchor", 2, 4)]),
-    ("a:\n\tb: 1\n", [("document.tab", 2, 1)]),
-    ("a:\n  b: 1\n\tc: 2\n", [("document.tab", 3, 1)]),
-    ("a: \x07\n", [("document.control-character", 1, 4)]),
-    ("ab: 1\nc: a\u202eb\n", [("document.hidden-character", 2, 5)]),
-    ("a: x\u200by\n", [("document.hidden-character", 1, 5)]),
-    ("a: x\u2028y\n", [("document.hidden-character", 1, 5)]),
-])
-def test_what_a_policy_may_not_say_is_refused_at_its_place(text: str, expected: list[tuple[str, int, int]],
-                                                           loader: Loader) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3\n", [("document.duplicate-key", 3, 1)]),
+        ("{a: 1, 'a': 2}", [("document.duplicate-key", 1, 8)]),
+        ("r: {x: {a: 1, a: 2}, x: 3}", [("document.duplicate-key", 1, 15), ("document.duplicate-key", 1, 22)]),
+        ("[a, b]: 1\n", [("document.key-not-text", 1, 1)]),
+        ("? {a: 1}\n: 2\n", [("document.key-not-text", 1, 3)]),
+        ("name: {{ model }}\n", [("document.key-not-text", 1, 8)]),
+        ("?\n: 1\n", [("document.key-not-text", 1, 2)]),
+        ("~: 1\n", [("document.key-not-text", 1, 1)]),
+        ("a: &x {b: 1}\nc:\n  <<: *x\n", [("document.merge-key", 3, 3)]),
+        ("a: !!int '3'\n", [("document.tag", 1, 4)]),
+        ("a: !secret x\n", [("document.tag", 1, 4)]),
+        ("a: !!python/object/apply:os.system [x]\n", [("document.tag", 1, 4)]),
+        ("a: !!set {b, c}\n", [("document.tag", 1, 4)]),
+        ("a: 1\n---\nb: 2\n", [("document.several-documents", 2, 1)]),
+        ("a: *gone\n", [("document.unknown-alias", 1, 4)]),
+        ("a: &x [1, *x]\n", [("document.recursive-alias", 1, 11)]),
+        ("a: &x {b: {c: *x}}\n", [("document.recursive-alias", 1, 15)]),
+        ("a: &x 1\nb: &x 2\nc: *x\n", [("document.duplicate-anchor", 2, 4)]),
+        ("a:\n\tb: 1\n", [("document.tab", 2, 1)]),
+        ("a:\n  b: 1\n\tc: 2\n", [("document.tab", 3, 1)]),
+        ("a: \x07\n", [("document.control-character", 1, 4)]),
+        ("ab: 1\nc: a\u202eb\n", [("document.hidden-character", 2, 5)]),
+        ("a: x\u200by\n", [("document.hidden-character", 1, 5)]),
+        ("a: x\u2028y\n", [("document.hidden-character", 1, 5)]),
+    ],
+)
+def test_what_a_policy_may_not_say_is_refused_at_its_place(
+    text: str, expected: list[tuple[str, int, int]], loader: Loader
+) -> None:
     """Each trap of YAML has a code of its own and points at the trap."""
     assert _load(text, loader)[1] == expected
 
@@ -188,38 +192,42 @@ def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @both_parsers
-@pytest.mark.parametrize(("text", "message", "line"), [
-    ("a: b: c\n", "a `:` is not expected here", 1),
-    ("a: 1\n b: 2\n", "a `:` is not expected here", 2),
-    ("key: value\nnot a key\nb: 2\n", "this is no `key: value`, and not indented as part of the line before", 2),
-    ("rules:\n- name: a\n  route:{to: [b]}\n", "a `:` needs a space after it", 3),
-    ("pattern: \"see x:[0-9] \\d\"\n", "`\\` begins an escape in double quotes, and this one does not exist", 1),
-    ("a: {b: 1\nc: 2\n", "a `{` is not closed, or a `,` is missing", 2),
-    ("a: [b\nc: 2\n", "a `[` is not closed, or a `,` is missing", 2),
-    ("a: [b, c\n", "a `[` is not closed, or a `,` is missing", 2),
-    ("a: 'b\n", "a quote is opened and never closed", 2),
-    ('a: "b\n', "a quote is opened and never closed", 2),
-    ('a: "\\d+"\n', "`\\` begins an escape in double quotes, and this one does not exist", 1),
-    ('a: "\\xZZ"\n', "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits", 1),
-    ("a: @here\n", "a value cannot begin with `@`", 1),
-    ("a: %x\n", "a value cannot begin with `%`", 1),
-    ("a: *\n", "`*` begins an alias, and a name must follow", 1),
-    ("a: & b\n", "`&` begins an anchor, and a name must follow", 1),
-    ("a: 1\n...\nb: 1\n", "this does not belong to what stands before it", 3),
-    ("a: |x\n  b\n", "a text block that begins with `|` or `>` is not written right", 1),
-    ("a: - b\n", "a list cannot begin here", 1),
-    ("a: [b, , c]\n", "a value is expected here", 1),
-    ("a: [\n", "a value is expected here", 2),
-    ("a: !x!y z\n", "`!` begins a tag, which the policy language does not have", 1),
-    ("rules:\n- name: a\nwhen: b\n  route: c\n", "a `:` is not expected here", 4),
-])
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("a: b: c\n", "a `:` is not expected here", 1),
+        ("a: 1\n b: 2\n", "a `:` is not expected here", 2),
+        ("key: value\nnot a key\nb: 2\n", "this is no `key: value`, and not indented as part of the line before", 2),
+        ("rules:\n- name: a\n  route:{to: [b]}\n", "a `:` needs a space after it", 3),
+        ('pattern: "see x:[0-9] \\d"\n', "`\\` begins an escape in double quotes, and this one does not exist", 1),
+        ("a: {b: 1\nc: 2\n", "a `{` is not closed, or a `,` is missing", 2),
+        ("a: [b\nc: 2\n", "a `[` is not closed, or a `,` is missing", 2),
+        ("a: [b, c\n", "a `[` is not closed, or a `,` is missing", 2),
+        ("a: 'b\n", "a quote is opened and never closed", 2),
+        ('a: "b\n', "a quote is opened and never closed", 2),
+        ('a: "\\d+"\n', "`\\` begins an escape in double quotes, and this one does not exist", 1),
+        ('a: "\\xZZ"\n', "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits", 1),
+        ("a: @here\n", "a value cannot begin with `@`", 1),
+        ("a: %x\n", "a value cannot begin with `%`", 1),
+        ("a: *\n", "`*` begins an alias, and a name must follow", 1),
+        ("a: & b\n", "`&` begins an anchor, and a name must follow", 1),
+        ("a: 1\n...\nb: 1\n", "this does not belong to what stands before it", 3),
+        ("a: |x\n  b\n", "a text block that begins with `|` or `>` is not written right", 1),
+        ("a: - b\n", "a list cannot begin here", 1),
+        ("a: [b, , c]\n", "a value is expected here", 1),
+        ("a: [\n", "a value is expected here", 2),
+        ("a: !x!y z\n", "`!` begins a tag, which the policy language does not have", 1),
+        ("rules:\n- name: a\nwhen: b\n  route: c\n", "a `:` is not expected here", 4),
+    ],
+)
 def test_a_fault_of_syntax_is_told_in_plain_words(text: str, message: str, line: int, loader: Loader) -> None:
     """Both parsers' complaints become the same words, on the line where reading stopped."""
     problems = Problems()
     document = load_text("p.yaml", text, problems, loader)
     assert document.root is None
-    assert [(problem.code, problem.message, problem.location.line) for problem in problems] == \
-        [("document.syntax", message, line)]
+    assert [(problem.code, problem.message, problem.location.line) for problem in problems] == [
+        ("document.syntax", message, line)
+    ]
 
 
 def test_a_file_that_could_not_be_read_is_told_from_an_empty_one(tmp_path: Path) -> None:
@@ -315,8 +323,10 @@ def test_the_collector_is_on_again_after_a_large_file() -> None:
 
 def test_ten_thousand_rules_are_read_in_a_blink() -> None:
     """1.6 MB take about 0.6 s with libyaml; three times that is a regression even on a busy machine."""
-    rule = ("  - name: rule-{0}-of-the-many\n    when: {{client.team: team-{0}, prompt.tokens: {{at_least: 32k}}, "
-            "tags: {{any: [batch]}}}}\n    route: {{to: [gpt-1, llama-eu], pick: cheapest}}\n")
+    rule = (
+        "  - name: rule-{0}-of-the-many\n    when: {{client.team: team-{0}, prompt.tokens: {{at_least: 32k}}, "
+        "tags: {{any: [batch]}}}}\n    route: {{to: [gpt-1, llama-eu], pick: cheapest}}\n"
+    )
     text = "version: 1\nrules:\n" + "".join(rule.format(number) for number in range(10_000))
     begun = time.process_time()
     document, problems = _load(text)
@@ -325,9 +335,12 @@ def test_ten_thousand_rules_are_read_in_a_blink() -> None:
     assert taken < 2, f"{taken:.2f} s"
 
 
-_words = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp", "Cf")), min_size=1, max_size=12)
-_trees = st.recursive(_words, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_words, inner, max_size=4),
-                      max_leaves=20)
+_words = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp", "Cf")), min_size=1, max_size=12
+)
+_trees = st.recursive(
+    _words, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_words, inner, max_size=4), max_leaves=20
+)
 
 
 @given(_trees)

@@ -19,7 +19,7 @@ def test_a_name_is_one_plain_word(text: str) -> None:
     assert is_name(text)
 
 
-@pytest.mark.parametrize("text", ["", "two words", "-a", ".a", "grün", "a\nb", "a\n", "x" * 129, "a,b", "{a}", "a\"b"])
+@pytest.mark.parametrize("text", ["", "two words", "-a", ".a", "grün", "a\nb", "a\n", "x" * 129, "a,b", "{a}", 'a"b'])
 def test_what_would_break_a_header_or_a_label_is_no_name(text: str) -> None:
     """A name goes into headers, file names, metrics: nothing may stand in it that means something there."""
     assert not is_name(text)
@@ -60,10 +60,14 @@ def test_a_quantity_keeps_within_its_bounds_both_included(text: str, value: floa
     assert bool(problems.found) == (value is None)
 
 
-@pytest.mark.parametrize(("least", "most", "hint"), [
-    ("1s", None, "it must be at least `1s`"), (None, "5s", "it must be at most `5s`"),
-    ("1s", "5s", "it must be between `1s` and `5s`"),
-])
+@pytest.mark.parametrize(
+    ("least", "most", "hint"),
+    [
+        ("1s", None, "it must be at least `1s`"),
+        (None, "5s", "it must be at most `5s`"),
+        ("1s", "5s", "it must be between `1s` and `5s`"),
+    ],
+)
 def test_a_bound_is_told_as_its_author_would_write_it(least: str | None, most: str | None, hint: str) -> None:
     """With the unit of the language, whichever bound was crossed."""
     problems = Problems()

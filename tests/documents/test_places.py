@@ -22,8 +22,16 @@ def test_a_directory_gives_its_yaml_files_by_name_and_its_tests_last(tmp_path: P
 
 def test_other_sub_directories_and_leavings_of_editors_are_not_read(tmp_path: Path) -> None:
     """A half-written swap file or a directory of old rules never becomes policy."""
-    _write(tmp_path, "policy.yaml", ".policy.yaml", ".#policy.yaml", "policy.yaml~", "policy.yaml.swp", "old/rules.yaml",
-           "tests/deeper/case.yaml")
+    _write(
+        tmp_path,
+        "policy.yaml",
+        ".policy.yaml",
+        ".#policy.yaml",
+        "policy.yaml~",
+        "policy.yaml.swp",
+        "old/rules.yaml",
+        "tests/deeper/case.yaml",
+    )
     (tmp_path / "folder.yaml").mkdir()
     assert policy_files(tmp_path) == [tmp_path / "policy.yaml"]
 

@@ -10,15 +10,7 @@ from routebook.documents.loading import load_text
 from routebook.documents.nodes import Mapping, Node
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
-from routebook.documents.reading import (
-    Fields,
-    read_flag,
-    read_list,
-    read_quantity,
-    read_text,
-    read_texts,
-    read_word,
-)
+from routebook.documents.reading import Fields, read_flag, read_list, read_quantity, read_text, read_texts, read_word
 
 
 def _value(text: str) -> tuple[Node, Problems]:
@@ -31,10 +23,22 @@ def _value(text: str) -> tuple[Node, Problems]:
     return node, problems
 
 
-@pytest.mark.parametrize(("written", "text"), [
-    ("NO", "NO"), ("22:00", "22:00"), ("010", "010"), ("1e3", "1e3"), ("3.10", "3.10"), ("on", "on"),
-    ("2026-11-21", "2026-11-21"), ('"null"', "null"), ("'it''s'", "it's"), ("0o17", "0o17"), (".inf", ".inf"),
-])
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("NO", "NO"),
+        ("22:00", "22:00"),
+        ("010", "010"),
+        ("1e3", "1e3"),
+        ("3.10", "3.10"),
+        ("on", "on"),
+        ("2026-11-21", "2026-11-21"),
+        ('"null"', "null"),
+        ("'it''s'", "it's"),
+        ("0o17", "0o17"),
+        (".inf", ".inf"),
+    ],
+)
 def test_a_text_is_what_its_author_wrote(written: str, text: str) -> None:
     """None of YAML 1.1's guesses happens: `NO` is Norway, `22:00` is an hour, `010` keeps its zero."""
     node, problems = _value(written)
@@ -57,19 +61,33 @@ def test_what_looks_like_a_flag_is_refused(written: str) -> None:
     assert [problem.code for problem in problems] == ["document.wrong-type"]
 
 
-@pytest.mark.parametrize(("read", "written", "message"), [
-    (read_text, "[a]", "expected a text, found a list"),
-    (read_text, "", "expected a text, found nothing"),
-    (lambda node, problems: read_quantity(node, Unit.SHARE, problems), "{a: 1}",
-     "expected a share such as `80%`, found a mapping"),
-    (lambda node, problems: read_quantity(node, Unit.TOKENS, problems), "plenty", "`plenty` is not a number of tokens"),
-    (lambda node, problems: read_quantity(node, Unit.MONEY, problems), "5", "`5` is not an amount of money"),
-    (lambda node, problems: read_word(node, ("cheapest", "best"), problems, "a way to pick"), "cheapst",
-     "`cheapst` is not a way to pick"),
-    (lambda node, problems: read_texts(node, problems), "{a: 1}", "expected a list of texts, found a mapping"),
-])
-def test_a_wrong_value_is_named_with_what_is_expected(read: Callable[[Node, Problems], object], written: str,
-                                                      message: str) -> None:
+@pytest.mark.parametrize(
+    ("read", "written", "message"),
+    [
+        (read_text, "[a]", "expected a text, found a list"),
+        (read_text, "", "expected a text, found nothing"),
+        (
+            lambda node, problems: read_quantity(node, Unit.SHARE, problems),
+            "{a: 1}",
+            "expected a share such as `80%`, found a mapping",
+        ),
+        (
+            lambda node, problems: read_quantity(node, Unit.TOKENS, problems),
+            "plenty",
+            "`plenty` is not a number of tokens",
+        ),
+        (lambda node, problems: read_quantity(node, Unit.MONEY, problems), "5", "`5` is not an amount of money"),
+        (
+            lambda node, problems: read_word(node, ("cheapest", "best"), problems, "a way to pick"),
+            "cheapst",
+            "`cheapst` is not a way to pick",
+        ),
+        (lambda node, problems: read_texts(node, problems), "{a: 1}", "expected a list of texts, found a mapping"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_expected(
+    read: Callable[[Node, Problems], object], written: str, message: str
+) -> None:
     """The problem says what was expected and what was found, in words of the field."""
     node, problems = _value(written)
     assert not read(node, problems)
@@ -124,10 +142,17 @@ def test_absent_keys_give_defaults_without_a_word() -> None:
     node, problems = _value("{}")
     fields = Fields.of(node, ("a",), problems, "a thing")
     assert fields is not None
-    assert (fields.text("a", "x"), fields.texts("a"), fields.flag("a"), fields.quantity("a", Unit.COUNT)) == \
-        ("x", (), False, None)
-    assert (fields.word("a", ("b",), "a word", "b"), fields.items("a", "things"), list(fields.named("a", "things"))) == \
-        ("b", (), [])
+    assert (fields.text("a", "x"), fields.texts("a"), fields.flag("a"), fields.quantity("a", Unit.COUNT)) == (
+        "x",
+        (),
+        False,
+        None,
+    )
+    assert (
+        fields.word("a", ("b",), "a word", "b"),
+        fields.items("a", "things"),
+        list(fields.named("a", "things")),
+    ) == ("b", (), [])
     assert not problems.found
 
 
@@ -136,8 +161,10 @@ def test_named_entries_keep_their_keys_with_places() -> None:
     node, problems = _value("{models: {small: 1, large: 2}, pools: [a], empty: }")
     fields = Fields.of(node, ("models", "pools", "empty"), problems, "a policy")
     assert fields is not None
-    assert [(key.text, key.location.column) for key, _ in fields.named("models", "models by name")] == \
-        [("small", 18), ("large", 28)]
+    assert [(key.text, key.location.column) for key, _ in fields.named("models", "models by name")] == [
+        ("small", 18),
+        ("large", 28),
+    ]
     assert list(fields.named("empty", "models by name")) == []
     assert list(fields.named("pools", "models by name")) == []
     assert [problem.message for problem in problems] == ["expected models by name, found a list"]

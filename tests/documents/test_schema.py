@@ -24,8 +24,16 @@ def _faults(schema: build.Schema, value: object) -> list[str]:
 def test_an_editor_sees_yaml_as_version_1_2_does() -> None:
     """Numbers, `true` and nothing are what they look like; `NO`, `22:00`, `0o17` and what stands in quotes are texts."""
     assert _data("[12, 1.5, 1e3, -4, true, FALSE, ~, null]") == [12, 1.5, 1000.0, -4, True, False, None, None]
-    assert _data("[NO, yes, 22:00, 2026-11-21, '12', \"true\", 1_000, 32k]") == \
-        ["NO", "yes", "22:00", "2026-11-21", "12", "true", "1_000", "32k"]
+    assert _data("[NO, yes, 22:00, 2026-11-21, '12', \"true\", 1_000, 32k]") == [
+        "NO",
+        "yes",
+        "22:00",
+        "2026-11-21",
+        "12",
+        "true",
+        "1_000",
+        "32k",
+    ]
     assert _data("{a: {b: [c]}, empty: }") == {"a": {"b": ["c"]}, "empty": None}
     assert _data("") is None
 
@@ -49,8 +57,9 @@ def test_money_needs_its_sign_and_a_share_its_percent() -> None:
 
 def test_a_record_knows_its_keys_and_what_it_needs() -> None:
     """An unknown key, an absent one and a wrong value are three faults, each with its path."""
-    schema = build.record({"name": "its name", "kind": "its kind"}, {"name": build.text(), "kind": build.word(["a", "b"])},
-                          ["name"])
+    schema = build.record(
+        {"name": "its name", "kind": "its kind"}, {"name": build.text(), "kind": build.word(["a", "b"])}, ["name"]
+    )
     assert _faults(schema, {"name": "x", "kind": "a"}) == []
     assert len(_faults(schema, {"kind": "c", "zebra": 1})) == 3
     assert schema["properties"]["name"]["description"] == "its name"

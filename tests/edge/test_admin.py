@@ -39,17 +39,29 @@ async def test_it_shows_health_policy_and_metrics(proxy: RunningProxy) -> None:
     assert shown["holds"]["rules"] == 1
     assert shown["files"] == ["policy.yaml"]
     assert [worker["digest"] for worker in shown["workers"]] == [shown["digest"]]
-    families = {family.name: family for family in
-                text_string_to_metric_families((await proxy.get_admin("/metrics"))[1])}
+    families = {
+        family.name: family for family in text_string_to_metric_families((await proxy.get_admin("/metrics"))[1])
+    }
     assert families["routebook_policy_info"].samples[0].labels == {"digest": shown["digest"]}
     assert families["routebook_config_last_reload_successful"].samples[0].value == 1
     assert families["routebook_requests"].type == "counter"
 
 
-@pytest.mark.parametrize("host, status", [
-    ("127.0.0.1:1", 200), ("localhost", 200), ("localhost:8081", 200), ("[::1]:8081", 200), ("[::1]", 200),
-    ("evil.example", 403), ("evil.example:8081", 403), ("localhost.evil.example", 403), ("", 403), ("127.0.0.1.evil", 403),
-])
+@pytest.mark.parametrize(
+    "host, status",
+    [
+        ("127.0.0.1:1", 200),
+        ("localhost", 200),
+        ("localhost:8081", 200),
+        ("[::1]:8081", 200),
+        ("[::1]", 200),
+        ("evil.example", 403),
+        ("evil.example:8081", 403),
+        ("localhost.evil.example", 403),
+        ("", 403),
+        ("127.0.0.1.evil", 403),
+    ],
+)
 async def test_another_name_in_host_is_refused(proxy: RunningProxy, host: str, status: int) -> None:
     """A web page whose name was pointed at this machine (DNS rebinding) reaches nothing."""
     assert (await ask(proxy.admin, get("/policy", host=host))).status == status
@@ -62,10 +74,17 @@ async def test_a_web_page_cannot_reload(proxy: RunningProxy) -> None:
     assert 'routebook_reloads_total{result="unchanged"} 0.0' in (await proxy.get_admin("/metrics"))[1]
 
 
-@pytest.mark.parametrize("method, path, status", [
-    ("GET", "/reload", 405), ("POST", "/policy", 405), ("GET", "/", 404), ("GET", "/../etc/passwd", 404),
-    ("GET", "/v1/models", 404), ("POST", "/v1/chat/completions", 404),
-])
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        ("GET", "/reload", 405),
+        ("POST", "/policy", 405),
+        ("GET", "/", 404),
+        ("GET", "/../etc/passwd", 404),
+        ("GET", "/v1/models", 404),
+        ("POST", "/v1/chat/completions", 404),
+    ],
+)
 async def test_other_routes_are_not_there(proxy: RunningProxy, method: str, path: str, status: int) -> None:
     """The routes are closed; clients' routes are not among them."""
     request = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode()

@@ -58,7 +58,7 @@ async def test_a_cut_stream_never_looks_like_an_end(tmp_path: Path, upstream: Up
         return
     assert answer.whole and error_of(answer.body)["code"] == "upstream.cut"
     assert record.ended["end"] == "UD" and record.ended["error"] == "upstream.cut"
-    assert b"".join(chunks()).startswith(answer.body[:answer.body.rindex(b"data: ")])
+    assert b"".join(chunks()).startswith(answer.body[: answer.body.rindex(b"data: ")])
 
 
 async def test_a_stream_that_just_stops_is_no_end(tmp_path: Path, upstream: Upstream) -> None:
@@ -67,14 +67,16 @@ async def test_a_stream_that_just_stops_is_no_end(tmp_path: Path, upstream: Upst
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
         answer = await ask(proxy.url, stream=True)
         record = await proxy.only_record()
-    assert text_of(answer.body[:answer.body.rindex(b"data: ")]) == "Hello."
+    assert text_of(answer.body[: answer.body.rindex(b"data: ")]) == "Hello."
     assert error_of(answer.body)["code"] == "upstream.cut" and answer.whole
     assert record.ended is not None and record.ended["end"] == "UD"
 
 
 async def test_half_an_event_is_never_sent(tmp_path: Path, upstream: Upstream) -> None:
     """What stood after the last whole event is not the client's to guess at."""
-    upstream.will([*stream(chunks(["a"])[:2], ends=False), Say(chunk(b'data: {"choices":[{"del')), Pause(0.05), Reset()])
+    upstream.will(
+        [*stream(chunks(["a"])[:2], ends=False), Say(chunk(b'data: {"choices":[{"del')), Pause(0.05), Reset()]
+    )
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
         answer = await ask(proxy.url, stream=True)
     assert b'"del' not in answer.body.replace(b'"delta"', b"") and error_of(answer.body)["code"] == "upstream.cut"
@@ -104,8 +106,11 @@ FAILURES: dict[str, Play] = {
     "reset in the head": [Say(b"HTTP/1.1 200 OK\r\nConte"), Pause(0.02), Reset()],
     "no HTTP": [Say(b"\x16\x03\x01 what\r\n\r\n"), Close()],
     "no JSON": reply(b"<html>gateway</html>"),
-    "half a body": [Say(head(200, [("Content-Type", "application/json"), ("Content-Length", "999")]) + b'{"id":"x"'),
-                    Pause(0.02), Close()],
+    "half a body": [
+        Say(head(200, [("Content-Type", "application/json"), ("Content-Length", "999")]) + b'{"id":"x"'),
+        Pause(0.02),
+        Close(),
+    ],
     "half a body without length": [Say(head(200, [("Content-Type", "application/json")]) + b'{"id":"x"'), Close()],
     "first event an error": stream([event({"error": {"message": "no", "code": "overloaded"}})]),
     "no event at all": stream([]),
@@ -116,7 +121,8 @@ FAILURES: dict[str, Play] = {
 @pytest.mark.parametrize("name", FAILURES)
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 async def test_a_failure_before_the_first_byte_is_mended_by_the_next_candidate(
-        tmp_path: Path, upstream: Upstream, name: str, streamed: bool) -> None:
+    tmp_path: Path, upstream: Upstream, name: str, streamed: bool
+) -> None:
     """The client sees one clean answer; the record names both attempts and what was wrong with the first."""
     upstream.will(FAILURES[name])
     async with in_process(tmp_path, small_policy(upstream.url, TWO)) as proxy:
@@ -133,13 +139,21 @@ async def test_a_failure_before_the_first_byte_is_mended_by_the_next_candidate(
 
 
 EXPECTED = {
-    "429": (429, "upstream.overloaded"), "500": (502, "upstream.failed"), "503": (502, "upstream.failed"),
-    "529": (502, "upstream.failed"), "401": (502, "upstream.refused-key"), "redirect": (502, "upstream.redirected"),
-    "reset before the head": (502, "upstream.disconnected"), "closed before the head": (502, "upstream.disconnected"),
-    "reset in the head": (502, "upstream.disconnected"), "no HTTP": (502, "upstream.garbled"),
-    "no JSON": (502, "upstream.garbled"), "half a body": (502, "upstream.cut"),
+    "429": (429, "upstream.overloaded"),
+    "500": (502, "upstream.failed"),
+    "503": (502, "upstream.failed"),
+    "529": (502, "upstream.failed"),
+    "401": (502, "upstream.refused-key"),
+    "redirect": (502, "upstream.redirected"),
+    "reset before the head": (502, "upstream.disconnected"),
+    "closed before the head": (502, "upstream.disconnected"),
+    "reset in the head": (502, "upstream.disconnected"),
+    "no HTTP": (502, "upstream.garbled"),
+    "no JSON": (502, "upstream.garbled"),
+    "half a body": (502, "upstream.cut"),
     "half a body without length": (502, "upstream.garbled"),
-    "first event an error": (502, "upstream.error-event"), "no event at all": (502, "upstream.cut"),
+    "first event an error": (502, "upstream.error-event"),
+    "no event at all": (502, "upstream.cut"),
     "half an event": (502, "upstream.cut"),
 }
 
@@ -147,8 +161,10 @@ EXPECTED = {
 @pytest.mark.parametrize("name", FAILURES)
 async def test_when_nobody_is_left_the_client_hears_whose_fault_it_was(tmp_path: Path, name: str) -> None:
     """A status and a code in OpenAI's shape, from one table; nothing of the upstream's own page."""
-    async with Upstream(lambda _: FAILURES[name]) as upstream, \
-            in_process(tmp_path, small_policy(upstream.url, TWO)) as proxy:
+    async with (
+        Upstream(lambda _: FAILURES[name]) as upstream,
+        in_process(tmp_path, small_policy(upstream.url, TWO)) as proxy,
+    ):
         answer = await ask(proxy.url)
         record = await proxy.only_record()
     status, code = EXPECTED[name]
@@ -173,8 +189,7 @@ async def test_a_client_is_told_what_it_did_wrong_in_the_upstreams_words(tmp_pat
 async def test_a_prompt_too_long_for_one_may_be_short_enough_for_another(tmp_path: Path) -> None:
     """The next candidate is tried; where that is too small as well, the client hears it in the upstream's words."""
     too_long = failure(400, "too long", "context_length_exceeded")
-    async with Upstream(lambda _: too_long) as upstream, \
-            in_process(tmp_path, small_policy(upstream.url, TWO)) as proxy:
+    async with Upstream(lambda _: too_long) as upstream, in_process(tmp_path, small_policy(upstream.url, TWO)) as proxy:
         answer = await ask(proxy.url)
         assert len(upstream.requests) == 2
         assert answer.status == 400 and answer.json()["error"]["code"] == "context_length_exceeded"
@@ -201,7 +216,11 @@ async def test_nobody_listens(tmp_path: Path) -> None:
 TIMES = {
     "first byte": ([Hang()], "upstream.first-byte-timeout", 504),
     "idle before the first event": ([Say(head(200, SSE)), Hang()], "upstream.idle-timeout", 504),
-    "idle in a whole answer": ([Say(head(200, [("Content-Length", "50")]) + b"{"), Hang()], "upstream.idle-timeout", 504),
+    "idle in a whole answer": (
+        [Say(head(200, [("Content-Length", "50")]) + b"{"), Hang()],
+        "upstream.idle-timeout",
+        504,
+    ),
     "total": (stream([event({"x": n}) for n in range(40)], pause=0.05), "upstream.total-timeout", 200),
     "idle in a stream": ([*stream(chunks(["a"])[:2], ends=False), Hang()], "upstream.idle-timeout", 200),
 }
@@ -213,7 +232,8 @@ async def test_every_time_limit_has_its_own_code(tmp_path: Path, upstream: Upstr
     play, code, status = TIMES[name]
     upstream.will(play)
     policy = small_policy(upstream.url).replace(
-        "region: eu,", "region: eu, timeouts: {first_byte: 300ms, idle: 200ms, total: 1s},")
+        "region: eu,", "region: eu, timeouts: {first_byte: 300ms, idle: 200ms, total: 1s},"
+    )
     async with in_process(tmp_path, policy) as proxy:
         began = asyncio.get_running_loop().time()
         answer = await ask(proxy.url, stream=True)
@@ -231,6 +251,7 @@ async def test_every_time_limit_has_its_own_code(tmp_path: Path, upstream: Upstr
 async def test_a_connection_that_never_stands(tmp_path: Path) -> None:
     """A full queue of connections answers nothing: that is the connect limit's business, with its own code."""
     import socket
+
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -240,7 +261,8 @@ async def test_a_connection_that_never_stands(tmp_path: Path) -> None:
             filler.setblocking(False)
             filler.connect_ex(address)
         policy = small_policy(f"http://127.0.0.1:{address[1]}/v1").replace(
-            "region: eu,", "region: eu, timeouts: {connect: 300ms},")
+            "region: eu,", "region: eu, timeouts: {connect: 300ms},"
+        )
         async with in_process(tmp_path, policy) as proxy:
             answer = await ask(proxy.url)
         for filler in fillers:

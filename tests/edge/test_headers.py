@@ -16,36 +16,71 @@ from tests.support.asking import ask, chat
 from tests.support.proxy import in_process, running_proxy, small_policy
 from tests.support.upstream import Upstream, completion, failure, reply
 
-HOP = [("Connection", "keep-alive, X-Private"), ("X-Private", "1"), ("Keep-Alive", "timeout=5"), ("TE", "trailers"),
-       ("Proxy-Authorization", "Basic eA=="), ("Proxy-Connection", "keep-alive"), ("Trailer", "X-T")]
+HOP = [
+    ("Connection", "keep-alive, X-Private"),
+    ("X-Private", "1"),
+    ("Keep-Alive", "timeout=5"),
+    ("TE", "trailers"),
+    ("Proxy-Authorization", "Basic eA=="),
+    ("Proxy-Connection", "keep-alive"),
+    ("Trailer", "X-T"),
+]
 
 
 async def test_what_belongs_to_one_connection_stays_there(tmp_path: Path, upstream: Upstream) -> None:
     """Neither side's hop-by-hop headers reach the other, those that `Connection` names included."""
-    back = [*HOP[:-1], ("Set-Cookie", "a=b"), ("Alt-Svc", 'h3="evil:443"'), ("Strict-Transport-Security", "max-age=1"),
-            ("Location", "http://trap/"), ("X-Routebook-Rule", "forged"), ("OpenAI-Organization", "org-of-ours"),
-            ("Proxy-Authenticate", "Basic")]
+    back = [
+        *HOP[:-1],
+        ("Set-Cookie", "a=b"),
+        ("Alt-Svc", 'h3="evil:443"'),
+        ("Strict-Transport-Security", "max-age=1"),
+        ("Location", "http://trap/"),
+        ("X-Routebook-Rule", "forged"),
+        ("OpenAI-Organization", "org-of-ours"),
+        ("Proxy-Authenticate", "Basic"),
+    ]
     upstream.will(reply(completion(), headers=back))
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
         answer = await ask(proxy.url, headers=HOP)
     received = {name.lower() for name, _ in upstream.requests[0].headers}
     assert received <= {"host", "content-type", "content-length", "accept-encoding", "user-agent", "accept"}
     returned = {name.lower() for name, _ in answer.headers}
-    assert not returned & {"x-private", "keep-alive", "te", "proxy-authorization", "proxy-connection", "set-cookie",
-                           "alt-svc", "strict-transport-security", "location", "openai-organization",
-                           "proxy-authenticate", "connection"}
+    assert not returned & {
+        "x-private",
+        "keep-alive",
+        "te",
+        "proxy-authorization",
+        "proxy-connection",
+        "set-cookie",
+        "alt-svc",
+        "strict-transport-security",
+        "location",
+        "openai-organization",
+        "proxy-authenticate",
+        "connection",
+    }
     assert answer.header("x-routebook-rule") == "everything"
 
 
 async def test_an_upstream_is_what_the_policy_says_and_nothing_else(tmp_path: Path, upstream: Upstream) -> None:
     """No header, field or query of a client names an address; the trap hears nothing."""
     async with Upstream() as trap, in_process(tmp_path, small_policy(upstream.url)) as proxy:
-        body = chat(api_base=trap.url, base_url=trap.url, extra_body={"base_url": trap.url},
-                    tools=[{"type": "function", "function": {"name": "f"}, "server_url": trap.url}])
-        headers = [("X-Forwarded-Host", f"127.0.0.1:{trap.port}"), ("X-Portkey-Custom-Host", trap.url),
-                   ("X-Upstream", trap.url), ("Forwarded", f"host=127.0.0.1:{trap.port}"), ("Referer", trap.url)]
-        answer = await ask(proxy.url, body, f"/v1/chat/completions?api_base={trap.url}&base_url={trap.url}",
-                           headers=headers)
+        body = chat(
+            api_base=trap.url,
+            base_url=trap.url,
+            extra_body={"base_url": trap.url},
+            tools=[{"type": "function", "function": {"name": "f"}, "server_url": trap.url}],
+        )
+        headers = [
+            ("X-Forwarded-Host", f"127.0.0.1:{trap.port}"),
+            ("X-Portkey-Custom-Host", trap.url),
+            ("X-Upstream", trap.url),
+            ("Forwarded", f"host=127.0.0.1:{trap.port}"),
+            ("Referer", trap.url),
+        ]
+        answer = await ask(
+            proxy.url, body, f"/v1/chat/completions?api_base={trap.url}&base_url={trap.url}", headers=headers
+        )
         assert answer.status == 200 and trap.connections == 0 and len(upstream.requests) == 1
     assert upstream.requests[0].target == "/v1/chat/completions"
 
@@ -76,24 +111,44 @@ async def test_odd_bytes_in_an_upstreams_headers_do_not_break_the_answer(tmp_pat
     assert (answer.header("x-note") or "").startswith("caf?")
 
 
-CANARIES = {"client": "sk-client-canary-1", "provider": "sk-provider-canary-2", "query": "canary-3-in-query",
-            "prompt": "canary-4-in-prompt", "header": "canary-5-in-header", "cookie": "canary-6-in-cookie"}
+CANARIES = {
+    "client": "sk-client-canary-1",
+    "provider": "sk-provider-canary-2",
+    "query": "canary-3-in-query",
+    "prompt": "canary-4-in-prompt",
+    "header": "canary-5-in-header",
+    "cookie": "canary-6-in-cookie",
+}
 
 
 async def test_secrets_are_nowhere(tmp_path: Path) -> None:
     """Keys, cookies, queries and prompts: not in the log, the journal, the metrics, the answers or the index, whatever
     goes wrong; and the account's key goes to its upstream alone."""
-    plays = [reply(completion()), failure(500), failure(401, f"bad key {CANARIES['provider']}"),
-             failure(400, f"bad key {CANARIES['provider']}"), reply(b"{"), [*reply(b"", 302)]]
+    plays = [
+        reply(completion()),
+        failure(500),
+        failure(401, f"bad key {CANARIES['provider']}"),
+        failure(400, f"bad key {CANARIES['provider']}"),
+        reply(b"{"),
+        [*reply(b"", 302)],
+    ]
     async with Upstream(lambda _: plays.pop(0) if plays else reply(completion())) as upstream:
         policy = small_policy(upstream.url).replace("{name: main}", "{name: main, key: {env: CANARY_KEY}}")
         async with running_proxy(tmp_path, policy, environment={"CANARY_KEY": CANARIES["provider"]}) as proxy:
-            headers = [("Authorization", f"Bearer {CANARIES['client']}"), ("X-Custom", CANARIES["header"]),
-                       ("Cookie", CANARIES["cookie"]), ("x-routebook-within", "nonsense")]
+            headers = [
+                ("Authorization", f"Bearer {CANARIES['client']}"),
+                ("X-Custom", CANARIES["header"]),
+                ("Cookie", CANARIES["cookie"]),
+                ("x-routebook-within", "nonsense"),
+            ]
             seen = b""
             for number in range(9):
-                answer = await ask(proxy.url, chat(text=CANARIES["prompt"]) if number % 2 else b"{" + b"x" * 10,
-                                   f"/v1/chat/completions?key={CANARIES['query']}", headers=headers[:3 + number % 3 // 2])
+                answer = await ask(
+                    proxy.url,
+                    chat(text=CANARIES["prompt"]) if number % 2 else b"{" + b"x" * 10,
+                    f"/v1/chat/completions?key={CANARIES['query']}",
+                    headers=headers[: 3 + number % 3 // 2],
+                )
                 seen += answer.body + repr(answer.headers).encode()
             for path in ("/metrics", "/policy", "/healthz", "/readyz"):
                 seen += (await proxy.get_admin(path))[1].encode()
@@ -107,13 +162,25 @@ async def test_secrets_are_nowhere(tmp_path: Path) -> None:
     assert [name for name, canary in CANARIES.items() if canary.encode() in seen] == []
 
 
-@pytest.mark.parametrize(("headers", "seconds"), [
-    ({"Retry-After": "7"}, 7.0), ({"Retry-After": "0"}, 0.0), ({"Retry-After": "-1"}, 0.0), ({}, None),
-    ({"Retry-After": "1000000000"}, LONGEST_RETRY), ({"Retry-After": "soon"}, None), ({"Retry-After": "nan"}, None),
-    ({"retry-after-ms": "250", "Retry-After": "1"}, 0.25), ({"Retry-After": "Thu, 01 Jan 1970 00:01:40 GMT"}, 40.0),
-    ({"Retry-After": "Wed, 31 Dec 1969 23:59:59 GMT"}, 0.0), ({"Retry-After": "1e9"}, None), ({"Retry-After": ""}, None),
-    ({"Retry-After": "٣"}, None), ({"Retry-After": "Mon, 99 Foo 2026 99:99:99 GMT"}, None),
-])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": "-1"}, 0.0),
+        ({}, None),
+        ({"Retry-After": "1000000000"}, LONGEST_RETRY),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"retry-after-ms": "250", "Retry-After": "1"}, 0.25),
+        ({"Retry-After": "Thu, 01 Jan 1970 00:01:40 GMT"}, 40.0),
+        ({"Retry-After": "Wed, 31 Dec 1969 23:59:59 GMT"}, 0.0),
+        ({"Retry-After": "1e9"}, None),
+        ({"Retry-After": ""}, None),
+        ({"Retry-After": "٣"}, None),
+        ({"Retry-After": "Mon, 99 Foo 2026 99:99:99 GMT"}, None),
+    ],
+)
 def test_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
     """Seconds, milliseconds or a date, bounded; what cannot be understood was not said."""
     assert retry_after(headers, now=60.0) == seconds
@@ -136,14 +203,26 @@ def test_any_headers_of_an_upstream_become_safe_ones(headers: dict[str, str]) ->
 
 def test_only_a_short_list_of_a_clients_headers_goes_upstream() -> None:
     """Credentials and cookies are not on it, and what a fault to simulate is, only a simulator is told."""
-    client = {"Authorization": "Bearer client", "Cookie": "a", "X-Api-Key": "k", "Accept": "*/*\r\nX-Evil: 1",
-              "x-simulate": "429"}
+    client = {
+        "Authorization": "Bearer client",
+        "Cookie": "a",
+        "X-Api-Key": "k",
+        "Accept": "*/*\r\nX-Evil: 1",
+        "x-simulate": "429",
+    }
     begun = request_head(URL("https://api.example:8443/v1/"), "/chat/completions", "account")
     head = upstream_head(begun, client, 7, simulated=False)
     assert head.decode().split("\r\n") == [
-        "POST /v1/chat/completions HTTP/1.1", "Host: api.example:8443", "Content-Type: application/json",
-        "Accept-Encoding: identity", "Authorization: Bearer account", "Accept: */*??X-Evil: 1", "Content-Length: 7",
-        "", ""]
+        "POST /v1/chat/completions HTTP/1.1",
+        "Host: api.example:8443",
+        "Content-Type: application/json",
+        "Accept-Encoding: identity",
+        "Authorization: Bearer account",
+        "Accept: */*??X-Evil: 1",
+        "Content-Length: 7",
+        "",
+        "",
+    ]
     assert b"x-simulate: 429\r\n" in upstream_head(request_head(URL("http://[::1]/v1"), "/x", None), client, 0, True)
 
 

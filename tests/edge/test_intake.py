@@ -45,7 +45,7 @@ async def test_a_body_in_chunks_is_a_body(tmp_path: Path, upstream: Upstream) ->
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
         await client.send(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
         for start in range(0, len(body), 7):
-            await client.send(chunk(body[start:start + 7]))
+            await client.send(chunk(body[start : start + 7]))
         await client.send(chunk(b""))
         assert (await client.answer()).status == 200
     assert upstream.requests[0].header("content-length") == str(len(upstream.requests[0].body))
@@ -56,7 +56,9 @@ async def test_half_a_body_is_waited_for_only_so_long(tmp_path: Path, upstream: 
     """Also where it drips: the limit is for the whole."""
     async with in_process(tmp_path, small_policy(upstream.url, more=SMALL)) as proxy, RawClient(proxy.url) as client:
         await client.send(f"{HEAD}Content-Length: 500\r\n\r\n".encode())
-        sending = asyncio.create_task(client.send(b'{"model": "small", "messages": [' + b" " * 200, piece=1, pause=0.02))
+        sending = asyncio.create_task(
+            client.send(b'{"model": "small", "messages": [' + b" " * 200, piece=1, pause=0.02)
+        )
         answer = await client.answer(2)
         sending.cancel()
         assert answer.status == 408 and answer.json()["error"]["code"] == "request.slow"
@@ -88,14 +90,23 @@ async def test_who_expects_to_be_told_to_continue_is_told(tmp_path: Path, upstre
 
 
 HOSTILE = {
-    "nothing": b"", "no JSON": b"hello", "cut": b'{"model":"small","messages":[', "a list": b"[]", "null": b"null",
-    "no model": b'{"messages":[]}', "model a number": b'{"model":1,"messages":[]}', "no messages": b'{"model":"small"}',
-    "model empty": b'{"model":"","messages":[]}', "model endless": b'{"model":"%s","messages":[]}' % (b"m" * 70_000),
+    "nothing": b"",
+    "no JSON": b"hello",
+    "cut": b'{"model":"small","messages":[',
+    "a list": b"[]",
+    "null": b"null",
+    "no model": b'{"messages":[]}',
+    "model a number": b'{"model":1,"messages":[]}',
+    "no messages": b'{"model":"small"}',
+    "model empty": b'{"model":"","messages":[]}',
+    "model endless": b'{"model":"%s","messages":[]}' % (b"m" * 70_000),
     "NaN": b'{"model":"small","messages":[],"temperature":NaN}',
     "nested": b'{"model":"small","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "nested elsewhere": b'{"model":"small","messages":[],"x":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001,
-    "not UTF-8": b'{"model":"sm\xffall","messages":[]}', "UTF-16": '{"model":"small","messages":[]}'.encode("utf-16"),
-    "NUL": b'{"model":"small","messages":[]}\x00', "two values": b'{"model":"small","messages":[]} {}',
+    "not UTF-8": b'{"model":"sm\xffall","messages":[]}',
+    "UTF-16": '{"model":"small","messages":[]}'.encode("utf-16"),
+    "NUL": b'{"model":"small","messages":[]}\x00',
+    "two values": b'{"model":"small","messages":[]} {}',
 }
 
 
@@ -109,12 +120,18 @@ async def test_hostile_bodies_are_the_clients_fault(tmp_path: Path, upstream: Up
     assert answer.json()["error"]["type"] == "invalid_request_error" and len(answer.body) < 600
 
 
-@pytest.mark.parametrize("body", [
-    b'{"model":"small","messages":[],"model":"large"}', b'{"model":"large","mod\\u0065l":"small","messages":[]}',
-    b'{"model":"small","messages":[{"role":"user","content":"a"}],"messages":[{"role":"user","content":"b"}]}',
-    b'{"model":"small","messages":[],"n":1,"n":2,"max_tokens":12345678901234567890}', b'\xef\xbb\xbf{"model":"small"}',
-    b'{"model":"small","messages":[],"user":"\\ud800"}', b'{"model":"small","messages":[],"seed":' + b"9" * 5000 + b"}",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"small","messages":[],"model":"large"}',
+        b'{"model":"large","mod\\u0065l":"small","messages":[]}',
+        b'{"model":"small","messages":[{"role":"user","content":"a"}],"messages":[{"role":"user","content":"b"}]}',
+        b'{"model":"small","messages":[],"n":1,"n":2,"max_tokens":12345678901234567890}',
+        b'\xef\xbb\xbf{"model":"small"}',
+        b'{"model":"small","messages":[],"user":"\\ud800"}',
+        b'{"model":"small","messages":[],"seed":' + b"9" * 5000 + b"}",
+    ],
+)
 async def test_what_was_decided_is_what_is_sent(tmp_path: Path, upstream: Upstream, body: bytes) -> None:
     """Keys that stand twice, numbers beyond bounds, half surrogates: refused, or upstream reads what we read."""
     rules = """\
@@ -169,8 +186,9 @@ SMUGGLING = {
 
 @pytest.mark.parametrize("piece", [0, 1], ids=["at once", "byte by byte"])
 @pytest.mark.parametrize("name", SMUGGLING)
-async def test_what_two_servers_could_read_differently_is_refused(tmp_path: Path, upstream: Upstream, name: str,
-                                                                  piece: int) -> None:
+async def test_what_two_servers_could_read_differently_is_refused(
+    tmp_path: Path, upstream: Upstream, name: str, piece: int
+) -> None:
     """400 and a closed connection; no second request is ever found in it, and upstream sees nothing."""
     hidden = post(CHAT, chat(text="smuggled"))
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
@@ -183,15 +201,17 @@ async def test_what_two_servers_could_read_differently_is_refused(tmp_path: Path
     assert upstream.requests == [] and b"smuggled" not in answer.body
 
 
-async def test_a_key_in_a_bad_request_is_neither_echoed_nor_logged(tmp_path: Path, upstream: Upstream,
-                                                                   capfd: pytest.CaptureFixture[str],
-                                                                   caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_key_in_a_bad_request_is_neither_echoed_nor_logged(
+    tmp_path: Path, upstream: Upstream, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """aiohttp would quote the line, key included, in its answer and in its log."""
     canary = "sk-canary-31337"
-    bad = [wire(POST, "Host: t", f"Authorization: Bearer {canary}\x01", "Content-Length: 0"),
-           wire(POST, "Host: t", f"X-Api-Key {canary}", "Content-Length: 0"),
-           wire(f"POST {CHAT}?key={canary} HTTP/9.9", "Host: t"),
-           wire(POST, "Host: t", f"X-A: {canary}" + "b" * 9000)]
+    bad = [
+        wire(POST, "Host: t", f"Authorization: Bearer {canary}\x01", "Content-Length: 0"),
+        wire(POST, "Host: t", f"X-Api-Key {canary}", "Content-Length: 0"),
+        wire(f"POST {CHAT}?key={canary} HTTP/9.9", "Host: t"),
+        wire(POST, "Host: t", f"X-A: {canary}" + "b" * 9000),
+    ]
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
         for request in bad:
             async with RawClient(proxy.url) as client:
@@ -201,11 +221,27 @@ async def test_a_key_in_a_bad_request_is_neither_echoed_nor_logged(tmp_path: Pat
     assert canary not in written.out + written.err + caplog.text
 
 
-@pytest.mark.parametrize("path", [
-    "/", "/v1", "/v1/chat/completions/", "//v1/chat/completions", "/v1/chat/../chat/completions", "/V1/chat/completions",
-    "/v1/chat%2fcompletions", "/v1/%63hat/completions", "/v1/chat/completions;x", "/v1\\chat\\completions", "/metrics",
-    "http://127.0.0.1:1/v1/chat/completions", "/v1/chat/completions/../../../metrics", "/policy", "/healthz", "*",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/chat/completions/",
+        "//v1/chat/completions",
+        "/v1/chat/../chat/completions",
+        "/V1/chat/completions",
+        "/v1/chat%2fcompletions",
+        "/v1/%63hat/completions",
+        "/v1/chat/completions;x",
+        "/v1\\chat\\completions",
+        "/metrics",
+        "http://127.0.0.1:1/v1/chat/completions",
+        "/v1/chat/completions/../../../metrics",
+        "/policy",
+        "/healthz",
+        "*",
+    ],
+)
 async def test_only_what_is_served_is_served(tmp_path: Path, upstream: Upstream, path: str) -> None:
     """A closed table, compared byte by byte: dots, escapes, other cases and other hosts are unknown."""
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:

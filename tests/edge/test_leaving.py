@@ -43,8 +43,9 @@ async def leave(folder: Path, upstream: Upstream, play: Play, how: str) -> tuple
 
 @pytest.mark.parametrize("name", PHASES)
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_the_upstream_is_left_at_once_and_the_record_says_who_left(tmp_path: Path, upstream: Upstream, name: str,
-                                                                         how: str) -> None:
+async def test_the_upstream_is_left_at_once_and_the_record_says_who_left(
+    tmp_path: Path, upstream: Upstream, name: str, how: str
+) -> None:
     """Within 50 ms in every phase; nobody generates tokens that nobody reads.
 
     The best of a few tries counts: a machine that is busy may be late once, a gateway that waits for the next byte is

@@ -48,13 +48,19 @@ def test_what_two_workers_counted_is_one_text() -> None:
     snapshots = [orjson.loads(orjson.dumps(worker.snapshot())) for worker in workers]
     shown = families(as_text(added(snapshots), []).decode())
     assert [(sample.labels, sample.value) for sample in shown["routebook_requests"].samples] == [
-        ({"operation": "chat", "status": "200", "end": "--"}, 4)]
+        ({"operation": "chat", "status": "200", "end": "--"}, 4)
+    ]
     assert shown["routebook_requests_in_progress"].samples[0].value == 1
     assert {sample.labels["kind"]: sample.value for sample in shown["routebook_tokens"].samples} == {
-        "input": 40, "output": 20}
+        "input": 40,
+        "output": 20,
+    }
     assert shown["routebook_cost_dollars"].samples[0].value == 10.0
-    buckets = {sample.labels["le"]: sample.value for sample in shown["routebook_request_duration_seconds"].samples
-               if sample.name.endswith("_bucket")}
+    buckets = {
+        sample.labels["le"]: sample.value
+        for sample in shown["routebook_request_duration_seconds"].samples
+        if sample.name.endswith("_bucket")
+    }
     assert (buckets["0.1"], buckets["0.25"], buckets["300.0"], buckets["+Inf"]) == (0, 2, 2, 4)
 
 
@@ -81,7 +87,8 @@ async def test_counts_of_all_workers_are_one_scrape(tmp_path: Path, upstream: Up
         shown = families((await proxy.get_admin("/metrics"))[1])
         assert sum(sample.value for sample in shown["routebook_requests"].samples) == 20
         assert {sample.labels["rule"]: sample.value for sample in shown["routebook_decisions"].samples} == {
-            "everything": 20}
+            "everything": 20
+        }
         seconds = shown["routebook_request_duration_seconds"].samples
         assert [sample.value for sample in seconds if sample.name.endswith("_count")] == [20]
         tokens = {sample.labels["kind"]: sample.value for sample in shown["routebook_tokens"].samples}

@@ -17,13 +17,17 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CLIENTS = 'clients: {batch: {keys: ["hmac-sha256:' + "0" * 64 + '"]}}'
 
 
-@pytest.mark.parametrize(("body", "more", "status", "error"), [
-    (b"{", "", 400, "request.malformed"),
-    (b'{"model": "small"}', "", 400, "request.malformed"),
-    (chat(), CLIENTS, 401, "caller.unknown"),
-])
+@pytest.mark.parametrize(
+    ("body", "more", "status", "error"),
+    [
+        (b"{", "", 400, "request.malformed"),
+        (b'{"model": "small"}', "", 400, "request.malformed"),
+        (chat(), CLIENTS, 401, "caller.unknown"),
+    ],
+)
 async def test_a_request_that_was_turned_away_unread_has_its_record(
-        tmp_path: Path, upstream: Upstream, body: object, more: str, status: int, error: str) -> None:
+    tmp_path: Path, upstream: Upstream, body: object, more: str, status: int, error: str
+) -> None:
     """Both lines, found by the id that the client was told, and `explain` says what happened."""
     async with in_process(tmp_path, small_policy(upstream.url, more=more)) as proxy:
         async with RawClient(proxy.url) as client:
@@ -62,8 +66,16 @@ async def test_equal_prompts_have_equal_digests_and_the_trace_is_kept(tmp_path: 
     assert all(len(digest) == 32 for digest in digests)
 
 
-@pytest.mark.parametrize("written", [None, "", "00-short-00f067aa0ba902b7-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
-                                     f"00-{TRACE}-00f067aa0ba902b7-01\n"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        None,
+        "",
+        "00-short-00f067aa0ba902b7-01",
+        f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+        f"00-{TRACE}-00f067aa0ba902b7-01\n",
+    ],
+)
 def test_what_is_no_trace_is_none(written: str | None) -> None:
     """Only what W3C Trace Context allows is taken over."""
     assert trace_of(written) is None

@@ -38,8 +38,9 @@ rules:
 """
 
 
-async def test_a_body_that_needs_no_change_goes_upstream_as_the_bytes_it_was(tmp_path: Path,
-                                                                            upstream: Upstream) -> None:
+async def test_a_body_that_needs_no_change_goes_upstream_as_the_bytes_it_was(
+    tmp_path: Path, upstream: Upstream
+) -> None:
     """White space, order, escapes and unknown fields: not a byte differs where the model keeps its name."""
     body = b'{ "x_new": {"b":1e2,"a":"\\u00e9"},\n "model":"small-1", "messages":[{"role":"user","content":"hi"}] }'
     async with in_process(tmp_path, SAME_NAME.format(url=upstream.url)) as proxy:
@@ -74,11 +75,19 @@ async def test_an_answer_comes_back_as_the_bytes_it_was(tmp_path: Path, upstream
 
 @pytest.mark.parametrize("piece", [0, 1, 7])
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
-async def test_a_stream_comes_back_as_the_bytes_it_was(tmp_path: Path, upstream: Upstream, piece: int,
-                                                       newline: bytes) -> None:
+async def test_a_stream_comes_back_as_the_bytes_it_was(
+    tmp_path: Path, upstream: Upstream, piece: int, newline: bytes
+) -> None:
     """Comments, names of events, several data lines, any cut of the bytes: what arrives is what was said."""
-    said = b"".join([b": warming up\n\n", *chunks(["Grü", "ße ", "🙂"])[:-1], b"event: note\ndata: {}\nid: 7\n\n",
-                     b'data: {"a":\ndata: 1}\n\n', event("[DONE]")]).replace(b"\n", newline)
+    said = b"".join(
+        [
+            b": warming up\n\n",
+            *chunks(["Grü", "ße ", "🙂"])[:-1],
+            b"event: note\ndata: {}\nid: 7\n\n",
+            b'data: {"a":\ndata: 1}\n\n',
+            event("[DONE]"),
+        ]
+    ).replace(b"\n", newline)
     upstream.will(stream([said], piece=piece))
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
         answer = await ask(proxy.url, chat(stream=True, stream_options={"include_usage": True}))
@@ -168,9 +177,13 @@ async def test_an_encoded_answer_passes_and_is_counted(tmp_path: Path, upstream:
 
 async def test_embeddings_pass(tmp_path: Path, upstream: Upstream) -> None:
     """The second operation walks the same steps."""
-    policy = small_policy(upstream.url, more="""
+    policy = small_policy(
+        upstream.url,
+        more="""
   vectors: {provider: scripted, id: vectors-1, price: {input: 1}, operations: [embeddings], context: 8k}
-""", rules="  - {name: everything, route: {to: [requested]}}").replace("models:\n", "models:\n", 1)
+""",
+        rules="  - {name: everything, route: {to: [requested]}}",
+    ).replace("models:\n", "models:\n", 1)
     async with in_process(tmp_path, policy) as proxy:
         answer = await ask(proxy.url, {"model": "vectors", "input": "hello"}, "/v1/embeddings")
         record = await proxy.only_record()

@@ -12,12 +12,14 @@ from routebook.policy.conditions import ALWAYS, AllOf
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
 from tests.support.authored import codes, entries, hints, lines
 
-TABLE = FactTable((
-    FactSpec("client.name", FactType.TEXT, CostClass.GIVEN, "who"),
-    FactSpec("client.team", FactType.TEXT, CostClass.GIVEN, "of which team"),
-    FactSpec("client.label.NAME", FactType.TEXT, CostClass.GIVEN, "a label"),
-    FactSpec("tags", FactType.SET, CostClass.GIVEN, "tags"),
-))
+TABLE = FactTable(
+    (
+        FactSpec("client.name", FactType.TEXT, CostClass.GIVEN, "who"),
+        FactSpec("client.team", FactType.TEXT, CostClass.GIVEN, "of which team"),
+        FactSpec("client.label.NAME", FactType.TEXT, CostClass.GIVEN, "a label"),
+        FactSpec("tags", FactType.SET, CostClass.GIVEN, "tags"),
+    )
+)
 SOME = AllOf((ALWAYS,))
 
 
@@ -26,10 +28,17 @@ def read(text: str) -> tuple[dict[str, Budget], Problems]:
     return read_budgets(entries(text), TABLE, lambda node: SOME, problems), problems
 
 
-@pytest.mark.parametrize(("written", "limit", "unit"), [
-    ("$500", 500 * NANO, Unit.MONEY), ("$0.50", NANO // 2, Unit.MONEY), ("20M tokens", 20_000_000, Unit.TOKENS),
-    ("1k tokens", 1000, Unit.TOKENS), ("1000 requests", 1000, Unit.COUNT), ("1 request", 1, Unit.COUNT),
-])
+@pytest.mark.parametrize(
+    ("written", "limit", "unit"),
+    [
+        ("$500", 500 * NANO, Unit.MONEY),
+        ("$0.50", NANO // 2, Unit.MONEY),
+        ("20M tokens", 20_000_000, Unit.TOKENS),
+        ("1k tokens", 1000, Unit.TOKENS),
+        ("1000 requests", 1000, Unit.COUNT),
+        ("1 request", 1, Unit.COUNT),
+    ],
+)
 def test_a_limit_says_how_much_of_what(written: str, limit: int, unit: Unit) -> None:
     """Money, tokens or requests, each in its own integer."""
     budget = read(f"b: {{limit: {written}, window: month}}")[0]["b"]
@@ -50,10 +59,19 @@ def test_windows_of_the_calendar_and_rolling_ones() -> None:
     assert (budgets["b"].window, budgets["b"].rolling, budgets["b"].zone) == (None, 86400.0, "UTC")
 
 
-@pytest.mark.parametrize(("written", "fact"), [
-    ("client", "client.name"), ("team", "client.team"), ("client.team", "client.team"), ("tag", "tags"),
-    ("label.tier", "client.label.tier"), ("client.label.tier", "client.label.tier"), ("model", "model"),
-    ("provider", "provider")])
+@pytest.mark.parametrize(
+    ("written", "fact"),
+    [
+        ("client", "client.name"),
+        ("team", "client.team"),
+        ("client.team", "client.team"),
+        ("tag", "tags"),
+        ("label.tier", "client.label.tier"),
+        ("client.label.tier", "client.label.tier"),
+        ("model", "model"),
+        ("provider", "provider"),
+    ],
+)
 def test_a_budget_counts_for_each(written: str, fact: str) -> None:
     """Short words stand for facts; the served model and its provider are no facts but may be counted by."""
     assert read(f"b: {{limit: $5, window: day, per: {written}}}")[0]["b"].per == fact

@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 from routebook.policy.conditions import Glob, HasAll, HasAny, InIntervals, Interval, Not, OneOf, glob_regex, satisfies
 
 
-@pytest.mark.parametrize(("interval", "number", "inside"), [
-    (Interval(1, 2), 1, True),
-    (Interval(1, 2), 2, True),
-    (Interval(1, 2, low_closed=False), 1, False),
-    (Interval(1, 2, high_closed=False), 2, False),
-    (Interval(None, 2), -1e300, True),
-    (Interval(1, None), 1e300, True),
-    (Interval(2**60, 2**60), 2**60 + 1, False),
-    (Interval(2.0**60, None), 2**60 - 1, False),
-    (Interval(2, 1), 1.5, False),
-])
+@pytest.mark.parametrize(
+    ("interval", "number", "inside"),
+    [
+        (Interval(1, 2), 1, True),
+        (Interval(1, 2), 2, True),
+        (Interval(1, 2, low_closed=False), 1, False),
+        (Interval(1, 2, high_closed=False), 2, False),
+        (Interval(None, 2), -1e300, True),
+        (Interval(1, None), 1e300, True),
+        (Interval(2**60, 2**60), 2**60 + 1, False),
+        (Interval(2.0**60, None), 2**60 - 1, False),
+        (Interval(2, 1), 1.5, False),
+    ],
+)
 def test_an_interval_knows_its_ends(interval: Interval, number: float, inside: bool) -> None:
     """Open and closed ends, no end at all, integers beyond what a float can tell apart."""
     assert interval.contains(number) is inside

@@ -17,12 +17,14 @@ from routebook.policy.reading import read_condition
 from routebook.policy.rules import Rule
 from tests.support.authored import node
 
-TABLE = FactTable((
-    FactSpec("size", FactType.NUMBER, CostClass.GIVEN, "how large", Unit.TOKENS),
-    FactSpec("plan", FactType.TEXT, CostClass.GIVEN, "which plan"),
-    FactSpec("tags", FactType.SET, CostClass.GIVEN, "what was said about it"),
-    FactSpec("urgent", FactType.FLAG, CostClass.GIVEN, "whether it is urgent"),
-))
+TABLE = FactTable(
+    (
+        FactSpec("size", FactType.NUMBER, CostClass.GIVEN, "how large", Unit.TOKENS),
+        FactSpec("plan", FactType.TEXT, CostClass.GIVEN, "which plan"),
+        FactSpec("tags", FactType.SET, CostClass.GIVEN, "what was said about it"),
+        FactSpec("urgent", FactType.FLAG, CostClass.GIVEN, "whether it is urgent"),
+    )
+)
 
 
 def condition(text: str) -> Condition:
@@ -33,48 +35,56 @@ def condition(text: str) -> Condition:
 
 
 def rules(*texts: str) -> list[Rule[str]]:
-    return [Rule(f"r{number}", ALWAYS if text == "always" else condition(text), "go", Location("p", number, 1))
-            for number, text in enumerate(texts)]
+    return [
+        Rule(f"r{number}", ALWAYS if text == "always" else condition(text), "go", Location("p", number, 1))
+        for number, text in enumerate(texts)
+    ]
 
 
 def covered(*texts: str) -> list[tuple[str, str]]:
     return [(rule.name, cover.name) for rule, cover in covered_rules(rules(*texts), TABLE)]
 
 
-@pytest.mark.parametrize(("wide", "narrow"), [
-    ("{plan: free}", "{plan: free}"),
-    ("{plan: [free, pro]}", "{plan: free}"),
-    ("{plan: free}", "{plan: free, urgent: true}"),
-    ("{plan: {prefix: fr}}", "{plan: [free, frugal]}"),
-    ("{plan: {not: pro}}", "{plan: free}"),
-    ("{size: {at_least: 10}}", "{size: {between: [20, 30]}}"),
-    ("{size: {above: 10}}", "{size: {at_least: 10, not: 10}}"),
-    ("{tags: {any: [a, b]}}", "{tags: {any: [a]}}"),
-    ("{tags: {any: [a, b]}}", "{tags: {all: [a, c]}}"),
-    ("{tags: {all: [a]}}", "{tags: {all: [a, b]}}"),
-    ("{plan: {known: true}}", "{plan: free}"),
-    ("{any_of: [{plan: free}, {urgent: true}]}", "{urgent: true, size: 3}"),
-    ("{any_of: [{plan: free}, {plan: pro}]}", "{any_of: [{plan: pro}, {plan: free}]}"),
-    ("{plan: [free, pro]}", "{any_of: [{plan: pro}, {plan: free}]}"),
-    ("{size: {at_least: 10, missing: holds}}", "{size: {at_least: 10}}"),
-])
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("{plan: free}", "{plan: free}"),
+        ("{plan: [free, pro]}", "{plan: free}"),
+        ("{plan: free}", "{plan: free, urgent: true}"),
+        ("{plan: {prefix: fr}}", "{plan: [free, frugal]}"),
+        ("{plan: {not: pro}}", "{plan: free}"),
+        ("{size: {at_least: 10}}", "{size: {between: [20, 30]}}"),
+        ("{size: {above: 10}}", "{size: {at_least: 10, not: 10}}"),
+        ("{tags: {any: [a, b]}}", "{tags: {any: [a]}}"),
+        ("{tags: {any: [a, b]}}", "{tags: {all: [a, c]}}"),
+        ("{tags: {all: [a]}}", "{tags: {all: [a, b]}}"),
+        ("{plan: {known: true}}", "{plan: free}"),
+        ("{any_of: [{plan: free}, {urgent: true}]}", "{urgent: true, size: 3}"),
+        ("{any_of: [{plan: free}, {plan: pro}]}", "{any_of: [{plan: pro}, {plan: free}]}"),
+        ("{plan: [free, pro]}", "{any_of: [{plan: pro}, {plan: free}]}"),
+        ("{size: {at_least: 10, missing: holds}}", "{size: {at_least: 10}}"),
+    ],
+)
 def test_a_wider_condition_covers_a_narrower_one(wide: str, narrow: str) -> None:
     """Whatever meets the narrow one meets the wide one; the other way round nothing is claimed unless it is so."""
     assert covers(condition(wide), condition(narrow), TABLE)
 
 
-@pytest.mark.parametrize(("first", "second"), [
-    ("{plan: free}", "{plan: pro}"),
-    ("{plan: free}", "{urgent: true}"),
-    ("{plan: free, urgent: true}", "{plan: free}"),
-    ("{size: {at_least: 10}}", "{size: {at_least: 9}}"),
-    ("{size: {at_least: 10}}", "{size: {at_least: 10, missing: holds}}"),
-    ("{plan: {known: true}}", "{plan: {prefix: a, missing: holds}}"),
-    ("{plan: {known: false}}", "{plan: free}"),
-    ("{tags: {all: [a, b]}}", "{tags: {any: [a, b]}}"),
-    ("{any_of: [{plan: free}, {urgent: true}]}", "{size: 3}"),
-    ("{plan: {glob: 'a*'}}", "{plan: {glob: '*b'}}"),
-])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("{plan: free}", "{plan: pro}"),
+        ("{plan: free}", "{urgent: true}"),
+        ("{plan: free, urgent: true}", "{plan: free}"),
+        ("{size: {at_least: 10}}", "{size: {at_least: 9}}"),
+        ("{size: {at_least: 10}}", "{size: {at_least: 10, missing: holds}}"),
+        ("{plan: {known: true}}", "{plan: {prefix: a, missing: holds}}"),
+        ("{plan: {known: false}}", "{plan: free}"),
+        ("{tags: {all: [a, b]}}", "{tags: {any: [a, b]}}"),
+        ("{any_of: [{plan: free}, {urgent: true}]}", "{size: 3}"),
+        ("{plan: {glob: 'a*'}}", "{plan: {glob: '*b'}}"),
+    ],
+)
 def test_what_does_not_cover_is_not_claimed_to(first: str, second: str) -> None:
     """A rule must not be called unreachable while some request reaches it."""
     assert not covers(condition(first), condition(second), TABLE)
@@ -98,16 +108,32 @@ def test_named_conditions_and_empty_ones() -> None:
     assert not always_holds(AnyOf(())) and not always_holds(AllOf((ALWAYS, free)))
 
 
-PIECES = ["{plan: free}", "{plan: [free, pro]}", "{plan: {not: free}}", "{plan: {prefix: f, missing: holds}}",
-          "{plan: {known: false}}", "{plan: {known: true}}", "{size: {at_least: 10}}", "{size: {below: 20}}",
-          "{size: {between: [5, 15], missing: holds}}", "{tags: {any: [a, b]}}", "{tags: {all: [a]}}",
-          "{tags: {none: [a]}}", "{tags: {all: [a, b]}}", "{urgent: true}", "{urgent: {not: true}}"]
+PIECES = [
+    "{plan: free}",
+    "{plan: [free, pro]}",
+    "{plan: {not: free}}",
+    "{plan: {prefix: f, missing: holds}}",
+    "{plan: {known: false}}",
+    "{plan: {known: true}}",
+    "{size: {at_least: 10}}",
+    "{size: {below: 20}}",
+    "{size: {between: [5, 15], missing: holds}}",
+    "{tags: {any: [a, b]}}",
+    "{tags: {all: [a]}}",
+    "{tags: {none: [a]}}",
+    "{tags: {all: [a, b]}}",
+    "{urgent: true}",
+    "{urgent: {not: true}}",
+]
 
 CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
     st.sampled_from([condition(text) for text in PIECES]),
-    lambda inner: st.one_of(st.lists(inner, max_size=3).map(lambda parts: AllOf(tuple(parts))),
-                            st.lists(inner, min_size=1, max_size=3).map(lambda parts: AnyOf(tuple(parts)))),
-    max_leaves=5)
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda parts: AllOf(tuple(parts))),
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: AnyOf(tuple(parts))),
+    ),
+    max_leaves=5,
+)
 
 
 def sheets() -> Iterator[dict[str, Value]]:

@@ -45,8 +45,15 @@ def policy() -> tuple[Rule[int], ...]:
     return (*rules, Rule("otherwise", ALWAYS, 9, NOWHERE))
 
 
-FACTS: dict[str, Value | None] = {"hour[UTC]": 84_600, "tokens": 1000, "team": "green", "tags": None, "stream": True,
-                                  "complexity": 0.2, "budget.m.left[amount]": 6_000_000_000}
+FACTS: dict[str, Value | None] = {
+    "hour[UTC]": 84_600,
+    "tokens": 1000,
+    "team": "green",
+    "tags": None,
+    "stream": True,
+    "complexity": 0.2,
+    "budget.m.left[amount]": 6_000_000_000,
+}
 
 
 def accounts(facts: dict[str, Value | None], decided: str | None) -> dict[str, RuleAccount]:

@@ -10,16 +10,22 @@ from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
 from routebook.policy.operators import OPERATORS
 from routebook.policy.published import condition_schemas, given_schema, written_as
 
-TABLE = FactTable((
-    FactSpec("request.model", FactType.TEXT, CostClass.GIVEN, "the model asked for"),
-    FactSpec("request.operation", FactType.TEXT, CostClass.GIVEN, "what is asked for", words=("chat", "embeddings")),
-    FactSpec("prompt.tokens", FactType.NUMBER, CostClass.SCANNED, "size of the prompt", unit=Unit.TOKENS),
-    FactSpec("prompt.images", FactType.NUMBER, CostClass.GIVEN, "images"),
-    FactSpec("tags", FactType.SET, CostClass.GIVEN, "tags of the client | of the request"),
-    FactSpec("time.of_day", FactType.NUMBER, CostClass.GIVEN, "the clock", unit=Unit.CLOCK, zoned=True),
-    FactSpec("budget.NAME.left", FactType.NUMBER, CostClass.ASKED, "what is left", unit=Unit.SHARE, units=(Unit.MONEY,)),
-    FactSpec("model.NAME.available", FactType.FLAG, CostClass.ASKED, "whether it can be called"),
-))
+TABLE = FactTable(
+    (
+        FactSpec("request.model", FactType.TEXT, CostClass.GIVEN, "the model asked for"),
+        FactSpec(
+            "request.operation", FactType.TEXT, CostClass.GIVEN, "what is asked for", words=("chat", "embeddings")
+        ),
+        FactSpec("prompt.tokens", FactType.NUMBER, CostClass.SCANNED, "size of the prompt", unit=Unit.TOKENS),
+        FactSpec("prompt.images", FactType.NUMBER, CostClass.GIVEN, "images"),
+        FactSpec("tags", FactType.SET, CostClass.GIVEN, "tags of the client | of the request"),
+        FactSpec("time.of_day", FactType.NUMBER, CostClass.GIVEN, "the clock", unit=Unit.CLOCK, zoned=True),
+        FactSpec(
+            "budget.NAME.left", FactType.NUMBER, CostClass.ASKED, "what is left", unit=Unit.SHARE, units=(Unit.MONEY,)
+        ),
+        FactSpec("model.NAME.available", FactType.FLAG, CostClass.ASKED, "whether it can be called"),
+    )
+)
 
 
 def test_every_form_names_every_fact_with_its_documentation() -> None:

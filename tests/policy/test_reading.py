@@ -147,7 +147,11 @@ WRONG: list[tuple[str, str, str]] = [
     ("{team: }", "policy.empty-question", "nothing is asked of `team`"),
     ("{team: {missing: holds}}", "policy.empty-question", "nothing is asked of `team`"),
     ("{team: {missing: fails, not: a}}", "document.unknown-word", "`missing` can only say `holds`"),
-    ("{team: {known: true, missing: holds}}", "policy.contradiction", "`known` and `missing: holds` exclude each other"),
+    (
+        "{team: {known: true, missing: holds}}",
+        "policy.contradiction",
+        "`known` and `missing: holds` exclude each other",
+    ),
     ("{team: {known: false, not: red}}", "policy.contradiction", "a missing `team` has no value to ask about"),
     ("{team: {not: {missing: holds}}}", "policy.wrong-operator", "`missing` does not belong under `not`"),
     ("{team: []}", "policy.empty-list", "an empty list holds for nothing"),
@@ -157,11 +161,18 @@ WRONG: list[tuple[str, str, str]] = [
     ("{stream: yes}", "document.wrong-type", "expected `true` or `false`, found `yes`"),
     ("{weekday: sunday}", "document.unknown-word", "`sunday` is not a value of `weekday`"),
     ("{hour: {from: '9', to: '10:00'}}", "document.wrong-unit", "`9` is not a time of day"),
-    ("{hour: {from: '10:00', to: '10:00'}}", "policy.contradiction", "`from` and `to` are the same time, which is never"),
+    (
+        "{hour: {from: '10:00', to: '10:00'}}",
+        "policy.contradiction",
+        "`from` and `to` are the same time, which is never",
+    ),
     ("{hour: {from: '10:00', zone: Europe/Berlim}}", "policy.unknown-zone", "unknown time zone `Europe/Berlim`"),
     ("{hour: {zone: UTC}}", "policy.empty-question", "nothing is asked of `hour`"),
-    ("{day: {from: 2026-12-24, to: 2026-12-20}}", "policy.contradiction",
-     "`day: {from: 2026-12-24, to: 2026-12-20}` can never hold"),
+    (
+        "{day: {from: 2026-12-24, to: 2026-12-20}}",
+        "policy.contradiction",
+        "`day: {from: 2026-12-24, to: 2026-12-20}` can never hold",
+    ),
     ("{tokens: {between: [5]}}", "policy.wrong-operator", "`between` takes two values, found a list"),
     ("{tokens: {between: [9, 5]}}", "policy.contradiction", "`tokens: {between: [9, 5]}` can never hold"),
     ("{tokens: {at_least: 5, below: 3}}", "policy.contradiction", "`tokens: {at_least: 5, below: 3}` can never hold"),
@@ -179,7 +190,11 @@ WRONG: list[tuple[str, str, str]] = [
     ("{}", "policy.empty-condition", "an empty condition asks nothing"),
     ("", "document.wrong-type", "expected a condition, found nothing"),
     ("[{stream: true}]", "document.wrong-type", "expected a condition, found a list"),
-    ("{any_of: {stream: true}}", "document.wrong-type", "expected a list of conditions under `any_of`, found a mapping"),
+    (
+        "{any_of: {stream: true}}",
+        "document.wrong-type",
+        "expected a list of conditions under `any_of`, found a mapping",
+    ),
     ("{any_of: []}", "policy.empty-list", "`any_of` needs at least one condition"),
     ("{all_of: [elsewhere]}", "policy.unknown-condition", "unknown condition `elsewhere`"),
     ("it", "policy.circular-condition", "the condition `it` rests on itself: `it` -> `it`"),
@@ -190,15 +205,19 @@ WRONG: list[tuple[str, str, str]] = [
 def test_what_cannot_be_said_is_one_problem(text: str, code: str, message: str) -> None:
     """Each fault has its own stable code and one message in the author's words, and nothing else is reported."""
     found = problems_of(text)
-    assert [(each[0], each[1]) for each in found] == [(code, message.replace("budget.m.left", "budget.NAME.left")
-                                                       if code == "document.wrong-unit" else message)]
+    assert [(each[0], each[1]) for each in found] == [
+        (code, message.replace("budget.m.left", "budget.NAME.left") if code == "document.wrong-unit" else message)
+    ]
 
 
 HINTS = [
     ("{teem: red}", "did you mean `team`?"),
     ("{budgets.month.left: 5%}", "did you mean `budget.month.left`?"),
     ("{below: 5}", "an operator stands under its fact: `{FACT: {below: ...}}`"),
-    ("{'hour[UTC]': 5}", "the zone stands beside the question: `time.of_day: {from: ..., to: ..., zone: Europe/Berlin}`"),
+    (
+        "{'hour[UTC]': 5}",
+        "the zone stands beside the question: `time.of_day: {from: ..., to: ..., zone: Europe/Berlin}`",
+    ),
     ("{it: }", "a named condition stands in a list: `all_of: [it, ...]`"),
     ("stream", "to ask about the fact, write `{stream: ...}`"),
     ("{tokens: {atleast: 5}}", "did you mean `at_least`?"),
@@ -278,7 +297,9 @@ def test_a_test_keeps_what_its_author_wrote() -> None:
     both = condition('{tokens: {at_least: 32k}, hour: {from: "22:00", to: "06:00", zone: UTC}}')
     assert isinstance(both, AllOf)
     assert [getattr(test, "text", None) for test in both.conditions] == [
-        "tokens: {at_least: 32k}", 'hour: {from: "22:00", to: "06:00", zone: UTC}']
+        "tokens: {at_least: 32k}",
+        'hour: {from: "22:00", to: "06:00", zone: UTC}',
+    ]
 
 
 def test_alternatives_and_joints_keep_their_shape() -> None:

@@ -19,20 +19,28 @@ KEY_OF = {FactType.FLAG: "stream", FactType.TEXT: "team", FactType.NUMBER: "toke
 
 def one_line(kind: FactType) -> st.SearchStrategy[list[FactTest]]:
     """What one line asks of one fact: up to two tests."""
-    of_value = st.builds(lambda predicate, missing: FactTest("f", predicate, "", NOWHERE, missing_holds=missing),
-                         predicates(kind), st.booleans())
+    of_value = st.builds(
+        lambda predicate, missing: FactTest("f", predicate, "", NOWHERE, missing_holds=missing),
+        predicates(kind),
+        st.booleans(),
+    )
     of_being_known = st.builds(lambda known: FactTest("f", None, "", NOWHERE, known=known), st.booleans())
     return st.lists(of_value | of_being_known, min_size=1, max_size=2)
 
 
-cases = st.sampled_from(FactType).flatmap(lambda kind: st.tuples(
-    st.just(kind), st.lists(st.none() | one_line(kind), max_size=8), st.lists(st.none() | values(KEY_OF[kind]),
-                                                                              min_size=1, max_size=4)))
+cases = st.sampled_from(FactType).flatmap(
+    lambda kind: st.tuples(
+        st.just(kind),
+        st.lists(st.none() | one_line(kind), max_size=8),
+        st.lists(st.none() | values(KEY_OF[kind]), min_size=1, max_size=4),
+    )
+)
 
 
 @given(cases, st.sampled_from(LIMITS))
-def test_a_table_agrees_with_its_tests(case: tuple[FactType, list[list[FactTest] | None], list[Value | None]],
-                                       limits: Limits) -> None:
+def test_a_table_agrees_with_its_tests(
+    case: tuple[FactType, list[list[FactTest] | None], list[Value | None]], limits: Limits
+) -> None:
     """After every answer: lines that do not ask stand; lines whose tests hold stand; others stand only in doubt."""
     kind, lines, answers = case
     table = table_for(kind, [row_of(bit, tests) for bit, tests in enumerate(lines) if tests], len(lines), limits)

@@ -83,7 +83,8 @@ def test_an_alternative_that_is_certain_already_ends_the_walk() -> None:
 def test_a_step_counts_rules_not_ways_of_meeting_them() -> None:
     """A rule that can be met in two ways counts once while either stands."""
     decision = tree_of(AnyOf((AllOf((TEAM_A, LONG)), AllOf((TEAM_A, HARD)))), AllOf((TEAM_B, LONG)), ALWAYS).decide(
-        {"team": "a", "tokens": 10, "complexity": 0.9}.get)
+        {"team": "a", "tokens": 10, "complexity": 0.9}.get
+    )
     assert decided(decision) == "0"
     assert decision.steps == (Step("team", "a", 2), Step("tokens", 10, 2), Step("complexity", 0.9, 2))
 
@@ -128,6 +129,7 @@ def test_a_tree_and_a_decision_tell_their_story() -> None:
 
 def test_a_decision_hardly_depends_on_the_number_of_rules() -> None:
     """Forty times as many rules take less than four times as long; a scan takes forty times."""
+
     def cost(count: int) -> float:
         tree = DecisionTree(tenant(count), BENCH_TABLE)
         random_ = random.Random(count)
@@ -148,8 +150,9 @@ def test_ten_thousand_random_rules_fit_and_compile(family: str) -> None:
     """Compiled and asked a thousand times within 200 MB for the whole process. (One second is the promise of the
     benchmark on a quiet machine; here a bound that a busy one keeps.)"""
     bench = HERE.parents[2] / "bench" / "decisions.py"
-    output = subprocess.run([sys.executable, bench, "--memory", family, "10000"], check=True, capture_output=True,
-                            text=True, timeout=120).stdout.split()
+    output = subprocess.run(
+        [sys.executable, bench, "--memory", family, "10000"], check=True, capture_output=True, text=True, timeout=120
+    ).stdout.split()
     milliseconds, megabytes = float(output[0]), float(output[1])
     assert megabytes < 200
     assert milliseconds < 4000

@@ -34,26 +34,53 @@ from routebook.policy.tables import Limits
 
 NOWHERE = Location("world.yaml", 1, 1)
 
-TABLE = FactTable((
-    FactSpec("stream", FactType.FLAG, CostClass.GIVEN, "whether a stream is wanted"),
-    FactSpec("team", FactType.TEXT, CostClass.GIVEN, "who asks"),
-    FactSpec("label.NAME", FactType.TEXT, CostClass.GIVEN, "what the asker is called"),
-    FactSpec("tags", FactType.SET, CostClass.GIVEN, "what the request is marked with"),
-    FactSpec("bytes", FactType.NUMBER, CostClass.GIVEN, "how large it is", Unit.BYTES),
-    FactSpec("weekday", FactType.TEXT, CostClass.GIVEN, "the day",
-             words=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), zoned=True),
-    FactSpec("hour", FactType.NUMBER, CostClass.GIVEN, "the time of day", Unit.CLOCK, zoned=True),
-    FactSpec("day", FactType.NUMBER, CostClass.GIVEN, "the date", Unit.DATE, zoned=True),
-    FactSpec("tokens", FactType.NUMBER, CostClass.SCANNED, "how long it is", Unit.TOKENS),
-    FactSpec("matches.NAME", FactType.FLAG, CostClass.SCANNED, "whether a pattern is found"),
-    FactSpec("complexity", FactType.NUMBER, CostClass.SCORED, "how hard it is", Unit.SCORE),
-    FactSpec("budget.NAME.left", FactType.NUMBER, CostClass.ASKED, "what is left", Unit.SHARE,
-             units=(Unit.MONEY, Unit.TOKENS)),
-))
+TABLE = FactTable(
+    (
+        FactSpec("stream", FactType.FLAG, CostClass.GIVEN, "whether a stream is wanted"),
+        FactSpec("team", FactType.TEXT, CostClass.GIVEN, "who asks"),
+        FactSpec("label.NAME", FactType.TEXT, CostClass.GIVEN, "what the asker is called"),
+        FactSpec("tags", FactType.SET, CostClass.GIVEN, "what the request is marked with"),
+        FactSpec("bytes", FactType.NUMBER, CostClass.GIVEN, "how large it is", Unit.BYTES),
+        FactSpec(
+            "weekday",
+            FactType.TEXT,
+            CostClass.GIVEN,
+            "the day",
+            words=("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+            zoned=True,
+        ),
+        FactSpec("hour", FactType.NUMBER, CostClass.GIVEN, "the time of day", Unit.CLOCK, zoned=True),
+        FactSpec("day", FactType.NUMBER, CostClass.GIVEN, "the date", Unit.DATE, zoned=True),
+        FactSpec("tokens", FactType.NUMBER, CostClass.SCANNED, "how long it is", Unit.TOKENS),
+        FactSpec("matches.NAME", FactType.FLAG, CostClass.SCANNED, "whether a pattern is found"),
+        FactSpec("complexity", FactType.NUMBER, CostClass.SCORED, "how hard it is", Unit.SCORE),
+        FactSpec(
+            "budget.NAME.left",
+            FactType.NUMBER,
+            CostClass.ASKED,
+            "what is left",
+            Unit.SHARE,
+            units=(Unit.MONEY, Unit.TOKENS),
+        ),
+    )
+)
 """Facts of every type and every cost class."""
 
-KEYS = ("stream", "team", "label.a", "label.b", "tags", "bytes", "weekday[UTC]", "tokens", "matches.x", "matches.y",
-        "complexity", "budget.m.left", "budget.m.left[amount]")
+KEYS = (
+    "stream",
+    "team",
+    "label.a",
+    "label.b",
+    "tags",
+    "bytes",
+    "weekday[UTC]",
+    "tokens",
+    "matches.x",
+    "matches.y",
+    "complexity",
+    "budget.m.left",
+    "budget.m.left[amount]",
+)
 """The keys that random policies ask about."""
 
 WORDS = ("a", "ab", "abc", "b", "ba", "cab", "gpt-4", "gpt-4o", "")
@@ -97,8 +124,11 @@ def _atoms(kind: FactType) -> st.SearchStrategy[Predicate]:
 
 def predicates(kind: FactType) -> st.SearchStrategy[Predicate]:
     """Predicates on a fact of a type, negated and joined at will."""
-    return st.recursive(_atoms(kind), lambda inner: st.builds(Not, inner) | st.builds(
-        Every, st.lists(inner, max_size=3).map(tuple)), max_leaves=4)
+    return st.recursive(
+        _atoms(kind),
+        lambda inner: st.builds(Not, inner) | st.builds(Every, st.lists(inner, max_size=3).map(tuple)),
+        max_leaves=4,
+    )
 
 
 @st.composite
@@ -114,16 +144,22 @@ def tests(draw: st.DrawFn) -> Test:
 
 def conditions() -> st.SearchStrategy[Condition]:
     """Any condition, nested at will."""
-    return st.recursive(tests(), lambda inner: (
-        st.builds(AllOf, st.lists(inner, max_size=4).map(tuple))
-        | st.builds(AnyOf, st.lists(inner, max_size=4).map(tuple))
-        | st.builds(Named, st.just("a-name"), inner)), max_leaves=8)
+    return st.recursive(
+        tests(),
+        lambda inner: (
+            st.builds(AllOf, st.lists(inner, max_size=4).map(tuple))
+            | st.builds(AnyOf, st.lists(inner, max_size=4).map(tuple))
+            | st.builds(Named, st.just("a-name"), inner)
+        ),
+        max_leaves=8,
+    )
 
 
 def policies(most: int = 12) -> st.SearchStrategy[tuple[Rule[int], ...]]:
     """Ordered rules, each with its number as outcome."""
     return st.lists(conditions(), max_size=most).map(
-        lambda whens: tuple(Rule(f"rule-{number}", when, number, NOWHERE) for number, when in enumerate(whens)))
+        lambda whens: tuple(Rule(f"rule-{number}", when, number, NOWHERE) for number, when in enumerate(whens))
+    )
 
 
 def values(key: str) -> st.SearchStrategy[Value]:
@@ -134,8 +170,9 @@ def values(key: str) -> st.SearchStrategy[Value]:
         case FactType.TEXT:
             return st.sampled_from(WORDS) | st.text("abcgpt-4?*\n", max_size=6)
         case FactType.NUMBER:
-            return (st.sampled_from(NUMBERS) | st.integers(-10, 10) | st.integers(2**60 - 2, 2**60 + 3)
-                    | st.floats(-10, 10))
+            return (
+                st.sampled_from(NUMBERS) | st.integers(-10, 10) | st.integers(2**60 - 2, 2**60 + 3) | st.floats(-10, 10)
+            )
         case FactType.SET:
             return st.frozensets(st.sampled_from((*MEMBERS, "other")))
 

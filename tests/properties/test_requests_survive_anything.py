@@ -25,22 +25,67 @@ PLANNER = Planner(UNDER)
 
 TEXTS = st.text(max_size=8) | st.sampled_from(["model", "messages", "content", "image_url", "text", "\U0001f600"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-2**70, 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8)
-PARTS = st.fixed_dictionaries({}, optional={
-    "type": JSON | st.sampled_from(["text", "image_url", "input_audio", "file", "refusal"]), "text": JSON,
-    "refusal": JSON, "image_url": JSON})
-MESSAGES = st.lists(st.fixed_dictionaries({}, optional={
-    "role": JSON, "content": JSON | st.lists(PARTS, max_size=3), "tool_calls": JSON, "x": JSON}) | JSON, max_size=3)
-FIELDS = st.fixed_dictionaries({"model": JSON | st.just("small"), "messages": JSON | MESSAGES}, optional={
-    name: JSON for name in ("stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "functions",
-                            "response_format", "modalities", "logprobs", "reasoning_effort", "metadata", "user",
-                            "safety_identifier", "temperature", "input", "unknown")})
-SOUND = st.fixed_dictionaries({"model": st.sampled_from(["small", "large"]), "messages": st.lists(
-    st.fixed_dictionaries({"role": st.just("user"), "content": st.text(max_size=20)}), max_size=3)}, optional={
-        "stream": st.booleans(), "stream_options": st.none() | st.fixed_dictionaries({}, optional={"x": JSON}),
-        "max_tokens": st.none() | st.integers(0, 10_000), "temperature": st.none() | st.floats(0, 2),
-        "anything": JSON, "more": JSON})
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": JSON | st.sampled_from(["text", "image_url", "input_audio", "file", "refusal"]),
+        "text": JSON,
+        "refusal": JSON,
+        "image_url": JSON,
+    },
+)
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {}, optional={"role": JSON, "content": JSON | st.lists(PARTS, max_size=3), "tool_calls": JSON, "x": JSON}
+    )
+    | JSON,
+    max_size=3,
+)
+FIELDS = st.fixed_dictionaries(
+    {"model": JSON | st.just("small"), "messages": JSON | MESSAGES},
+    optional={
+        name: JSON
+        for name in (
+            "stream",
+            "stream_options",
+            "max_tokens",
+            "max_completion_tokens",
+            "n",
+            "tools",
+            "functions",
+            "response_format",
+            "modalities",
+            "logprobs",
+            "reasoning_effort",
+            "metadata",
+            "user",
+            "safety_identifier",
+            "temperature",
+            "input",
+            "unknown",
+        )
+    },
+)
+SOUND = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from(["small", "large"]),
+        "messages": st.lists(
+            st.fixed_dictionaries({"role": st.just("user"), "content": st.text(max_size=20)}), max_size=3
+        ),
+    },
+    optional={
+        "stream": st.booleans(),
+        "stream_options": st.none() | st.fixed_dictionaries({}, optional={"x": JSON}),
+        "max_tokens": st.none() | st.integers(0, 10_000),
+        "temperature": st.none() | st.floats(0, 2),
+        "anything": JSON,
+        "more": JSON,
+    },
+)
 
 
 def walk_through(body: bytes) -> None:
@@ -89,8 +134,9 @@ def test_requests_with_bytes_changed(fields: dict[str, Any], changes: list[tuple
 
 @settings(deadline=None)
 @given(SOUND, st.sampled_from([(",", ":"), (", ", ": ")]), st.booleans())
-def test_nothing_that_the_client_sent_is_missing_upstream(fields: dict[str, Any], spacing: tuple[str, str],
-                                                          ask_usage: bool) -> None:
+def test_nothing_that_the_client_sent_is_missing_upstream(
+    fields: dict[str, Any], spacing: tuple[str, str], ask_usage: bool
+) -> None:
     """Law 9: but for the model's name and the wish for usage, what arrives is what was sent, in the same order."""
     body = json.dumps(fields, separators=spacing).encode()
     sent = json.loads(edited(read_chat(body), "upstream-name", ask_usage))
@@ -103,8 +149,9 @@ def test_nothing_that_the_client_sent_is_missing_upstream(fields: dict[str, Any]
 
 @settings(deadline=None)
 @given(SOUND, st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")]), st.integers(0, 5), st.integers(0, 5))
-def test_a_repeated_key_never_reaches_an_upstream(fields: dict[str, Any], spacing: tuple[str, str], which: int,
-                                                  where: int) -> None:
+def test_a_repeated_key_never_reaches_an_upstream(
+    fields: dict[str, Any], spacing: tuple[str, str], which: int, where: int
+) -> None:
     """Wherever a field stands a second time, and however it is spaced."""
     comma, colon = spacing
     members = [json.dumps(key) + colon + json.dumps(value) for key, value in fields.items()]

@@ -19,8 +19,16 @@ CASES = sorted(WIRE.iterdir())
 
 def seen(reader: StreamReader) -> tuple[Any, ...]:
     """Everything that a reader says of its stream."""
-    return (reader.usage, reader.finish_reason, reader.model, reader.saw_error, reader.error_code, reader.done,
-            reader.events, reader.estimated_output)
+    return (
+        reader.usage,
+        reader.finish_reason,
+        reader.model,
+        reader.saw_error,
+        reader.error_code,
+        reader.done,
+        reader.events,
+        reader.estimated_output,
+    )
 
 
 def read(pieces: list[bytes], hide_usage: bool) -> tuple[bytes, tuple[Any, ...]]:
@@ -35,16 +43,48 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *at], [*at, len(data)], strict=True)]
 
 
-PARTS = st.sampled_from([
-    b"data: ", b"data:", b"\n", b"\r\n", b"\r", b"\n\n", b": x", b"event: error", b"event: e", b"[DONE]", b"data: [DONE]",
-    b"id: 7", b"x", b"", b"\xff", b'{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}',
-    b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}', b'{"error":{"code":"c"}}', b'"usage"',
-    b'{"model":"m","choices":[{"finish_reason":"stop"}]}', b'{"usage" : {"prompt_tokens":1}}', b"\xef\xbb\xbf"])
+PARTS = st.sampled_from(
+    [
+        b"data: ",
+        b"data:",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b"\n\n",
+        b": x",
+        b"event: error",
+        b"event: e",
+        b"[DONE]",
+        b"data: [DONE]",
+        b"id: 7",
+        b"x",
+        b"",
+        b"\xff",
+        b'{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}',
+        b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}',
+        b'{"error":{"code":"c"}}',
+        b'"usage"',
+        b'{"model":"m","choices":[{"finish_reason":"stop"}]}',
+        b'{"usage" : {"prompt_tokens":1}}',
+        b"\xef\xbb\xbf",
+    ]
+)
 PLAIN = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}\n\n'
-EVENTS = st.sampled_from([
-    PLAIN, PLAIN * 3, PLAIN * 6, b": ping\n\n", b"data: [DONE]\n\n", b'data: {"error":{"code":"c"}}\n\n', b"\n",
-    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n', PLAIN.replace(b"\n", b"\r\n"),
-    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n', b"id: 1\n" + PLAIN])
+EVENTS = st.sampled_from(
+    [
+        PLAIN,
+        PLAIN * 3,
+        PLAIN * 6,
+        b": ping\n\n",
+        b"data: [DONE]\n\n",
+        b'data: {"error":{"code":"c"}}\n\n',
+        b"\n",
+        b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n',
+        PLAIN.replace(b"\n", b"\r\n"),
+        b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+        b"id: 1\n" + PLAIN,
+    ]
+)
 STREAMS = st.lists(PARTS, max_size=30).map(b"".join) | st.lists(EVENTS, max_size=12).map(b"".join)
 CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 
@@ -55,7 +95,7 @@ def test_any_cut_gives_the_same_bytes_and_the_same_knowledge(data: bytes, places
     """However the network cuts a stream, the client gets the same bytes and the record the same numbers."""
     whole = read([data], hide)
     assert read(cut(data, places), hide) == whole
-    assert read([data[at:at + 1] for at in range(len(data))], hide) == whole
+    assert read([data[at : at + 1] for at in range(len(data))], hide) == whole
 
 
 @settings(deadline=None)
@@ -80,10 +120,15 @@ def test_recorded_streams_one_byte_at_a_time(case: Path) -> None:
     data = (case / "reply.sse").read_bytes()
     expected = json.loads((case / "expected.json").read_text("utf-8"))
     sent = (case / "sent.sse").read_bytes() if (case / "sent.sse").exists() else data
-    for pieces in ([data], [data[at:at + 1] for at in range(len(data))]):
+    for pieces in ([data], [data[at : at + 1] for at in range(len(data))]):
         reader = StreamReader(hide_usage=(case / "sent.sse").exists())
         assert b"".join(reader.feed(piece) for piece in pieces) == sent
-        known = {"usage": None if reader.usage is None else reader.usage.parts(), "finish": reader.finish_reason,
-                 "model": reader.model, "error": reader.error_code if reader.saw_error else None,
-                 "done": reader.done, "events": reader.events}
+        known = {
+            "usage": None if reader.usage is None else reader.usage.parts(),
+            "finish": reader.finish_reason,
+            "model": reader.model,
+            "error": reader.error_code if reader.saw_error else None,
+            "done": reader.done,
+            "events": reader.events,
+        }
         assert known == expected

@@ -8,20 +8,23 @@ from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.sse import Splitter, end_of_events, fields, spans
 
 
-@pytest.mark.parametrize(("data", "end"), [
-    (b"", 0),
-    (b"data: a\n", 0),
-    (b"data: a\n\n", 9),
-    (b"data: a\n\ndata: b\n", 9),
-    (b"data: a\r\n\r\ndata: b", 11),
-    (b"data: a\r\n", 0),
-    (b"data: a\r\r", 9),
-    (b"data: a\n\r\n", 10),
-    (b"\n", 1),
-    (b"data: a\n\n\n", 10),
-    (b": comment\n\n", 11),
-    (b"data: a\r\ndata: b\r\n", 0),
-])
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        (b"", 0),
+        (b"data: a\n", 0),
+        (b"data: a\n\n", 9),
+        (b"data: a\n\ndata: b\n", 9),
+        (b"data: a\r\n\r\ndata: b", 11),
+        (b"data: a\r\n", 0),
+        (b"data: a\r\r", 9),
+        (b"data: a\n\r\n", 10),
+        (b"\n", 1),
+        (b"data: a\n\n\n", 10),
+        (b": comment\n\n", 11),
+        (b"data: a\r\ndata: b\r\n", 0),
+    ],
+)
 def test_an_event_ends_with_an_empty_line_whatever_ends_its_lines(data: bytes, end: int) -> None:
     """LF, CR LF and CR end lines, also mixed; two line ends in a row end the event, one CR LF does not."""
     assert end_of_events(data) == end
@@ -61,18 +64,21 @@ def test_many_small_cuts_of_a_large_event_take_linear_time() -> None:
     assert len(splitter.feed(b"\n\n")) == 1024 * 1024 + 2
 
 
-@pytest.mark.parametrize(("event", "name", "data"), [
-    (b"data: a\n\n", None, b"a"),
-    (b"data:a\n\n", None, b"a"),
-    (b"data:  a\n\n", None, b" a"),
-    (b"data: a\ndata: b\n\n", None, b"a\nb"),
-    (b"event: error\ndata: {}\n\n", "error", b"{}"),
-    (b": comment\n\n", None, None),
-    (b"id: 5\r\nevent: x\r\n\r\n", "x", None),
-    (b"data\n\n", None, b""),
-    (b"\xef\xbb\xbfdata: a\n\n", None, b"a"),
-    (b"event: \xff\ndata: a\n\n", "\ufffd", b"a"),
-])
+@pytest.mark.parametrize(
+    ("event", "name", "data"),
+    [
+        (b"data: a\n\n", None, b"a"),
+        (b"data:a\n\n", None, b"a"),
+        (b"data:  a\n\n", None, b" a"),
+        (b"data: a\ndata: b\n\n", None, b"a\nb"),
+        (b"event: error\ndata: {}\n\n", "error", b"{}"),
+        (b": comment\n\n", None, None),
+        (b"id: 5\r\nevent: x\r\n\r\n", "x", None),
+        (b"data\n\n", None, b""),
+        (b"\xef\xbb\xbfdata: a\n\n", None, b"a"),
+        (b"event: \xff\ndata: a\n\n", "\ufffd", b"a"),
+    ],
+)
 def test_the_fields_of_an_event(event: bytes, name: str | None, data: bytes | None) -> None:
     """One space after the colon belongs to it; several data lines are one text; comments are nothing."""
     assert fields(event) == (name, data)

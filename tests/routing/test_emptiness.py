@@ -18,8 +18,13 @@ BOB = Client("bob", Location("p", 1, 1), models=("small",))
 RESTING = Remembered(rests={("big", "main"): (12.0, "429"), ("big", "spare"): (3.0, "429")})
 
 
-def unserved(rules: str = REQUESTED, client: Client = ANONYMOUS, memory: Memory = BLANK,
-             keyless: tuple[tuple[str, str], ...] = (), **fields: Any) -> Unserved:
+def unserved(
+    rules: str = REQUESTED,
+    client: Client = ANONYMOUS,
+    memory: Memory = BLANK,
+    keyless: tuple[tuple[str, str], ...] = (),
+    **fields: Any,
+) -> Unserved:
     """What the client hears; the plan must be empty."""
     under = policy(rules)
     found = plan(under, facts_of(under, client, **fields), memory=memory, keyless=keyless)

@@ -20,22 +20,55 @@ ALICE = Client("alice", Location("p", 1, 1), team="core", tags=frozenset({"own"}
 WITH_PATTERN = 'patterns: {key: "sk-[a-z0-9]{4,}"}\nrules: [{name: r, route: {to: small}}]'
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("request.operation", "chat"), ("request.dialect", "openai-chat"), ("request.model", "small"),
-    ("request.stream", False), ("request.max_output", 50), ("request.needs", frozenset({"tools"})),
-    ("request.header.X-Env", "prod"), ("request.header.x-env", "prod"), ("request.header.x-other", None),
-    ("request.metadata.job", "j1"), ("request.metadata.none", None), ("prompt.messages", 1), ("prompt.images", 0),
-    ("prompt.tools", 1), ("prompt.matches.key", True), ("prompt.complexity", None), ("client.name", "alice"),
-    ("client.team", "core"), ("client.label.tier", "gold"), ("client.label.none", None), ("tags", frozenset({"own"})),
-    ("budget.any.left", None), ("budget.any.used[amount]", None), ("time.of_day", 36_000), ("time.weekday", "fri"),
-    ("time.of_day[Europe/Berlin]", 39_600), ("time.weekday[Pacific/Kiritimati]", "sat"), ("time.date", 739_576),
-    ("model.small.available", True), ("model.small.first_token", 0.25), ("model.large.first_token", None),
-    ("model.nobody.available", None)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("request.operation", "chat"),
+        ("request.dialect", "openai-chat"),
+        ("request.model", "small"),
+        ("request.stream", False),
+        ("request.max_output", 50),
+        ("request.needs", frozenset({"tools"})),
+        ("request.header.X-Env", "prod"),
+        ("request.header.x-env", "prod"),
+        ("request.header.x-other", None),
+        ("request.metadata.job", "j1"),
+        ("request.metadata.none", None),
+        ("prompt.messages", 1),
+        ("prompt.images", 0),
+        ("prompt.tools", 1),
+        ("prompt.matches.key", True),
+        ("prompt.complexity", None),
+        ("client.name", "alice"),
+        ("client.team", "core"),
+        ("client.label.tier", "gold"),
+        ("client.label.none", None),
+        ("tags", frozenset({"own"})),
+        ("budget.any.left", None),
+        ("budget.any.used[amount]", None),
+        ("time.of_day", 36_000),
+        ("time.weekday", "fri"),
+        ("time.of_day[Europe/Berlin]", 39_600),
+        ("time.weekday[Pacific/Kiritimati]", "sat"),
+        ("time.date", 739_576),
+        ("model.small.available", True),
+        ("model.small.first_token", 0.25),
+        ("model.large.first_token", None),
+        ("model.nobody.available", None),
+    ],
+)
 def test_each_fact(key: str, value: Any) -> None:
     """One request, every fact; the key as it stands in a compiled rule."""
-    facts = facts_of(policy(WITH_PATTERN), ALICE, _Headers({"x-env": "prod"}), Remembered(first_tokens={"small": 0.25}),
-                     max_tokens=50, tools=[{"type": "function"}], metadata={"job": "j1"},
-                     messages=[{"role": "user", "content": "my key is sk-abc123"}])
+    facts = facts_of(
+        policy(WITH_PATTERN),
+        ALICE,
+        _Headers({"x-env": "prod"}),
+        Remembered(first_tokens={"small": 0.25}),
+        max_tokens=50,
+        tools=[{"type": "function"}],
+        metadata={"job": "j1"},
+        messages=[{"role": "user", "content": "my key is sk-abc123"}],
+    )
     assert facts(key) == value
     assert facts.seen == {key: value}
 
@@ -51,9 +84,17 @@ def test_every_row_of_the_table_can_be_asked() -> None:
     """No fact is declared that nobody can find out (budgets and complexity are missing until they are built)."""
     facts = facts_of(policy(WITH_PATTERN), ALICE)
     missing = {spec.name for spec in FACTS if facts(spec.name.replace("NAME", "small")) is None}
-    assert missing == {"request.max_output", "request.header.NAME", "request.metadata.NAME", "prompt.matches.NAME",
-                       "prompt.complexity", "client.label.NAME", "budget.NAME.left", "budget.NAME.used",
-                       "model.NAME.first_token"}
+    assert missing == {
+        "request.max_output",
+        "request.header.NAME",
+        "request.metadata.NAME",
+        "prompt.matches.NAME",
+        "prompt.complexity",
+        "client.label.NAME",
+        "budget.NAME.left",
+        "budget.NAME.used",
+        "model.NAME.first_token",
+    }
 
 
 def test_a_fact_is_found_out_once() -> None:

@@ -20,7 +20,7 @@ models:
   small: {{provider: one}}
   fresh: {{provider: one}}
 clients:
-  web: {{keys: ["hmac-sha256:{'ab' * 32}"], team: shop, tags: [vip], labels: {{tier: gold}}, models: [small]}}
+  web: {{keys: ["hmac-sha256:{"ab" * 32}"], team: shop, tags: [vip], labels: {{tier: gold}}, models: [small]}}
 rules:
   - {{name: night, when: {{time.of_day: {{from: "22:00", to: "06:00", zone: Asia/Tokyo}}}}, route: {{to: small}}}}
   - {{name: canary, route: {{to: [fresh, requested], split: {{fresh: 5%, requested: 95%}}}}}}

@@ -82,9 +82,13 @@ def test_two_hundred_thousand_brackets_do_not_end_the_process(tmp_path: Path) ->
     """The file that crashes libyaml's composer, read in a process of its own to see that it lives."""
     bomb = tmp_path / "policy.yaml"
     bomb.write_text("version: 1\nrules: " + "[" * 200_000 + "\n")
-    program = ("import sys; from pathlib import Path; from routebook.routing.reading.loading import load_policy; "
-               "print([problem.code for problem in load_policy(Path(sys.argv[1])).problems])")
-    done = subprocess.run([sys.executable, "-c", program, str(bomb)], check=False, capture_output=True, text=True, timeout=60)
+    program = (
+        "import sys; from pathlib import Path; from routebook.routing.reading.loading import load_policy; "
+        "print([problem.code for problem in load_policy(Path(sys.argv[1])).problems])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(bomb)], check=False, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "['document.too-deep']"), done.stderr
 
 

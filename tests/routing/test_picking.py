@@ -17,15 +17,21 @@ from tests.support.routes import facts_of, names, plan, policy
 HERE = Location("policy.yaml", 1, 1)
 
 
-@pytest.mark.parametrize(("pick", "order"), [
-    ("in_order", ["large", "small", "house"]), ("cheapest", ["house", "small", "large"]),
-    ("best", ["large", "small", "house"]), ("balanced", ["large", "small", "house"]),
-    ("fastest", ["small", "house", "large"]), ("least_busy", ["small", "house", "large"])])
+@pytest.mark.parametrize(
+    ("pick", "order"),
+    [
+        ("in_order", ["large", "small", "house"]),
+        ("cheapest", ["house", "small", "large"]),
+        ("best", ["large", "small", "house"]),
+        ("balanced", ["large", "small", "house"]),
+        ("fastest", ["small", "house", "large"]),
+        ("least_busy", ["small", "house", "large"]),
+    ],
+)
 def test_each_pick_has_its_order(pick: str, order: list[str]) -> None:
     """By declared price and quality, by measured time and load; what was not measured comes last."""
     under = policy(f"rules: [{{name: r, route: {{to: everything, pick: {pick}}}}}]", catalogue=ONE_ACCOUNT_EACH)
-    memory = Remembered(first_tokens={"small": 0.2, "house": 0.4},
-                        running={("a", "n"): 5, ("c", "n"): 1})
+    memory = Remembered(first_tokens={"small": 0.2, "house": 0.4}, running={("a", "n"): 5, ("c", "n"): 1})
     assert names(plan(under, memory=memory)) == order
 
 
@@ -45,15 +51,19 @@ pools: {everything: [large, small, house]}
 
 def test_balanced_takes_the_cheapest_of_those_that_are_about_as_good() -> None:
     """Within two hundredths of the best; the others follow by quality."""
-    under = policy("rules: [{name: r, route: {to: everything, pick: balanced}}]",
-                   ONE_ACCOUNT_EACH.replace("quality: 0.7", "quality: 0.89"))
+    under = policy(
+        "rules: [{name: r, route: {to: everything, pick: balanced}}]",
+        ONE_ACCOUNT_EACH.replace("quality: 0.7", "quality: 0.89"),
+    )
     assert names(plan(under)) == ["small", "large", "house"]
 
 
 def test_weights_are_kept_over_many_draws() -> None:
     """A share of 70, 20, 10 comes out as such; every order holds all candidates."""
-    under = policy("rules: [{name: r, route: {to: everything, pick: weighted, weights: {large: 7, small: 2, house: 1}}}]",
-                   ONE_ACCOUNT_EACH)
+    under = policy(
+        "rules: [{name: r, route: {to: everything, pick: weighted, weights: {large: 7, small: 2, house: 1}}}]",
+        ONE_ACCOUNT_EACH,
+    )
     facts = facts_of(under)
     orders = [names(plan(under, facts, draw=step / 2000)) for step in range(2000)]
     assert {frozenset(order) for order in orders} == {frozenset({"large", "small", "house"})}
@@ -122,8 +132,11 @@ def test_a_conversation_stays_on_its_side() -> None:
     """By what it began with, however it goes on."""
     under = policy(SPLIT.replace("large: 10%", "large: 10%, by: conversation"), ONE_ACCOUNT_EACH)
     opening = {"role": "user", "content": "tell me a story"}
-    points = {plan(under, facts_of(under, messages=[opening, *later]), draw=draw).point
-              for draw in (0.1, 0.9) for later in ([], [{"role": "assistant", "content": "once"}])}
+    points = {
+        plan(under, facts_of(under, messages=[opening, *later]), draw=draw).point
+        for draw in (0.1, 0.9)
+        for later in ([], [{"role": "assistant", "content": "once"}])
+    }
     assert len(points) == 1
 
 
@@ -133,4 +146,5 @@ def test_splits_of_different_rules_are_independent() -> None:
     one, other = policy(rules % "one", ONE_ACCOUNT_EACH), policy(rules % "other", ONE_ACCOUNT_EACH)
     clients = [Client(f"client-{number}", HERE) for number in range(20)]
     assert [plan(one, facts_of(one, client)).point for client in clients] != [
-        plan(other, facts_of(other, client)).point for client in clients]
+        plan(other, facts_of(other, client)).point for client in clients
+    ]

@@ -29,11 +29,15 @@ def test_a_pool_becomes_its_models_in_order_each_by_all_its_accounts() -> None:
 def test_a_model_that_is_named_twice_stands_once() -> None:
     """By its own name and by a pool's: the first place counts."""
     assert names(plan(policy("rules: [{name: r, route: {to: [small, everything, pricey]}}]"))) == [
-        "small", "large", "house"]
+        "small",
+        "large",
+        "house",
+    ]
 
 
-@pytest.mark.parametrize(("asked_for", "kept"), [
-    ("large", ["large"]), ("everything", ["large", "small", "house"]), ("nobody", [])])
+@pytest.mark.parametrize(
+    ("asked_for", "kept"), [("large", ["large"]), ("everything", ["large", "small", "house"]), ("nobody", [])]
+)
 def test_requested_is_the_model_or_pool_that_the_client_names(asked_for: str, kept: list[str]) -> None:
     """And where it names none, that is said."""
     found = plan(under := policy("rules: [{name: r, route: {to: requested}}]"), facts_of(under, model=asked_for))
@@ -41,15 +45,24 @@ def test_requested_is_the_model_or_pool_that_the_client_names(asked_for: str, ke
     assert reasons(found) == ({} if kept else {"nobody": "no model or pool of this policy has that name"})
 
 
-@pytest.mark.parametrize(("fields", "words"), [
-    ({"tools": [{"type": "function"}]}, {"house": "lacks tools"}),
-    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
-     {"small": "lacks vision", "house": "lacks vision"}),
-    ({"max_tokens": 20_000}, {"large": "answers at most 16k tokens < 20k asked for",
-                              "house": "context 8k < prompt 4 + answer 20k"}),
-    ({"messages": [{"role": "user", "content": "lorem ipsum " * 80_000}]},
-     {"large": "context 128k < prompt ", "house": "context 8k < prompt "}),
-])
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"tools": [{"type": "function"}]}, {"house": "lacks tools"}),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            {"small": "lacks vision", "house": "lacks vision"},
+        ),
+        (
+            {"max_tokens": 20_000},
+            {"large": "answers at most 16k tokens < 20k asked for", "house": "context 8k < prompt 4 + answer 20k"},
+        ),
+        (
+            {"messages": [{"role": "user", "content": "lorem ipsum " * 80_000}]},
+            {"large": "context 128k < prompt ", "house": "context 8k < prompt "},
+        ),
+    ],
+)
 def test_what_a_request_asks_of_a_model(fields: dict[str, Any], words: dict[str, str]) -> None:
     """Capabilities, the length of the answer, the length of the prompt: with both numbers."""
     under = policy()
@@ -87,12 +100,15 @@ def test_operations_are_served_by_those_that_declare_them() -> None:
 
 def test_a_dialect_that_cannot_be_called_is_left_out() -> None:
     """Declared and read, but not spoken in this version: said, not tried."""
-    under = policy("rules: [{name: r, route: {to: [claude, small]}}]", """
+    under = policy(
+        "rules: [{name: r, route: {to: [claude, small]}}]",
+        """
 version: 1
 providers: {a: {dialect: anthropic, base_url: "https://a.example", accounts: [{name: n}]},
             b: {dialect: openai, base_url: "https://b.example/v1", accounts: [{name: n}]}}
 models: {claude: {provider: a}, small: {provider: b}}
-""")
+""",
+    )
     assert reasons(plan(under)) == {"claude": "its provider speaks anthropic, which this version cannot call"}
 
 
@@ -101,7 +117,9 @@ def test_a_client_uses_what_it_may_use() -> None:
     under = policy()
     client = Client("bob", HERE, models=("small",))
     assert reasons(plan(under, facts_of(under, client))) == {
-        "large": "the client `bob` may not use it", "house": "the client `bob` may not use it"}
+        "large": "the client `bob` may not use it",
+        "house": "the client `bob` may not use it",
+    }
 
 
 GUARDED = """
@@ -112,9 +130,16 @@ guarantees:
 """
 
 
-@pytest.mark.parametrize(("team", "tags", "kept"), [
-    ("core", "", ["large", "small", "house"]), ("core", "phi", ["house"]), ("interns", "", ["small", "house"]),
-    ("interns", "phi", ["house"]), (None, "", ["small", "house"])])
+@pytest.mark.parametrize(
+    ("team", "tags", "kept"),
+    [
+        ("core", "", ["large", "small", "house"]),
+        ("core", "phi", ["house"]),
+        ("interns", "", ["small", "house"]),
+        ("interns", "phi", ["house"]),
+        (None, "", ["small", "house"]),
+    ],
+)
 def test_guarantees_hold_for_every_candidate(team: str | None, tags: str, kept: list[str]) -> None:
     """All that hold apply together; one whose fact is missing applies (the caller's team is not known: row five)."""
     under = policy(GUARDED)
@@ -123,12 +148,17 @@ def test_guarantees_hold_for_every_candidate(team: str | None, tags: str, kept: 
     assert all(each.reason == "guarantee.forbids" for each in found.dropped)
 
 
-@pytest.mark.parametrize(("within", "words"), [
-    (Within(cost=2_000_000), {"large": "costs at most $0.01001, limit $0.002 of the client"}),
-    (Within(quality=0.8), {"small": "quality 0.7 < 0.8 of the client", "house": "quality 0.6 < 0.8 of the client"}),
-    (Within(regions=frozenset({"eu"})), {"large": "region us, not eu of the client",
-                                         "small": "region us, not eu of the client"}),
-])
+@pytest.mark.parametrize(
+    ("within", "words"),
+    [
+        (Within(cost=2_000_000), {"large": "costs at most $0.01001, limit $0.002 of the client"}),
+        (Within(quality=0.8), {"small": "quality 0.7 < 0.8 of the client", "house": "quality 0.6 < 0.8 of the client"}),
+        (
+            Within(regions=frozenset({"eu"})),
+            {"large": "region us, not eu of the client", "small": "region us, not eu of the client"},
+        ),
+    ],
+)
 def test_a_client_can_narrow_the_route(within: Within, words: dict[str, str]) -> None:
     """Its constraints drop candidates, and are named as its own."""
     under = policy()
@@ -137,14 +167,20 @@ def test_a_client_can_narrow_the_route(within: Within, words: dict[str, str]) ->
 
 def test_a_rule_narrows_by_cost_region_labels_and_quality() -> None:
     """The constraints of `within`, each with its numbers."""
+
     def dropped(within: str) -> dict[str, str]:
         under = policy(f"rules: [{{name: r, route: {{to: [everything, unpriced], within: {within}}}}}]")
         return reasons(plan(under, facts_of(under, max_tokens=1000)))
+
     assert dropped("{cost: $0.002}") == {
-        "large": "costs at most $0.01001, limit $0.002", "unpriced": "its price is not known, limit $0.002"}
+        "large": "costs at most $0.01001, limit $0.002",
+        "unpriced": "its price is not known, limit $0.002",
+    }
     assert dropped("{region: us}") == {"house": "region eu, not us", "unpriced": "region eu, not us"}
     assert dropped("{labels: {tier: gold}}") == {
-        "house": "label tier is bronze, not gold", "unpriced": "label tier is not declared, not gold"}
+        "house": "label tier is bronze, not gold",
+        "unpriced": "label tier is not declared, not gold",
+    }
     assert dropped("{quality: 0.8}")["unpriced"] == "its quality is not declared, 0.8 is asked"
 
 

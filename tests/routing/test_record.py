@@ -38,15 +38,29 @@ guarantees: [{name: g, when: {client.team: interns}, never: {model: [house]}}]
 """
 
 
-def line_of(under: Policy, facts: RequestFacts, draw: float = 0.5, keyless: tuple[tuple[str, str], ...] = (),
-            within: Within = UNCONSTRAINED) -> dict[str, Any]:
+def line_of(
+    under: Policy,
+    facts: RequestFacts,
+    draw: float = 0.5,
+    keyless: tuple[tuple[str, str], ...] = (),
+    within: Within = UNCONSTRAINED,
+) -> dict[str, Any]:
     """The first line of a request's record, as it comes back from the journal."""
     decision = under.tree.decide(facts)
     demand = LiveDemand(facts)
     made = None
     if decision.rule is not None and isinstance(decision.rule.outcome, Route):
-        made = Planner(under, keyless).plan(decision.rule.outcome, decision.rule.name, demand, facts, facts.client,
-                                            facts.memory, at=0.0, draw=draw, asked_within=within)
+        made = Planner(under, keyless).plan(
+            decision.rule.outcome,
+            decision.rule.name,
+            demand,
+            facts,
+            facts.client,
+            facts.memory,
+            at=0.0,
+            draw=draw,
+            asked_within=within,
+        )
     line = decided_line(Heading("01A", "w1", under.digest, NOW), facts, demand, decision, made, draw, keyless, within)
     found: dict[str, Any] = json.loads(json.dumps(line, allow_nan=False))
     return found
@@ -56,9 +70,21 @@ def test_the_first_line_says_what_was_asked_and_why_it_was_so_decided() -> None:
     """Every group of the record's page, with names and numbers."""
     under = policy(RULES)
     line = line_of(under, facts_of(under, headers={"x-routebook-tags": "a"}, model="large", max_tokens=20_000))
-    assert {"id": "01A", "time": "2025-11-21T10:00:00.000Z", "instance": "w1", "policy": under.digest, "schema": 1,
-            "operation": "chat", "dialect": "openai-chat", "requested": "large", "stream": False,
-            "client": "anonymous", "team": None, "rule": "all", "outcome": "route"}.items() <= line.items()
+    assert {
+        "id": "01A",
+        "time": "2025-11-21T10:00:00.000Z",
+        "instance": "w1",
+        "policy": under.digest,
+        "schema": 1,
+        "operation": "chat",
+        "dialect": "openai-chat",
+        "requested": "large",
+        "stream": False,
+        "client": "anonymous",
+        "team": None,
+        "rule": "all",
+        "outcome": "route",
+    }.items() <= line.items()
     assert line["where"].startswith("policy.yaml:")
     assert line["asked"]["max_output"] == 20_000 and line["asked"]["messages"] == 1
     assert line["facts"] == {"tags": ["a"], "prompt.tokens": 4, "request.model": "large"}
@@ -68,8 +94,15 @@ def test_the_first_line_says_what_was_asked_and_why_it_was_so_decided() -> None:
     dropped = [each for each in line["candidates"] if each["verdict"] == "dropped"]
     assert {each["account"] for each in kept} == {"big/main", "big/spare"}
     assert all(each["cost"] == 20_000 * 1_000 + 4 * 250 for each in kept)
-    assert dropped == [{"model": "large", "account": None, "verdict": "dropped", "reason": "model.max-output",
-                        "numbers": {"max_output": 16_000, "asked": 20_000}}]
+    assert dropped == [
+        {
+            "model": "large",
+            "account": None,
+            "verdict": "dropped",
+            "reason": "model.max-output",
+            "numbers": {"max_output": 16_000, "asked": 20_000},
+        }
+    ]
     assert line["draw"] == {"draw": 0.5}
 
 
@@ -83,29 +116,42 @@ def test_a_refusal_has_a_record_without_candidates() -> None:
 def test_no_word_of_a_prompt_stands_in_a_record() -> None:
     """Sizes, never contents."""
     under = policy(RULES)
-    facts = facts_of(under, messages=[{"role": "user", "content": "the canary sings"}], tools=[{"function": "canary-f"}])
+    facts = facts_of(
+        under, messages=[{"role": "user", "content": "the canary sings"}], tools=[{"function": "canary-f"}]
+    )
     assert "canary sings" not in json.dumps(line_of(under, facts))
     assert "canary-f" not in json.dumps(line_of(under, facts))
 
 
-BUSY = Remembered(rests={("home", "none"): (12.5, "429")}, first_tokens={"large": 2.0, "small": 0.3, "house": 0.1},
-                  running={("big", "main"): 4})
+BUSY = Remembered(
+    rests={("home", "none"): (12.5, "429")},
+    first_tokens={"large": 2.0, "small": 0.3, "house": 0.1},
+    running={("big", "main"): 4},
+)
 
 
 @pytest.mark.parametrize("memory", [BLANK, BUSY])
 @pytest.mark.parametrize("keyless", [(), (("big", "main"),)])
 @pytest.mark.parametrize("model", ["auto", "shared", "quick", "idle", "large", "house", "nobody", "everything"])
 @pytest.mark.parametrize("client", [ANONYMOUS, Client("x", Location("p", 1, 1), team="core")])
-@pytest.mark.parametrize("within", [UNCONSTRAINED, Within(cost=5_000_000, first_token=0.25),
-                                    Within(regions=frozenset({"us"}), quality=0.65)])
-def test_a_decision_made_again_from_its_record_is_the_same(memory: Memory, keyless: tuple[tuple[str, str], ...],
-                                                           model: str, client: Client, within: Within) -> None:
+@pytest.mark.parametrize(
+    "within", [UNCONSTRAINED, Within(cost=5_000_000, first_token=0.25), Within(regions=frozenset({"us"}), quality=0.65)]
+)
+def test_a_decision_made_again_from_its_record_is_the_same(
+    memory: Memory, keyless: tuple[tuple[str, str], ...], model: str, client: Client, within: Within
+) -> None:
     """Law 8: policy, facts, memory and draw as recorded give rule, order, reasons and costs as recorded."""
     under = policy_of_replays()
     for draw in (0.03, 0.97):
         for content in ("hi", "lorem ipsum " * 2000):
-            facts = facts_of(under, client, memory=memory, model=model,
-                             messages=[{"role": "user", "content": content}], max_tokens=100)
+            facts = facts_of(
+                under,
+                client,
+                memory=memory,
+                model=model,
+                messages=[{"role": "user", "content": content}],
+                max_tokens=100,
+            )
             line = line_of(under, facts, draw, keyless, within)
             assert differences(line, decide_again(under, line)) == []
 
@@ -125,7 +171,8 @@ def test_a_record_that_was_changed_is_found_out() -> None:
     under = policy(RULES)
     line = line_of(under, facts_of(under, model="shared"), draw=0.2)
     assert differences({**line, "rule": "all"}, decide_again(under, line)) == [
-        "rule `all` was recorded, `shared` decides"]
+        "rule `all` was recorded, `shared` decides"
+    ]
     turned = {**line, "candidates": list(reversed(line["candidates"]))}
     assert len(differences(turned, decide_again(under, line))) == 1
     dearer = [{**each, "cost": 1} if each["verdict"] == "kept" else each for each in line["candidates"]]
@@ -138,10 +185,17 @@ def test_the_second_line_holds_usage_cost_and_every_attempt() -> None:
     kept = plan(policy()).kept
     usage = Usage(input=70, cached_input=30, output=40, reasoning=10)
     ending = Ending(
-        metered=metered(kept[1].model, usage, 0, 0), candidate=kept[1], served="large-0721", finish="stop",
-        attempts=[Attempt(kept[0], AttemptOutcome(status=429, retry_after=3.0), 0.001, 0.1, 0.2),
-                  Attempt(kept[1], AttemptOutcome(status=200), 0.2, 0.45, 1.0)],
-        first_token=0.4500000001, seconds=1.25)
+        metered=metered(kept[1].model, usage, 0, 0),
+        candidate=kept[1],
+        served="large-0721",
+        finish="stop",
+        attempts=[
+            Attempt(kept[0], AttemptOutcome(status=429, retry_after=3.0), 0.001, 0.1, 0.2),
+            Attempt(kept[1], AttemptOutcome(status=200), 0.2, 0.45, 1.0),
+        ],
+        first_token=0.4500000001,
+        seconds=1.25,
+    )
     line = ended_line("01A", NOW + 1.25, ending)
     assert line["time"] == "2025-11-21T10:00:01.250Z"
     assert (line["end"], line["status"], line["error"]) == ("--", 200, None)
@@ -161,7 +215,10 @@ def test_usage_that_nobody_counted_is_estimated_and_said_to_be() -> None:
     large = plan(policy()).kept[0].model
     estimated = metered(large, None, 100, 20)
     assert (estimated.by, estimated.usage, estimated.cost.total) == (
-        "estimated", Usage(input=100, output=20), 100 * 2_500 + 20 * 10_000)
+        "estimated",
+        Usage(input=100, output=20),
+        100 * 2_500 + 20 * 10_000,
+    )
     assert Ending().metered.by == "nothing"
     assert Ending().metered.cost == Cost({})
 
@@ -174,9 +231,14 @@ def test_kinds_without_a_price_are_named() -> None:
     assert line["cost"] == 1_000_000
 
 
-@pytest.mark.parametrize(("now", "text"), [
-    (0.0, "1970-01-01T00:00:00.000Z"), (NOW + 0.0019, "2025-11-21T10:00:00.001Z"),
-    (NOW + 0.9999, "2025-11-21T10:00:00.999Z")])
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (NOW + 0.0019, "2025-11-21T10:00:00.001Z"),
+        (NOW + 0.9999, "2025-11-21T10:00:00.999Z"),
+    ],
+)
 def test_times_are_utc_to_the_millisecond(now: float, text: str) -> None:
     """Cut, not rounded: no time of a record lies in its future."""
     assert utc(now) == text

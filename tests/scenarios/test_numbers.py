@@ -18,8 +18,14 @@ from tests.support.proxy import Record, compiled, in_process, small_policy
 from tests.support.upstream import Pause, Play, Upstream, chunks, completion, failure, reply, stream
 
 NANO = 10**9
-PRICES = {"input": Fraction("1.25"), "cached_input": Fraction("0.125"), "output": Fraction("7.7"),
-          "reasoning": Fraction("8.8"), "audio_input": Fraction("32"), "audio_output": Fraction("64")}
+PRICES = {
+    "input": Fraction("1.25"),
+    "cached_input": Fraction("0.125"),
+    "output": Fraction("7.7"),
+    "reasoning": Fraction("8.8"),
+    "audio_input": Fraction("32"),
+    "audio_output": Fraction("64"),
+}
 """Dollars per million tokens."""
 
 WAIT = 0.08
@@ -40,8 +46,10 @@ class Script:
         """First the refusals, each of which sends us to the next account; then the answer, after a moment."""
         refusals = [failure(503, headers=[("Retry-After", "0")]) for _ in range(self.refusals)]
         if self.streaming:
-            events = [event.replace(b'"stop"', f'"{self.finish}"'.encode())
-                      for event in chunks(self.texts, model="served-7", usage=self.usage)]
+            events = [
+                event.replace(b'"stop"', f'"{self.finish}"'.encode())
+                for event in chunks(self.texts, model="served-7", usage=self.usage)
+            ]
             return [*refusals, [Pause(WAIT), *stream(events)]]
         body = completion("".join(self.texts), model="served-7")
         body["usage"] = self.usage
@@ -51,19 +59,31 @@ class Script:
 
 def script(chance: random.Random) -> Script:
     """An answer with random counts of every kind."""
-    parts = {"input": chance.randrange(1, 90_000), "cached_input": chance.choice([0, chance.randrange(1, 9_000)]),
-             "audio_input": chance.choice([0, 0, chance.randrange(1, 900)]), "output": chance.randrange(1, 9_000),
-             "reasoning": chance.choice([0, chance.randrange(1, 9_000)]),
-             "audio_output": chance.choice([0, 0, chance.randrange(1, 900)])}
+    parts = {
+        "input": chance.randrange(1, 90_000),
+        "cached_input": chance.choice([0, chance.randrange(1, 9_000)]),
+        "audio_input": chance.choice([0, 0, chance.randrange(1, 900)]),
+        "output": chance.randrange(1, 9_000),
+        "reasoning": chance.choice([0, chance.randrange(1, 9_000)]),
+        "audio_output": chance.choice([0, 0, chance.randrange(1, 900)]),
+    }
     taken = parts["input"] + parts["cached_input"] + parts["audio_input"]
     given = parts["output"] + parts["reasoning"] + parts["audio_output"]
-    usage = {"prompt_tokens": taken, "completion_tokens": given, "total_tokens": taken + given,
-             "prompt_tokens_details": {"cached_tokens": parts["cached_input"], "audio_tokens": parts["audio_input"]},
-             "completion_tokens_details": {"reasoning_tokens": parts["reasoning"],
-                                           "audio_tokens": parts["audio_output"]}}
-    return Script(chance.random() < 0.5, ["word "] * chance.randrange(1, 9), usage,
-                  {kind: count for kind, count in parts.items() if count}, chance.randrange(3),
-                  chance.choice(["stop", "length"]))
+    usage = {
+        "prompt_tokens": taken,
+        "completion_tokens": given,
+        "total_tokens": taken + given,
+        "prompt_tokens_details": {"cached_tokens": parts["cached_input"], "audio_tokens": parts["audio_input"]},
+        "completion_tokens_details": {"reasoning_tokens": parts["reasoning"], "audio_tokens": parts["audio_output"]},
+    }
+    return Script(
+        chance.random() < 0.5,
+        ["word "] * chance.randrange(1, 9),
+        usage,
+        {kind: count for kind, count in parts.items() if count},
+        chance.randrange(3),
+        chance.choice(["stop", "length"]),
+    )
 
 
 def cost_by_hand(parts: dict[str, int]) -> dict[str, int]:
@@ -74,9 +94,11 @@ def cost_by_hand(parts: dict[str, int]) -> dict[str, int]:
 def policy(upstream: str) -> str:
     """One model with a price for every kind, at a provider with three accounts."""
     prices = ", ".join(f"{kind}: {float(price)}" for kind, price in PRICES.items())
-    return small_policy(upstream, "  - {name: only, route: {to: [large]}}").replace(
-        "price: {input: 10, output: 20}", f"price: {{{prices}}}").replace(
-        "accounts: [{name: main}]", "accounts: [{name: one}, {name: two}, {name: three}]")
+    return (
+        small_policy(upstream, "  - {name: only, route: {to: [large]}}")
+        .replace("price: {input: 10, output: 20}", f"price: {{{prices}}}")
+        .replace("accounts: [{name: main}]", "accounts: [{name: one}, {name: two}, {name: three}]")
+    )
 
 
 def check(record: Record, said: Script, body: bytes, heard: float) -> None:
@@ -115,12 +137,20 @@ async def test_every_number_of_a_finished_request_is_right(tmp_path: Path, seed:
                 said = script(chance)
                 for play in said.plays():
                     upstream.will(play)
-                body = json.dumps({"model": "whatever", "stream": said.streaming, "messages": [
-                    {"role": "system", "content": "be brief"}, {"role": "user", "content": f"question {number}"}],
-                }).encode()
+                body = json.dumps(
+                    {
+                        "model": "whatever",
+                        "stream": said.streaming,
+                        "messages": [
+                            {"role": "system", "content": "be brief"},
+                            {"role": "user", "content": f"question {number}"},
+                        ],
+                    }
+                ).encode()
                 began = time.monotonic()
-                async with session.post(f"{proxy.base_url}/chat/completions", data=body,
-                                        headers={"Content-Type": "application/json"}) as answer:
+                async with session.post(
+                    f"{proxy.base_url}/chat/completions", data=body, headers={"Content-Type": "application/json"}
+                ) as answer:
                     assert answer.status == 200, await answer.text()
                     data = await answer.read()
                 heard = time.monotonic() - began

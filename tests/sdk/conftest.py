@@ -34,8 +34,13 @@ def talk(request: pytest.FixtureRequest) -> Talk:
     async def talk_with(base_url: str, *calls: dict[str, Any], max_retries: int = 0) -> list[dict[str, Any]]:
         order = json.dumps({"base_url": base_url, "calls": calls, "max_retries": max_retries})
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(SCRIPT), env=environment, stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            sys.executable,
+            str(SCRIPT),
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
         out, complaint = await asyncio.wait_for(process.communicate(order.encode()), 120)
         assert process.returncode == 0, complaint.decode()
         said = json.loads(out)

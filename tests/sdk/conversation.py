@@ -22,8 +22,12 @@ def run(client: openai.OpenAI, call: dict[str, Any]) -> dict[str, Any]:
             case "chat":
                 raw = client.chat.completions.with_raw_response.create(**given)
                 answer = raw.parse()
-                return {"text": answer.choices[0].message.content, "dump": answer.model_dump(),
-                        "headers": dict(raw.headers), "extra": answer.model_extra}
+                return {
+                    "text": answer.choices[0].message.content,
+                    "dump": answer.model_dump(),
+                    "headers": dict(raw.headers),
+                    "extra": answer.model_extra,
+                }
             case "stream":
                 raw = client.chat.completions.with_raw_response.create(stream=True, **given)
                 chunks = []
@@ -42,16 +46,23 @@ def run(client: openai.OpenAI, call: dict[str, Any]) -> dict[str, Any]:
             case "model":
                 return {"dump": client.models.retrieve(**given).model_dump()}
     except openai.APIError as error:
-        return {"error": type(error).__name__, "message": error.message, "code": error.code, "type": error.type,
-                "status": getattr(error, "status_code", None), "text": "".join(said)}
+        return {
+            "error": type(error).__name__,
+            "message": error.message,
+            "code": error.code,
+            "type": error.type,
+            "status": getattr(error, "status_code", None),
+            "text": "".join(said),
+        }
     raise ValueError(f"no such call: {do}")
 
 
 def main() -> None:
     """Read the calls, make them one after the other, print the results."""
     order = json.load(sys.stdin)
-    with openai.OpenAI(base_url=order["base_url"], api_key="sk-client", max_retries=order.get("max_retries", 0),
-                       timeout=30) as client:
+    with openai.OpenAI(
+        base_url=order["base_url"], api_key="sk-client", max_retries=order.get("max_retries", 0), timeout=30
+    ) as client:
         results = [run(client, call) for call in order["calls"]]
     json.dump({"version": openai.__version__, "results": results}, sys.stdout)
 

@@ -41,8 +41,9 @@ async def test_a_whole_answer_is_the_upstreams(talk: Talk, call: Call, proxy: Lo
     assert first.json() == second.json() | {"model": "small-1"}
 
 
-async def test_a_stream_is_the_upstreams_chunk_for_chunk(talk: Talk, call: Call, proxy: LocalProxy,
-                                                         upstream: Upstream) -> None:
+async def test_a_stream_is_the_upstreams_chunk_for_chunk(
+    talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream
+) -> None:
     """Streamed one byte at a time with text that is split inside characters, every chunk is the same as directly."""
     for _ in range(2):
         upstream.will(stream(chunks(["Grüße", " – ", "你好", " 👋"]), piece=1))
@@ -54,8 +55,9 @@ async def test_a_stream_is_the_upstreams_chunk_for_chunk(talk: Talk, call: Call,
     assert through["text"] == "Grüße – 你好 👋"
 
 
-async def test_usage_is_asked_for_and_hidden_again(talk: Talk, call: Call, proxy: LocalProxy,
-                                                   upstream: Upstream) -> None:
+async def test_usage_is_asked_for_and_hidden_again(
+    talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream
+) -> None:
     """A client that did not ask for usage does not see it, and the record has it nevertheless."""
     upstream.will(stream(chunks(usage=USAGE)))
     [result] = await talk(proxy.base_url, call("stream", model="small", messages=HELLO))
@@ -68,25 +70,27 @@ async def test_usage_is_asked_for_and_hidden_again(talk: Talk, call: Call, proxy
     assert record.ended["usage"]["output"] == 3
 
 
-async def test_usage_that_was_asked_for_is_shown(talk: Talk, call: Call, proxy: LocalProxy,
-                                                 upstream: Upstream) -> None:
+async def test_usage_that_was_asked_for_is_shown(talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream) -> None:
     """A client that asked for usage gets the chunk as the upstream sent it."""
     upstream.will(stream(chunks(usage=USAGE)))
-    [result] = await talk(proxy.base_url, call("stream", model="small", messages=HELLO,
-                                               stream_options={"include_usage": True}))
+    [result] = await talk(
+        proxy.base_url, call("stream", model="small", messages=HELLO, stream_options={"include_usage": True})
+    )
 
     assert result["chunks"][-1]["usage"]["total_tokens"] == 10
     assert result["chunks"][-1]["choices"] == []
 
 
-async def test_unknown_fields_survive_both_ways(talk: Talk, call: Call, proxy: LocalProxy,
-                                                upstream: Upstream) -> None:
+async def test_unknown_fields_survive_both_ways(talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream) -> None:
     """A field of next year reaches the upstream, and one in its answer reaches the client."""
     upstream.will(reply(completion(next_years_field={"a": [1, 2.50]})))
     upstream.will(stream(chunks(next_years_field=7)))
     new = {"thinking_style": {"depth": "très profond", "steps": 3}}
-    whole, streamed = await talk(proxy.base_url, call("chat", model="small", messages=HELLO, extra_body=new),
-                                 call("stream", model="small", messages=HELLO, extra_body=new))
+    whole, streamed = await talk(
+        proxy.base_url,
+        call("chat", model="small", messages=HELLO, extra_body=new),
+        call("stream", model="small", messages=HELLO, extra_body=new),
+    )
 
     assert [request.json()["thinking_style"] for request in upstream.requests] == [new["thinking_style"]] * 2
     assert whole["extra"]["next_years_field"] == {"a": [1, 2.5]}
@@ -98,13 +102,24 @@ async def test_tool_calls_pass_in_fragments(talk: Talk, call: Call, proxy: Local
     frame = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "small-1"}
 
     def delta(calls: list[dict[str, Any]], reason: str | None = None) -> bytes:
-        return event({**frame, "choices": [{"index": 0, "finish_reason": reason,
-                                            "delta": {"role": "assistant", "tool_calls": calls}}]})
+        return event(
+            {
+                **frame,
+                "choices": [{"index": 0, "finish_reason": reason, "delta": {"role": "assistant", "tool_calls": calls}}],
+            }
+        )
 
-    shown = [delta([{"index": number, "id": f"call_{number}", "type": "function",
-                     "function": {"name": name, "arguments": ""}}]) for number, name in enumerate(("a", "b"))]
-    shown += [delta([{"index": number, "function": {"arguments": part}}])
-              for part in ('{"city": "Zü', 'rich"}') for number in (0, 1)]
+    shown = [
+        delta(
+            [{"index": number, "id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": ""}}]
+        )
+        for number, name in enumerate(("a", "b"))
+    ]
+    shown += [
+        delta([{"index": number, "function": {"arguments": part}}])
+        for part in ('{"city": "Zü', 'rich"}')
+        for number in (0, 1)
+    ]
     finish = event({**frame, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
     upstream.will(stream([*shown, finish, event("[DONE]")], piece=1))
     tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in "ab"]
@@ -117,7 +132,8 @@ async def test_tool_calls_pass_in_fragments(talk: Talk, call: Call, proxy: Local
 
 @pytest.mark.parametrize(("status", "name"), [(400, "BadRequestError"), (422, "UnprocessableEntityError")])
 async def test_what_the_upstream_says_of_the_request_is_the_sdks_own_error(
-        talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream, status: int, name: str) -> None:
+    talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream, status: int, name: str
+) -> None:
     """A complaint about the request passes through: the SDK raises its class for it, with the upstream's words."""
     upstream.otherwise = lambda request: failure(status, "no, thank you", "because")
     [result] = await talk(proxy.base_url, call("chat", model="small", messages=HELLO))
@@ -128,7 +144,8 @@ async def test_what_the_upstream_says_of_the_request_is_the_sdks_own_error(
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_what_the_upstream_says_of_the_proxy_is_not_the_clients_fault(
-        talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream, status: int) -> None:
+    talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream, status: int
+) -> None:
     """A key or a model that the upstream does not know is the proxy's, so the SDK must not blame the client's."""
     upstream.otherwise = lambda request: failure(status, "sk-proxy is not known", "because")
     [result] = await talk(proxy.base_url, call("chat", model="small", messages=HELLO))
@@ -138,8 +155,9 @@ async def test_what_the_upstream_says_of_the_proxy_is_not_the_clients_fault(
     assert "sk-proxy" not in result["message"]
 
 
-async def test_an_exhausted_upstream_is_not_asked_again_by_the_sdk(talk: Talk, call: Call, proxy: LocalProxy,
-                                                                   upstream: Upstream) -> None:
+async def test_an_exhausted_upstream_is_not_asked_again_by_the_sdk(
+    talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream
+) -> None:
     """After all attempts of the proxy failed, an SDK with retries switched on does not multiply them without end."""
     upstream.otherwise = lambda request: failure(500)
     [result] = await talk(proxy.base_url, call("chat", model="small", messages=HELLO), max_retries=2)
@@ -148,13 +166,15 @@ async def test_an_exhausted_upstream_is_not_asked_again_by_the_sdk(talk: Talk, c
     assert len(upstream.requests) <= 4
 
 
-async def test_a_cut_stream_is_an_error_and_never_a_quiet_end(talk: Talk, call: Call, proxy: LocalProxy,
-                                                              upstream: Upstream) -> None:
+async def test_a_cut_stream_is_an_error_and_never_a_quiet_end(
+    talk: Talk, call: Call, proxy: LocalProxy, upstream: Upstream
+) -> None:
     """Where an upstream breaks off, the SDK raises; it would have ended quietly if the bytes were passed on as they came."""
     upstream.will(stream(chunks()[:-2], ends=False), cut=100_000)
     upstream.will(stream(chunks()[:-1]))
-    reset, ended = await talk(proxy.base_url, call("stream", model="small", messages=HELLO),
-                              call("stream", model="small", messages=HELLO))
+    reset, ended = await talk(
+        proxy.base_url, call("stream", model="small", messages=HELLO), call("stream", model="small", messages=HELLO)
+    )
 
     assert reset["error"] == "APIError"
     assert ended["error"] == "APIError"
@@ -194,8 +214,9 @@ async def test_embeddings_pass(talk: Talk, call: Call, tmp_path: Path, upstream:
     """Embeddings come as the upstream said them, for a model that offers them."""
     policy = small_policy(upstream.url).replace("quality: 0.5}", "quality: 0.5, operations: [chat, embeddings]}")
     async with in_process(tmp_path / "embeddings", policy) as proxy:
-        [result] = await talk(proxy.base_url, call("embeddings", model="small", input="a text",
-                                                   encoding_format="float"))
+        [result] = await talk(
+            proxy.base_url, call("embeddings", model="small", input="a text", encoding_format="float")
+        )
 
     assert result["dump"]["data"][0]["embedding"] == [0.25, -0.5]
     assert upstream.requests[0].json()["model"] == "small-1"

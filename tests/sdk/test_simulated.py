@@ -27,15 +27,18 @@ async def proxy(tmp_path: Path) -> AsyncIterator[RunningProxy]:
 
 async def test_a_conversation(talk: Talk, call: Call, proxy: RunningProxy) -> None:
     """Streamed and whole say the same; tools, embeddings and the list of models work; each call has its record."""
-    tool = {"type": "function", "function": {"name": "weather", "parameters": {
-        "type": "object", "properties": {"city": {"type": "string"}}}}}
+    tool = {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    }
     whole, streamed, tools, vectors, models = await talk(
         proxy.base_url,
         call("chat", model="gpt-5.6", messages=HELLO),
         call("stream", model="gpt-5.6", messages=HELLO),
         call("helper", model="gpt-5.6", messages=HELLO, tools=[tool], tool_choice="required"),
         call("embeddings", model="text-embedding-3-small", input=["one", "two"]),
-        call("models"))
+        call("models"),
+    )
     records = await proxy.ended_records(lambda records: len(records) >= 4)
 
     assert whole["text"] == streamed["text"]
@@ -52,7 +55,8 @@ async def test_faults_on_demand_reach_the_client_as_errors(talk: Talk, call: Cal
         proxy.base_url,
         call("stream", model="gpt-5.6", messages=HELLO, metadata={"simulate": "cut=1500"}),
         call("stream", model="gpt-5.6", messages=HELLO, metadata={"simulate": "error-event=4"}),
-        call("chat", model="gpt-5.6", messages=HELLO, metadata={"simulate": "400"}))
+        call("chat", model="gpt-5.6", messages=HELLO, metadata={"simulate": "400"}),
+    )
 
     assert cut["error"] == "APIError"
     assert cut["text"].startswith("This is")

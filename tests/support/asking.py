@@ -18,8 +18,15 @@ def chat(model: str = "small", *, stream: bool = False, text: str = "Hello?", **
     return {**body, **more}
 
 
-async def ask(url: str, body: object | None = None, path: str = CHAT, *, headers: Iterable[tuple[str, str]] = (),
-              stream: bool = False, timeout: float = 10.0) -> Answer:
+async def ask(
+    url: str,
+    body: object | None = None,
+    path: str = CHAT,
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+    stream: bool = False,
+    timeout: float = 10.0,
+) -> Answer:
     """Ask on a connection of its own and read the answer to its end."""
     async with RawClient(url) as client:
         wanted = chat(stream=stream) if body is None else body
@@ -28,8 +35,11 @@ async def ask(url: str, body: object | None = None, path: str = CHAT, *, headers
 
 def events(body: bytes) -> list[str]:
     """The data of each event of a stream, in order."""
-    return [line.removeprefix("data: ") for line in body.decode().replace("\r\n", "\n").split("\n")
-            if line.startswith("data:")]
+    return [
+        line.removeprefix("data: ")
+        for line in body.decode().replace("\r\n", "\n").split("\n")
+        if line.startswith("data:")
+    ]
 
 
 def text_of(body: bytes) -> str:

@@ -29,8 +29,10 @@ def codes(problems: Problems) -> list[str]:
 
 def lines(problems: Problems) -> list[str]:
     """Each problem as `line:column code message`, in the order of their places; a warning says so."""
-    return [f"{problem.location.line}:{problem.location.column} {_mark(problem)}{problem.code} {problem.message}"
-            for problem in problems]
+    return [
+        f"{problem.location.line}:{problem.location.column} {_mark(problem)}{problem.code} {problem.message}"
+        for problem in problems
+    ]
 
 
 def _mark(problem: Problem) -> str:

@@ -12,23 +12,42 @@ from pathlib import Path
 
 def plain_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child: nothing of the developer's own keys, settings or proxies, but a writable cache."""
-    kept = {name: value for name, value in os.environ.items()
-            if not name.upper().endswith("_PROXY") and not name.startswith(("ROUTEBOOK_", "OPENAI_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().endswith("_PROXY") and not name.startswith(("ROUTEBOOK_", "OPENAI_"))
+    }
     return kept | {"PYTHONUNBUFFERED": "1"} | dict(more or {})
 
 
-def run_command(*arguments: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None,
-                timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 60.0
+) -> subprocess.CompletedProcess[str]:
     """Run `routebook` with these arguments to its end."""
-    return subprocess.run([sys.executable, "-m", "routebook", *arguments], capture_output=True, text=True,
-                          timeout=timeout, env=plain_environment(environment), cwd=cwd, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "routebook", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=plain_environment(environment),
+        cwd=cwd,
+        check=False,
+    )
 
 
-def start(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a service in this folder; what it prints goes to `serve.log` there."""
     with open(folder / "serve.log", "ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                env=plain_environment(environment), cwd=folder)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=plain_environment(environment),
+            cwd=folder,
+        )
 
 
 def descendants(pid: int) -> list[int]:

@@ -1,12 +1,12 @@
 """The program under test: as the process that people run, or inside the test where speed matters.
 
-    async with running_proxy(tmp_path, policy) as proxy:      # `routebook serve`, supervisor and workers
-        ...
-        proxy.write_policy(other)
-        proxy.process.send_signal(signal.SIGHUP)
+async with running_proxy(tmp_path, policy) as proxy:      # `routebook serve`, supervisor and workers
+    ...
+    proxy.write_policy(other)
+    proxy.process.send_signal(signal.SIGHUP)
 
-    async with in_process(tmp_path, policy) as proxy:         # the same exchange code in this event loop
-        ...
+async with in_process(tmp_path, policy) as proxy:         # the same exchange code in this event loop
+    ...
 """
 
 from __future__ import annotations
@@ -222,17 +222,36 @@ def fetch(url: str, method: str = "GET", timeout: float = 30.0) -> tuple[int, st
 
 
 @asynccontextmanager
-async def running_proxy(folder: Path, policy: str | Mapping[str, str], *arguments: str, workers: int = 1,
-                        environment: Mapping[str, str] | None = None) -> AsyncIterator[RunningProxy]:
+async def running_proxy(
+    folder: Path,
+    policy: str | Mapping[str, str],
+    *arguments: str,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[RunningProxy]:
     """Serve this policy with the real program until the block ends; state and log stay in `folder`."""
     policy_dir, state_dir = folder / "rules", folder / "var"
     write_policy(policy_dir, policy)
     listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "routebook", "serve", "--policy", str(policy_dir), "--listen", listen,
-               "--admin", admin, "--state-dir", str(state_dir), "--workers", str(workers), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "routebook",
+        "serve",
+        "--policy",
+        str(policy_dir),
+        "--listen",
+        listen,
+        "--admin",
+        admin,
+        "--state-dir",
+        str(state_dir),
+        "--workers",
+        str(workers),
+        *arguments,
+    ]
     process = start(command, folder, environment)
-    proxy = RunningProxy(f"http://{listen}", state_dir, policy_dir, process, f"http://{admin}",
-                         dict(environment or {}))
+    proxy = RunningProxy(f"http://{listen}", state_dir, policy_dir, process, f"http://{admin}", dict(environment or {}))
     try:
         await _until_ready(proxy)
         yield proxy
@@ -254,8 +273,9 @@ async def _until_ready(proxy: RunningProxy) -> None:
 
 
 @asynccontextmanager
-async def in_process(folder: Path, policy: str | Mapping[str, str], *, clock: Any = None,
-                     simulate_at: str | None = None) -> AsyncIterator[LocalProxy]:
+async def in_process(
+    folder: Path, policy: str | Mapping[str, str], *, clock: Any = None, simulate_at: str | None = None
+) -> AsyncIterator[LocalProxy]:
     """Serve this policy from the running event loop, with a journal in `folder`; `clock` replaces the machine's."""
     policy_dir, state_dir = folder / "rules", folder / "var"
     write_policy(policy_dir, policy)

@@ -20,8 +20,15 @@ from urllib.parse import urlsplit
 def post(path: str, body: object, headers: Iterable[tuple[str, str]] = (), host: str = "test") -> bytes:
     """A POST with a JSON body (bytes as they stand) and its length."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", "Content-Type: application/json",
-             f"Content-Length: {len(data)}", *(f"{name}: {value}" for name, value in headers), "", ""]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(data)}",
+        *(f"{name}: {value}" for name, value in headers),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + data
 
 
@@ -65,12 +72,13 @@ class RawClient:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         await asyncio.get_running_loop().sock_connect(sock, self._address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        limit = 2 ** 16 if self._receive_buffer is None else max(self._receive_buffer, 256)
+        limit = 2**16 if self._receive_buffer is None else max(self._receive_buffer, 256)
         self._reader, self._writer = await asyncio.open_connection(sock=sock, limit=limit)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._writer.close()
         try:
             await self._writer.wait_closed()
@@ -81,7 +89,7 @@ class RawClient:
         """Send these bytes, in pieces where asked."""
         size = piece or max(len(data), 1)
         for start in range(0, len(data), size):
-            self._writer.write(data[start:start + size])
+            self._writer.write(data[start : start + size])
             await self._writer.drain()
             if pause:
                 await asyncio.sleep(pause)
@@ -154,7 +162,7 @@ class RawClient:
     async def _rest(self) -> bytes:
         body = b""
         try:
-            while data := await self._reader.read(2 ** 16):
+            while data := await self._reader.read(2**16):
                 body += data
         except ConnectionError:
             pass

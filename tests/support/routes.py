@@ -46,21 +46,35 @@ def policy(rules: str = "rules: [{name: all, route: {to: everything}}]", catalog
     return loaded.policy
 
 
-def facts_of(under: Policy, client: Client = ANONYMOUS, headers: Mapping[str, str] | None = None,
-             memory: Memory = BLANK, now: float = NOW, **fields: Any) -> RequestFacts:
+def facts_of(
+    under: Policy,
+    client: Client = ANONYMOUS,
+    headers: Mapping[str, str] | None = None,
+    memory: Memory = BLANK,
+    now: float = NOW,
+    **fields: Any,
+) -> RequestFacts:
     """The facts of a chat request with these fields."""
     body = {"model": "small", "messages": [{"role": "user", "content": "hi"}], **fields}
     return RequestFacts(read_chat(json.dumps(body).encode()), client, headers or {}, now, under, memory)
 
 
-def plan(under: Policy, facts: RequestFacts | None = None, *, draw: float = 0.5, keyless: tuple[tuple[str, str], ...] = (),
-         within: Within = UNCONSTRAINED, memory: Memory = BLANK) -> Plan:
+def plan(
+    under: Policy,
+    facts: RequestFacts | None = None,
+    *,
+    draw: float = 0.5,
+    keyless: tuple[tuple[str, str], ...] = (),
+    within: Within = UNCONSTRAINED,
+    memory: Memory = BLANK,
+) -> Plan:
     """The plan of the rule that decides; it must be a route."""
     known = facts or facts_of(under)
     rule = under.tree.decide(known).rule
     assert rule is not None and isinstance(rule.outcome, Route)
-    return Planner(under, keyless).plan(rule.outcome, rule.name, LiveDemand(known), known, known.client, memory, at=0.0,
-                                        draw=draw, asked_within=within)
+    return Planner(under, keyless).plan(
+        rule.outcome, rule.name, LiveDemand(known), known, known.client, memory, at=0.0, draw=draw, asked_within=within
+    )
 
 
 def names(of: Plan) -> list[str]:

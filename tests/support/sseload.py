@@ -1,9 +1,9 @@
 """Load of streams: many clients at once, each asking again as soon as its answer is whole, every failure counted.
 
-    load = SseLoad(proxy.base_url, clients=32)
-    async with load.running():
-        ...                                   # reload, kill, drain
-    assert load.failures == []
+load = SseLoad(proxy.base_url, clients=32)
+async with load.running():
+    ...                                   # reload, kill, drain
+assert load.failures == []
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class SseLoad:
     base_url: str
     clients: int = 16
     body: Callable[[int], dict[str, Any]] = lambda number: {
-        "model": "small", "stream": True, "messages": [{"role": "user", "content": f"request {number}"}]}
+        "model": "small",
+        "stream": True,
+        "messages": [{"role": "user", "content": f"request {number}"}],
+    }
     pause: float = 0.0
     """Seconds that a client waits between two requests."""
     answers: list[Streamed] = field(default_factory=list)
@@ -97,6 +100,16 @@ class SseLoad:
         if status != 200 or DONE not in body:
             self.failures.append(f"status {status}, {len(body)} bytes, ends {body[-80:]!r}")
             return False
-        self.answers.append(Streamed(fields.get("x-routebook-decision"), fields.get("x-routebook-model"),
-                                     fields.get("x-routebook-rule"), began, first, gap, last - began, body))
+        self.answers.append(
+            Streamed(
+                fields.get("x-routebook-decision"),
+                fields.get("x-routebook-model"),
+                fields.get("x-routebook-rule"),
+                began,
+                first,
+                gap,
+                last - began,
+                body,
+            )
+        )
         return fields.get("connection", "").lower() != "close"

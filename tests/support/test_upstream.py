@@ -79,7 +79,9 @@ async def test_it_sees_at_once_that_its_peer_is_gone(upstream: Upstream) -> None
 async def test_chunked_requests_are_put_together(upstream: Upstream) -> None:
     """A request's chunked body arrives as one, also when it drips."""
     async with RawClient(upstream.url) as client:
-        await client.send(b"POST /v1/x HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 3)
+        await client.send(
+            b"POST /v1/x HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 3
+        )
         await client.answer()
 
     assert upstream.requests[0].body == b"{}"

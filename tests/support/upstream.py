@@ -94,37 +94,59 @@ def reply(body: object, status: int = 200, headers: Iterable[tuple[str, str]] = 
     return [Say(head(status, given) + data)]
 
 
-def failure(status: int, message: str = "scripted failure", code: str = "scripted", *,
-            headers: Iterable[tuple[str, str]] = ()) -> list[Step]:
+def failure(
+    status: int, message: str = "scripted failure", code: str = "scripted", *, headers: Iterable[tuple[str, str]] = ()
+) -> list[Step]:
     """An error in the shape of the OpenAI API."""
     kind = "rate_limit_error" if status == 429 else "server_error" if status >= 500 else "invalid_request_error"
     return reply({"error": {"message": message, "type": kind, "param": None, "code": code}}, status, headers)
 
 
-def completion(text: str = "Hello.", model: str = "scripted-1", prompt_tokens: int = 7, completion_tokens: int = 2,
-               **more: object) -> dict[str, Any]:
+def completion(
+    text: str = "Hello.", model: str = "scripted-1", prompt_tokens: int = 7, completion_tokens: int = 2, **more: object
+) -> dict[str, Any]:
     """A chat completion; `more` fields are laid over it."""
-    return {"id": "chatcmpl-scripted", "object": "chat.completion", "created": 1_760_000_000, "model": model,
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
-                      "total_tokens": prompt_tokens + completion_tokens}, **more}
+    return {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 1_760_000_000,
+        "model": model,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        },
+        **more,
+    }
 
 
-def chunks(texts: Sequence[str] = ("Hel", "lo", "."), model: str = "scripted-1",
-           usage: dict[str, object] | None = None, **more: object) -> list[bytes]:
+def chunks(
+    texts: Sequence[str] = ("Hel", "lo", "."),
+    model: str = "scripted-1",
+    usage: dict[str, object] | None = None,
+    **more: object,
+) -> list[bytes]:
     """The events of a streamed completion: role, texts, finish, usage where given, `[DONE]`."""
     frame = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1_760_000_000, "model": model}
     deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}, *({"content": text} for text in texts)]
-    shown = [event({**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more})
-             for delta in deltas]
+    shown = [
+        event({**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}) for delta in deltas
+    ]
     shown.append(event({**frame, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], **more}))
     if usage is not None:
         shown.append(event({**frame, "choices": [], "usage": usage}))
     return [*shown, event("[DONE]")]
 
 
-def stream(events: Sequence[bytes] | None = None, *, pause: float = 0.0, piece: int = 0, ends: bool = True,
-           headers: Iterable[tuple[str, str]] = ()) -> list[Step]:
+def stream(
+    events: Sequence[bytes] | None = None,
+    *,
+    pause: float = 0.0,
+    piece: int = 0,
+    ends: bool = True,
+    headers: Iterable[tuple[str, str]] = (),
+) -> list[Step]:
     """A chunked answer of server-sent events, one HTTP chunk each; without `ends` the body is never finished."""
     given = [("Content-Type", "text/event-stream; charset=utf-8"), ("Transfer-Encoding", "chunked"), *headers]
     steps: list[Step] = [Say(head(200, given))]
@@ -141,8 +163,14 @@ def answer_politely(request: Received) -> Play:
     """What an honest upstream says: a stream where one is asked for (usage where asked for), else a whole answer."""
     asked = request.json() if request.body else {}
     if request.target.endswith("/embeddings"):
-        return reply({"object": "list", "model": asked.get("model"), "usage": {"prompt_tokens": 3, "total_tokens": 3},
-                      "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}]})
+        return reply(
+            {
+                "object": "list",
+                "model": asked.get("model"),
+                "usage": {"prompt_tokens": 3, "total_tokens": 3},
+                "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}],
+            }
+        )
     model = asked.get("model", "scripted-1")
     if not asked.get("stream"):
         return reply(completion(model=model))
@@ -248,8 +276,9 @@ class Upstream:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._server is not None
         self._server.close()
         for connection in tuple(self._open):
@@ -377,7 +406,7 @@ class _Connection(asyncio.Protocol):
             if self._lost:
                 exchange.mark_gone()
                 raise _Left
-            piece = step.data[start:start + size]
+            piece = step.data[start : start + size]
             self._transport.write(piece)
             exchange.said += len(piece)
             if step.piece:

@@ -25,19 +25,29 @@ def provider_schemas() -> dict[str, Schema]:
     """The definitions `provider`, `account`, `limits` and `timeouts`."""
     count, tokens, duration = (build.quantity(unit) for unit in (Unit.COUNT, Unit.TOKENS, Unit.DURATION))
     key = build.one_of_kinds(
-        build.record({"env": "the environment variable that holds the key"}, {"env": build.matching("[A-Za-z_][A-Za-z0-9_]*")},
-                     ["env"]),
-        build.record({"file": "the file that holds the key"}, {"file": {"type": "string"}}, ["file"]))
+        build.record(
+            {"env": "the environment variable that holds the key"},
+            {"env": build.matching("[A-Za-z_][A-Za-z0-9_]*")},
+            ["env"],
+        ),
+        build.record({"file": "the file that holds the key"}, {"file": {"type": "string"}}, ["file"]),
+    )
     account = {"name": name("main"), "key": key, "weight": count, "bucket": build.text(), "limits": build.ref("limits")}
     provider = {
-        "dialect": build.word(providers.DIALECTS), "base_url": build.matching("https?://.+", ["https://api.openai.com/v1"]),
-        "region": build.text(), "labels": LABELS, "accounts": build.one_or_more(build.ref("account")),
-        "limits": build.ref("limits"), "timeouts": build.ref("timeouts"), "ask_usage": build.flag(True),
+        "dialect": build.word(providers.DIALECTS),
+        "base_url": build.matching("https?://.+", ["https://api.openai.com/v1"]),
+        "region": build.text(),
+        "labels": LABELS,
+        "accounts": build.one_or_more(build.ref("account")),
+        "limits": build.ref("limits"),
+        "timeouts": build.ref("timeouts"),
+        "ask_usage": build.flag(True),
         "allow_private": build.flag(True),
     }
     return {
-        "limits": build.record(providers.LIMIT_KEYS, {"requests_per_minute": count, "tokens_per_minute": tokens,
-                                                      "concurrent": count}),
+        "limits": build.record(
+            providers.LIMIT_KEYS, {"requests_per_minute": count, "tokens_per_minute": tokens, "concurrent": count}
+        ),
         "timeouts": build.record(providers.TIMEOUT_KEYS, dict.fromkeys(providers.TIMEOUT_KEYS, duration)),
         "account": build.record(providers.ACCOUNT_KEYS, account, ["name"]),
         "provider": build.record(providers.PROVIDER_KEYS, provider, ["dialect", "base_url", "accounts"]),
@@ -48,10 +58,16 @@ def model_schemas(capabilities: Collection[str], operations: Collection[str]) ->
     """The definitions `model`, `price` and `pool`, with the words for what a model can do."""
     tokens = build.quantity(Unit.TOKENS)
     model = {
-        "provider": build.text(), "id": build.text(), "price": build.ref("price"), "context": tokens, "max_output": tokens,
+        "provider": build.text(),
+        "id": build.text(),
+        "price": build.ref("price"),
+        "context": tokens,
+        "max_output": tokens,
         "capabilities": build.one_or_more(build.word(capabilities)),
         "operations": build.one_or_more(build.word(operations)),
-        "quality": {"type": "number", "minimum": 0, "maximum": 1}, "labels": LABELS, "tokenizer": build.text(),
+        "quality": {"type": "number", "minimum": 0, "maximum": 1},
+        "labels": LABELS,
+        "tokenizer": build.text(),
     }
     return {
         "dollars": dollars(),
@@ -71,9 +87,14 @@ def client_schemas() -> dict[str, Schema]:
     digest = build.matching("hmac-sha256:[0-9a-f]{64}")
     client = {
         "keys": build.one_or_more(digest),
-        "jwt": build.record(clients.JWT_KEYS, dict.fromkeys(clients.JWT_KEYS, build.text()), ["issuer", "audience", "jwks"]),
-        "team": build.text(), "tags": build.one_or_more(build.text()), "labels": LABELS,
-        "models": _some_or_none(), "may_set_tags": _some_or_none(),
+        "jwt": build.record(
+            clients.JWT_KEYS, dict.fromkeys(clients.JWT_KEYS, build.text()), ["issuer", "audience", "jwks"]
+        ),
+        "team": build.text(),
+        "tags": build.one_or_more(build.text()),
+        "labels": LABELS,
+        "models": _some_or_none(),
+        "may_set_tags": _some_or_none(),
     }
     return {"client": build.record(clients.CLIENT_KEYS, client)}
 

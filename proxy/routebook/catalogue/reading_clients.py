@@ -36,8 +36,9 @@ JWT_KEYS = {
 _DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}\Z")
 
 
-def read_clients(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], pools: dict[str, Pool],
-                 problems: Problems) -> dict[str, Client]:
+def read_clients(
+    entries: Iterable[tuple[Scalar, Node]], models: Collection[str], pools: dict[str, Pool], problems: Problems
+) -> dict[str, Client]:
     """The clients by name; pools among their models are replaced by what they hold."""
     clients: dict[str, Client] = {}
     holders: dict[str, Location] = {}
@@ -46,8 +47,16 @@ def read_clients(entries: Iterable[tuple[Scalar, Node]], models: Collection[str]
         fields = Fields.of(node, CLIENT_KEYS, problems, "a client")
         if fields is None:
             continue
-        allowed = [name for item in fields.items("models", "a list of models and pools") if (name := read_reference(
-            item, {*models, *pools}, problems, "policy.unknown-model", "a model or pool of this policy")) is not None]
+        allowed = [
+            name
+            for item in fields.items("models", "a list of models and pools")
+            if (
+                name := read_reference(
+                    item, {*models, *pools}, problems, "policy.unknown-model", "a model or pool of this policy"
+                )
+            )
+            is not None
+        ]
         _check_jwt(fields)
         clients[key.text] = Client(
             name=key.text,
@@ -60,8 +69,12 @@ def read_clients(entries: Iterable[tuple[Scalar, Node]], models: Collection[str]
             may_set_tags=None if fields.node("may_set_tags") is None else frozenset(fields.texts("may_set_tags")),
         )
         if fields.node("keys") is None and fields.node("jwt") is None:
-            problems.error("catalogue.client-without-key", f"the client `{key.text}` has no way to show who it is",
-                           key.location, "give it `keys: [\"hmac-sha256:...\"]`")
+            problems.error(
+                "catalogue.client-without-key",
+                f"the client `{key.text}` has no way to show who it is",
+                key.location,
+                'give it `keys: ["hmac-sha256:..."]`',
+            )
     return clients
 
 
@@ -69,12 +82,21 @@ def _read_digests(fields: Fields, holders: dict[str, Location]) -> tuple[str, ..
     digests = []
     for item in fields.items("keys", "a list of key digests"):
         if not isinstance(item, Scalar) or not _DIGEST.match(item.text):
-            fields.problems.error("catalogue.literal-key", "this is not the digest of a key", item.location,
-                                  "write `hmac-sha256:` and 64 hexadecimal digits; a key itself never stands in a policy")
+            fields.problems.error(
+                "catalogue.literal-key",
+                "this is not the digest of a key",
+                item.location,
+                "write `hmac-sha256:` and 64 hexadecimal digits; a key itself never stands in a policy",
+            )
             continue
         if item.text in holders:
-            fields.problems.error("catalogue.shared-key", "this key is another client's already", item.location,
-                                  "give each client keys of its own", [(holders[item.text], "the first one")])
+            fields.problems.error(
+                "catalogue.shared-key",
+                "this key is another client's already",
+                item.location,
+                "give each client keys of its own",
+                [(holders[item.text], "the first one")],
+            )
         holders.setdefault(item.text, item.location)
         digests.append(item.text)
     return tuple(digests)
@@ -82,7 +104,9 @@ def _read_digests(fields: Fields, holders: dict[str, Location]) -> tuple[str, ..
 
 def _check_jwt(fields: Fields) -> None:
     node = fields.node("jwt")
-    inner = None if node is None else Fields.of(node, JWT_KEYS, fields.problems, "`jwt`", ("issuer", "audience", "jwks"))
+    inner = (
+        None if node is None else Fields.of(node, JWT_KEYS, fields.problems, "`jwt`", ("issuer", "audience", "jwks"))
+    )
     if inner is not None:
         for name in JWT_KEYS:
             inner.text(name)

@@ -44,8 +44,14 @@ RESERVED = ("requested", "by")
 """Words of the language that cannot name a model or a pool."""
 
 
-def read_models(entries: Iterable[tuple[Scalar, Node]], providers: dict[str, Provider], declared: Collection[str],
-                capabilities: Collection[str], operations: Collection[str], problems: Problems) -> dict[str, Model]:
+def read_models(
+    entries: Iterable[tuple[Scalar, Node]],
+    providers: dict[str, Provider],
+    declared: Collection[str],
+    capabilities: Collection[str],
+    operations: Collection[str],
+    problems: Problems,
+) -> dict[str, Model]:
     """The models by name. `declared` are all providers' names, of unreadable ones too, so that these are not reported
     a second time; `capabilities` and `operations` are the closed sets of words."""
     models: dict[str, Model] = {}
@@ -55,16 +61,22 @@ def read_models(entries: Iterable[tuple[Scalar, Node]], providers: dict[str, Pro
         if fields is None:
             continue
         provider_node = fields.node("provider")
-        name = None if provider_node is None else read_reference(
-            provider_node, declared, problems, "policy.unknown-provider", "a provider of this policy")
+        name = (
+            None
+            if provider_node is None
+            else read_reference(
+                provider_node, declared, problems, "policy.unknown-provider", "a provider of this policy"
+            )
+        )
         model = _read_model(key, fields, providers.get(name or ""), capabilities, operations)
         if model is not None:
             models[key.text] = model
     return models
 
 
-def _read_model(key: Scalar, fields: Fields, provider: Provider | None, capabilities: Collection[str],
-                operations: Collection[str]) -> Model | None:
+def _read_model(
+    key: Scalar, fields: Fields, provider: Provider | None, capabilities: Collection[str], operations: Collection[str]
+) -> Model | None:
     price = _read_price(fields)
     context = whole(fields, "context", Unit.TOKENS, "1")
     max_output = whole(fields, "max_output", Unit.TOKENS, "1")
@@ -74,13 +86,28 @@ def _read_model(key: Scalar, fields: Fields, provider: Provider | None, capabili
     labels = read_labels(fields)
     upstream_id, tokenizer = fields.text("id", key.text), fields.text("tokenizer", "o200k_base")
     if context is not None and max_output is not None and max_output > context:
-        fields.problems.error("catalogue.output-over-context", f"`max_output` is more than `context` in `{key.text}`",
-                              _place(fields, "max_output"), "the answer counts towards the context")
+        fields.problems.error(
+            "catalogue.output-over-context",
+            f"`max_output` is more than `context` in `{key.text}`",
+            _place(fields, "max_output"),
+            "the answer counts towards the context",
+        )
     if provider is None:
         return None
-    return Model(key.text, provider, upstream_id or key.text, key.location, price, context, max_output, able,
-                 serves or frozenset({"chat"}), None if quality is None else float(quality), labels,
-                 tokenizer or "o200k_base")
+    return Model(
+        key.text,
+        provider,
+        upstream_id or key.text,
+        key.location,
+        price,
+        context,
+        max_output,
+        able,
+        serves or frozenset({"chat"}),
+        None if quality is None else float(quality),
+        labels,
+        tokenizer or "o200k_base",
+    )
 
 
 def _place(fields: Fields, name: str) -> Location:
@@ -98,8 +125,9 @@ def _read_price(fields: Fields) -> Price:
     inner = None if node is None else Fields.of(node, PRICE_KEYS, fields.problems, "`price`")
     if inner is None:
         return Price()
-    nano = {name: read_dollars(value, fields.problems)
-            for name in PRICE_KEYS if (value := inner.node(name)) is not None}
+    nano = {
+        name: read_dollars(value, fields.problems) for name in PRICE_KEYS if (value := inner.node(name)) is not None
+    }
     prompt, answer = nano.get("input"), nano.get("output")
     return Price(
         input=prompt,
@@ -120,11 +148,16 @@ def read_dollars(node: Node, problems: Problems) -> int | None:
         value = parse_quantity(text, Unit.MONEY)
         if value is not None:
             return int(value)
-        problems.error("document.wrong-unit", f"`{node.text}` is not a price", node.location,
-                       "write dollars per million tokens, such as `2.50`")
+        problems.error(
+            "document.wrong-unit",
+            f"`{node.text}` is not a price",
+            node.location,
+            "write dollars per million tokens, such as `2.50`",
+        )
         return None
-    problems.error("document.wrong-type", "a price is a number", node.location,
-                   "write dollars per million tokens, such as `2.50`")
+    problems.error(
+        "document.wrong-type", "a price is a number", node.location, "write dollars per million tokens, such as `2.50`"
+    )
     return None
 
 
@@ -133,14 +166,23 @@ def read_pools(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], 
     pools: dict[str, Pool] = {}
     for key, node in entries:
         if check_name(key, problems, "a pool", RESERVED) and key.text in models:
-            problems.error("catalogue.pool-named-as-model", f"`{key.text}` is a model and cannot be a pool too",
-                           key.location, "a rule that routes to it would be ambiguous; choose another name")
+            problems.error(
+                "catalogue.pool-named-as-model",
+                f"`{key.text}` is a model and cannot be a pool too",
+                key.location,
+                "a rule that routes to it would be ambiguous; choose another name",
+            )
         items = read_list(node, problems, "a list of models")
-        names = [name for item in items if (name := read_reference(
-            item, models, problems, "policy.unknown-model", "a model of this policy")) is not None]
+        names = [
+            name
+            for item in items
+            if (name := read_reference(item, models, problems, "policy.unknown-model", "a model of this policy"))
+            is not None
+        ]
         if not items:
-            problems.error("catalogue.empty-pool", f"the pool `{key.text}` is empty", key.location,
-                           "list the models it stands for")
+            problems.error(
+                "catalogue.empty-pool", f"the pool `{key.text}` is empty", key.location, "list the models it stands for"
+            )
         report_twice(items, problems, f"the pool `{key.text}`")
         pools[key.text] = Pool(key.text, tuple(dict.fromkeys(names)), key.location)
     return pools
@@ -153,13 +195,15 @@ def report_twice(items: Iterable[Node], problems: Problems, where: str) -> None:
         if not isinstance(item, Scalar):
             continue
         if item.text in first:
-            problems.error("document.listed-twice", f"`{item.text}` stands twice in {where}", item.location,
-                           related=[(first[item.text], "the first time")])
+            problems.error(
+                "document.listed-twice",
+                f"`{item.text}` stands twice in {where}",
+                item.location,
+                related=[(first[item.text], "the first time")],
+            )
         first.setdefault(item.text, item.location)
 
 
 def expand(names: Iterable[str], pools: dict[str, Pool]) -> tuple[str, ...]:
     """Model names and pool names as model names, each once, in order."""
     return tuple(dict.fromkeys(model for name in names for model in (pools[name].models if name in pools else (name,))))
-
-

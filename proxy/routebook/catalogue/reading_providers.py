@@ -66,7 +66,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LIKE_A_KEY = re.compile(r"(sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 
 
-def read_providers(entries: Iterable[tuple[Scalar, Node]], timeouts: Timeouts, problems: Problems) -> dict[str, Provider]:
+def read_providers(
+    entries: Iterable[tuple[Scalar, Node]], timeouts: Timeouts, problems: Problems
+) -> dict[str, Provider]:
     """The providers by name; `timeouts` hold where a provider names none of its own."""
     providers: dict[str, Provider] = {}
     for key, node in entries:
@@ -110,8 +112,12 @@ def read_timeouts(fields: Fields, default: Timeouts) -> Timeouts:
         value = bounded(inner, name, Unit.DURATION, "1ms", most)
         return otherwise if value is None else float(value)
 
-    return Timeouts(seconds("connect", default.connect, "5m"), seconds("first_byte", default.first_byte, "1d"),
-                    seconds("idle", default.idle, "1d"), seconds("total", default.total, "7d"))
+    return Timeouts(
+        seconds("connect", default.connect, "5m"),
+        seconds("first_byte", default.first_byte, "1d"),
+        seconds("idle", default.idle, "1d"),
+        seconds("total", default.total, "7d"),
+    )
 
 
 def read_limits(fields: Fields, default: AccountLimits) -> AccountLimits:
@@ -163,8 +169,11 @@ def _url_fault(text: str) -> tuple[str, str, str] | None:
     except ValueError:
         return "catalogue.bad-url", "the base URL cannot be read", example
     if "@" in parts.netloc:
-        return ("catalogue.literal-key", "the base URL holds a user name or a key",
-                "name the key under `accounts`, as `key: {env: NAME}`, and take it out of the URL")
+        return (
+            "catalogue.literal-key",
+            "the base URL holds a user name or a key",
+            "name the key under `accounts`, as `key: {env: NAME}`, and take it out of the URL",
+        )
     if parts.scheme not in ("http", "https"):
         return "catalogue.bad-url", "the base URL is neither `http://` nor `https://`", example
     if parts.query or parts.fragment or "?" in text or "#" in text:
@@ -180,8 +189,12 @@ def _warn_of_keys_in_the_clear(fields: Fields, base_url: str, accounts: Iterable
         return
     host = urlsplit(base_url).hostname or ""
     if not _is_near(host):
-        fields.problems.warning("catalogue.key-in-the-clear", f"keys go to `{host}` unencrypted", node.location,
-                                "write `https://`; whoever stands between can read what is sent over `http://`")
+        fields.problems.warning(
+            "catalogue.key-in-the-clear",
+            f"keys go to `{host}` unencrypted",
+            node.location,
+            "write `https://`; whoever stands between can read what is sent over `http://`",
+        )
 
 
 def _is_near(host: str) -> bool:
@@ -197,8 +210,12 @@ def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]
     node = fields.node("accounts")
     items = fields.items("accounts", "a list of accounts")
     if node is not None and not items:
-        fields.problems.error("catalogue.no-account", "the provider has no account", node.location,
-                              "write `accounts: [{name: none}]` where it asks for no key")
+        fields.problems.error(
+            "catalogue.no-account",
+            "the provider has no account",
+            node.location,
+            "write `accounts: [{name: none}]` where it asks for no key",
+        )
     accounts: dict[str, Account] = {}
     places: dict[str, Fields] = {}
     for item in items:
@@ -207,8 +224,12 @@ def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]
         if inner is None or account is None:
             continue
         if account.name in accounts:
-            fields.problems.error("document.duplicate-name", f"two accounts are named `{account.name}`", inner.location,
-                                  related=[(places[account.name].location, "the first one")])
+            fields.problems.error(
+                "document.duplicate-name",
+                f"two accounts are named `{account.name}`",
+                inner.location,
+                related=[(places[account.name].location, "the first one")],
+            )
         accounts[account.name] = account
         places[account.name] = inner
     return tuple(accounts.values())
@@ -233,8 +254,9 @@ def read_key(node: Node, problems: Problems) -> KeySource | None:
     if fields is None:
         return None
     if len(node.entries) != 1:
-        problems.error("catalogue.bad-key", "a key comes from one place", node.location,
-                       "write `{env: NAME}` or `{file: PATH}`")
+        problems.error(
+            "catalogue.bad-key", "a key comes from one place", node.location, "write `{env: NAME}` or `{file: PATH}`"
+        )
         return None
     name, path = fields.text("env"), fields.text("file")
     if name is not None and (not _VARIABLE.match(name) or _LIKE_A_KEY.match(name)):
@@ -246,6 +268,10 @@ def read_key(node: Node, problems: Problems) -> KeySource | None:
 
 
 def _literal(node: Node, problems: Problems) -> None:
-    problems.error("catalogue.literal-key", "a key stands in the policy itself", node.location,
-                   "put it in the environment and write `key: {env: NAME}` with the variable's name; "
-                   "a key that was saved here should be revoked")
+    problems.error(
+        "catalogue.literal-key",
+        "a key stands in the policy itself",
+        node.location,
+        "put it in the environment and write `key: {env: NAME}` with the variable's name; "
+        "a key that was saved here should be revoked",
+    )

@@ -21,10 +21,15 @@ FORMATS = ("text", "json", "github")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `check`."""
-    parser.add_argument("policy", nargs="?", default="rules", metavar="POLICY",
-                        help="a policy directory or file (default: rules)")
-    parser.add_argument("--format", choices=FORMATS, default="text",
-                        help="for people, for programs, or as annotations on a pull request (default: text)")
+    parser.add_argument(
+        "policy", nargs="?", default="rules", metavar="POLICY", help="a policy directory or file (default: rules)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="for people, for programs, or as annotations on a pull request (default: text)",
+    )
     parser.add_argument("--strict", action="store_true", help="let warnings count as errors, for use in CI")
 
 
@@ -54,13 +59,19 @@ def summary(result: LoadResult) -> str:
     """What was found, on one line: how many problems, or what the policy holds."""
     errors = len(result.problems.errors)
     warnings = len(result.problems.found) - errors
-    found = ", ".join(text for count, text in ((errors, counted(errors, "error")), (warnings, counted(warnings, "warning")))
-                      if count)
+    found = ", ".join(
+        text for count, text in ((errors, counted(errors, "error")), (warnings, counted(warnings, "warning"))) if count
+    )
     policy = result.policy
     if policy is None:
         return f"not fit to serve: {found}"
-    holds = ", ".join((counted(len(policy.rules), "rule"), counted(len(policy.catalogue.models), "model"),
-                       counted(len(policy.tests), "test") + " passed"))
+    holds = ", ".join(
+        (
+            counted(len(policy.rules), "rule"),
+            counted(len(policy.catalogue.models), "model"),
+            counted(len(policy.tests), "test") + " passed",
+        )
+    )
     return f"ok: {holds}, digest {policy.digest}" + (f"; {found}" if found else "")
 
 

@@ -31,8 +31,13 @@ FOLLOWED = 10_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--state-dir", type=Path, default=Path("var"), metavar="DIR",
-                        help="the state directory of the service (default: %(default)s)")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path("var"),
+        metavar="DIR",
+        help="the state directory of the service (default: %(default)s)",
+    )
     parser.add_argument("--since", metavar="TIME", help="not older than `15m`, `2h`, `3d`, or an ISO date and time")
     parser.add_argument("--client", help="only this client's")
     parser.add_argument("--rule", help="only what this rule decided")
@@ -43,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default: %(default)s)")
     parser.add_argument("--before", metavar="ID", help="only older ones than this: the next page")
     parser.add_argument("--follow", action="store_true", help="go on with new ones as they end")
-    parser.add_argument("--format", choices=FORMATS, default="text", help="for people or programs (default: %(default)s)")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="for people or programs (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,8 +129,10 @@ class Printer:
             print("\n".join(lines), flush=True)
 
 
-HEADING = (f"{'id':26}  {'time':19}  {'client':14}  {'rule':28}  {'model':18}  {'st':>3}  {'end':3}  {'tokens':>13}  "
-           f"{'cost':>11}  {'time':>8}")
+HEADING = (
+    f"{'id':26}  {'time':19}  {'client':14}  {'rule':28}  {'model':18}  {'st':>3}  {'end':3}  {'tokens':>13}  "
+    f"{'cost':>11}  {'time':>8}"
+)
 """Above the rows of the text format."""
 
 
@@ -132,9 +141,11 @@ def as_line(row: dict[str, Any]) -> str:
     tokens = "" if row["input"] is None else f"{row['input']}+{row['output'] or 0}"
     cost = "" if row["cost"] is None else f"${row['cost'] / 1e9:.6f}"
     seconds = "" if row["seconds"] is None else f"{row['seconds']:.3f}s"
-    return (f"{row['id']:26}  {visible(row['time'])[:19]:19}  {visible(row['client']):14}  {visible(row['rule']):28}  "
-            f"{visible(row['model'] or row['requested']):18}  {row['status'] or '':>3}  {row['end'] or '..':3}  {tokens:>13}  "
-            f"{cost:>11}  {seconds:>8}")
+    return (
+        f"{row['id']:26}  {visible(row['time'])[:19]:19}  {visible(row['client']):14}  {visible(row['rule']):28}  "
+        f"{visible(row['model'] or row['requested']):18}  {row['status'] or '':>3}  {row['end'] or '..':3}  {tokens:>13}  "
+        f"{cost:>11}  {seconds:>8}"
+    )
 
 
 def visible(value: object) -> str:

@@ -29,13 +29,29 @@ LAST = "last"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `explain`."""
     parser.add_argument("id", nargs="?", metavar="ID", help=f"the decision's id, or `{LAST}`")
-    parser.add_argument("--given", action="append", default=[], metavar="FACT=VALUE",
-                        help="a fact of a request that was never sent; may be repeated (`routebook facts` lists them)")
-    parser.add_argument("--policy", default="rules", metavar="PATH",
-                        help="the policy for --given: a directory or a file (default: %(default)s)")
-    parser.add_argument("--state-dir", type=Path, default=Path("var"), metavar="DIR",
-                        help="the state directory of the service (default: %(default)s)")
-    parser.add_argument("--format", choices=FORMATS, default="text", help="for people or programs (default: %(default)s)")
+    parser.add_argument(
+        "--given",
+        action="append",
+        default=[],
+        metavar="FACT=VALUE",
+        help="a fact of a request that was never sent; may be repeated (`routebook facts` lists them)",
+    )
+    parser.add_argument(
+        "--policy",
+        default="rules",
+        metavar="PATH",
+        help="the policy for --given: a directory or a file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path("var"),
+        metavar="DIR",
+        help="the state directory of the service (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="for people or programs (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,8 +14,12 @@ FORMATS = ("text", "json", "markdown")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `facts`."""
-    parser.add_argument("--format", choices=FORMATS, default="text",
-                        help="for people, for programs, or as the page docs/facts.md (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="for people, for programs, or as the page docs/facts.md (default: text)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -96,9 +96,19 @@ def code_page() -> str:
     failures = "".join(f"| `{code}` | {KINDS[code].status} | {doc} |\n" for code, doc in FAILURES.items())
     rooms = dict.fromkeys(code.partition(".")[0] for code in PROBLEMS)
     parts = [_CODES_BEGIN]
-    parts += [_code_table({code: doc for code, doc in PROBLEMS.items() if code.startswith(f"{room}.")}) for room in rooms]
-    parts += [_RELOADS_BEGIN, _code_table(RELOADS), _FAILURES_BEGIN, "| code | status | meaning |\n|---|---|---|\n" + failures,
-              _RECORDS_BEGIN, _code_table(RECORDED), _CANDIDATES_BEGIN, _code_table(CANDIDATES)]
+    parts += [
+        _code_table({code: doc for code, doc in PROBLEMS.items() if code.startswith(f"{room}.")}) for room in rooms
+    ]
+    parts += [
+        _RELOADS_BEGIN,
+        _code_table(RELOADS),
+        _FAILURES_BEGIN,
+        "| code | status | meaning |\n|---|---|---|\n" + failures,
+        _RECORDS_BEGIN,
+        _code_table(RECORDED),
+        _CANDIDATES_BEGIN,
+        _code_table(CANDIDATES),
+    ]
     return "\n".join(parts)
 
 
@@ -116,7 +126,9 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
 
 
 def _table(first: str, second: str, rows: Mapping[str, str]) -> str:
-    return f"| {first} | {second} |\n|---|---|\n" + "".join(f"| {_cell(left)} | {_cell(right)} |\n" for left, right in rows.items())
+    return f"| {first} | {second} |\n|---|---|\n" + "".join(
+        f"| {_cell(left)} | {_cell(right)} |\n" for left, right in rows.items()
+    )
 
 
 def _cell(text: str) -> str:
@@ -125,8 +137,11 @@ def _cell(text: str) -> str:
 
 def stale(root: Path) -> list[str]:
     """The generated files that are absent or not what this version would write."""
-    return [name for name, text in pages().items()
-            if not (root / name).is_file() or (root / name).read_text(encoding="utf-8") != text]
+    return [
+        name
+        for name, text in pages().items()
+        if not (root / name).is_file() or (root / name).read_text(encoding="utf-8") != text
+    ]
 
 
 def main(argv: list[str] | None = None) -> int:

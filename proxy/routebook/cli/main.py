@@ -63,11 +63,14 @@ def _run(args: argparse.Namespace) -> int:
         return 128 + 2
 
 
-def build_parser(commands: Iterable[str] = tuple(COMMANDS),
-                 environment: Mapping[str, str] | None = None) -> argparse.ArgumentParser:
+def build_parser(
+    commands: Iterable[str] = tuple(COMMANDS), environment: Mapping[str, str] | None = None
+) -> argparse.ArgumentParser:
     """The parser of the command line, with the arguments of the given commands (all: for the generated manual)."""
     parser = argparse.ArgumentParser(prog="routebook", description="A declarative reverse proxy for AI model APIs.")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the versions of routebook and what it runs on")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the versions of routebook and what it runs on"
+    )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     wanted = set(commands)
     for name, summary in COMMANDS.items():
@@ -101,14 +104,21 @@ def _flag(parser: argparse.ArgumentParser, variable: str, value: str) -> bool:
 class _Version(argparse.Action):
     """Prints versions; what they need is imported only here."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
-                 option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
         import importlib.metadata
         import platform
         import sqlite3
 
         from routebook import __version__
 
-        print(f"routebook {__version__} (aiohttp {importlib.metadata.version('aiohttp')}, "
-              f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version})")
+        print(
+            f"routebook {__version__} (aiohttp {importlib.metadata.version('aiohttp')}, "
+            f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version})"
+        )
         parser.exit()

@@ -19,9 +19,16 @@ SECONDS = 120.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--wait", action="store_true", help="wait for the outcome, print problems, say it in the exit code")
-    parser.add_argument("--state-dir", type=Path, default=Path("var"), metavar="DIR",
-                        help="the state directory of the service (default: %(default)s)")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for the outcome, print problems, say it in the exit code"
+    )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path("var"),
+        metavar="DIR",
+        help="the state directory of the service (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

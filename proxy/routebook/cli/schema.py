@@ -21,7 +21,9 @@ FILES = {"policy": "policy.schema.json", "test": "policy-test.schema.json", "rec
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `schema`."""
-    parser.add_argument("which", nargs="?", choices=tuple(FILES), default="policy", help="which schema (default: policy)")
+    parser.add_argument(
+        "which", nargs="?", choices=tuple(FILES), default="policy", help="which schema (default: policy)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,24 +21,66 @@ finish; a second one cuts them. Standard output says what is served; standard er
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--policy", type=Path, default=None, metavar="PATH",
-                        help="policy file or directory (default: `rules`, or the policy that comes with the program)")
-    parser.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="where clients call (default: %(default)s)")
-    parser.add_argument("--admin", default="127.0.0.1:8081", metavar="HOST:PORT",
-                        help="health, metrics, reload; `none` for no such listener (default: %(default)s)")
-    parser.add_argument("--state-dir", type=Path, default=Path("var"), metavar="DIR",
-                        help="journal, index, policies served (default: %(default)s)")
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        default=None,
+        metavar="PATH",
+        help="policy file or directory (default: `rules`, or the policy that comes with the program)",
+    )
+    parser.add_argument(
+        "--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="where clients call (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--admin",
+        default="127.0.0.1:8081",
+        metavar="HOST:PORT",
+        help="health, metrics, reload; `none` for no such listener (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path("var"),
+        metavar="DIR",
+        help="journal, index, policies served (default: %(default)s)",
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes (default: %(default)s)")
-    parser.add_argument("--simulate", action="store_true",
-                        help="send everything to a simulated upstream instead of the policy's providers")
-    parser.add_argument("--drain", type=float, default=30.0, metavar="SECONDS",
-                        help="how long running requests may take after SIGTERM (default: %(default)g)")
-    parser.add_argument("--reload-limit", type=float, default=30.0, metavar="SECONDS",
-                        help="how long reading the policy may take (default: %(default)g)")
-    parser.add_argument("--keep-days", type=float, default=30.0, metavar="DAYS",
-                        help="records older than this are removed (default: %(default)g)")
-    parser.add_argument("--log", choices=("debug", "info", "warning", "error"), default="info",
-                        help="how much is logged (default: %(default)s)")
+    parser.add_argument(
+        "--simulate",
+        action="store_true",
+        help="send everything to a simulated upstream instead of the policy's providers",
+    )
+    _add_limits(parser)
+    parser.add_argument(
+        "--log",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="how much is logged (default: %(default)s)",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long running requests may take after SIGTERM (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--reload-limit",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long reading the policy may take (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--keep-days",
+        type=float,
+        default=30.0,
+        metavar="DAYS",
+        help="records older than this are removed (default: %(default)g)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,10 +114,16 @@ def _options(args: argparse.Namespace) -> Options:
     if drain < 0 or args.reload_limit <= 0 or args.keep_days <= 0:
         raise ValueError("times must be positive")
     return Options(
-        policy=args.policy or _policy_at_hand(), listen=read_address(args.listen),
-        admin=None if args.admin == "none" else read_address(args.admin), state_dir=Path(args.state_dir),
-        workers=workers, simulate=args.simulate, drain=drain, reload_limit=args.reload_limit,
-        keep_days=args.keep_days, log=args.log,
+        policy=args.policy or _policy_at_hand(),
+        listen=read_address(args.listen),
+        admin=None if args.admin == "none" else read_address(args.admin),
+        state_dir=Path(args.state_dir),
+        workers=workers,
+        simulate=args.simulate,
+        drain=drain,
+        reload_limit=args.reload_limit,
+        keep_days=args.keep_days,
+        log=args.log,
     )
 
 

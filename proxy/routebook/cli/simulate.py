@@ -20,12 +20,22 @@ HELP = _EXPLANATION + "\n".join(f"  {word:<22}{what}" for word, what in WORDS.it
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this command."""
-    parser.add_argument("--listen", default="127.0.0.1:8082", metavar="HOST:PORT",
-                        help="where to serve; port 0 takes a free one (default: %(default)s)")
-    parser.add_argument("--pace", default="20ms", metavar="DURATION",
-                        help="time between two tokens (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N",
-                        help="decides what `chance` does, and the answers' ids (default: %(default)s)")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:8082",
+        metavar="HOST:PORT",
+        help="where to serve; port 0 takes a free one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pace", default="20ms", metavar="DURATION", help="time between two tokens (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="decides what `chance` does, and the answers' ids (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

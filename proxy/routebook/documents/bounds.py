@@ -8,8 +8,9 @@ from routebook.documents.quantities import Unit, parse_quantity
 from routebook.documents.reading import Fields, read_quantity
 
 
-def read_bounded(node: Node, unit: Unit, problems: Problems, least: str | None = None,
-                 most: str | None = None) -> int | float | None:
+def read_bounded(
+    node: Node, unit: Unit, problems: Problems, least: str | None = None, most: str | None = None
+) -> int | float | None:
     """A quantity between two others, written as an author would write them (`least="1s"`)."""
     value = read_quantity(node, unit, problems)
     if value is None:
@@ -23,8 +24,9 @@ def read_bounded(node: Node, unit: Unit, problems: Problems, least: str | None =
     return value
 
 
-def bounded(fields: Fields, name: str, unit: Unit, least: str | None = None,
-            most: str | None = None) -> int | float | None:
+def bounded(
+    fields: Fields, name: str, unit: Unit, least: str | None = None, most: str | None = None
+) -> int | float | None:
     """The quantity under a key, between two others; None where the key is absent or its value is wrong."""
     node = fields.node(name)
     return None if node is None else read_bounded(node, unit, fields.problems, least, most)

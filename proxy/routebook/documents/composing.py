@@ -77,18 +77,30 @@ class _OpenMapping:
     def _refuse(self, key: Node) -> None:
         error = self._problems.error
         if not isinstance(key, Scalar):
-            error("document.key-not-text", "a key must be one word, this is a list or a mapping", key.location,
-                  "put a text that begins with `{` or `[` in quotes; templates such as `{{ name }}` are not filled in")
+            error(
+                "document.key-not-text",
+                "a key must be one word, this is a list or a mapping",
+                key.location,
+                "put a text that begins with `{` or `[` in quotes; templates such as `{{ name }}` are not filled in",
+            )
         elif key.is_null:
             error("document.key-not-text", "a key is missing before `:`", key.location)
         elif key.text == MERGE_KEY and not key.quoted:
-            error("document.merge-key", "the merge key `<<` is not part of the policy language", key.location,
-                  "write the keys out, or use `pools` and `conditions` for what is shared")
+            error(
+                "document.merge-key",
+                "the merge key `<<` is not part of the policy language",
+                key.location,
+                "write the keys out, or use `pools` and `conditions` for what is shared",
+            )
         else:
             first = self._first[key.text]
-            error("document.duplicate-key", f"the key `{key.text}` stands twice in this mapping", key.location,
-                  "only one of them can be meant: remove or rename the other",
-                  [(first.location, f"`{key.text}` stands here first")])
+            error(
+                "document.duplicate-key",
+                f"the key `{key.text}` stands twice in this mapping",
+                key.location,
+                "only one of them can be meant: remove or rename the other",
+                [(first.location, f"`{key.text}` stands here first")],
+            )
 
 
 _NOT_PLAIN_KEYS = frozenset({MERGE_KEY, "", "~", "null", "Null", "NULL"})
@@ -164,7 +176,9 @@ class Composer:
         if event.tag is not None:
             self._refuse_tag(event.tag, location)
         if len(self._stack) >= MAX_DEPTH:
-            self._stop("document.too-deep", f"lists and mappings stand more than {MAX_DEPTH} deep in each other", location)
+            self._stop(
+                "document.too-deep", f"lists and mappings stand more than {MAX_DEPTH} deep in each other", location
+            )
         if event.anchor is not None:
             self._name(event.anchor, location)
         if type(event) is yaml.MappingStartEvent:
@@ -192,12 +206,18 @@ class Composer:
             self._stop_at_loose_alias(name, location)
         self._aliased += target.size
         if self._aliased > MAX_ALIASED:
-            self._stop("document.too-many-aliases",
-                       f"the aliases of this file stand for more than {MAX_ALIASED:,} values", location,
-                       "name what is used often as a pool or a condition of the policy instead")
+            self._stop(
+                "document.too-many-aliases",
+                f"the aliases of this file stand for more than {MAX_ALIASED:,} values",
+                location,
+                "name what is used often as a pool or a condition of the policy instead",
+            )
         if len(self._stack) + target.height > MAX_DEPTH:
-            self._stop("document.too-deep", f"with the alias `*{name}`, lists and mappings stand more than {MAX_DEPTH} "
-                       "deep in each other", location)
+            self._stop(
+                "document.too-deep",
+                f"with the alias `*{name}`, lists and mappings stand more than {MAX_DEPTH} deep in each other",
+                location,
+            )
         self._count(target.size, location)
         parent = self._stack[-1]  # an alias always stands in a collection: nothing could be anchored before a lone one
         parent.height = max(parent.height, target.height + 1)
@@ -205,21 +225,37 @@ class Composer:
 
     def _stop_at_loose_alias(self, name: str, location: Location) -> NoReturn:
         if name in self._anchor_places:
-            self._stop("document.recursive-alias", f"the alias `*{name}` stands inside what it names", location,
-                       related=((self._anchor_places[name], f"`&{name}` is here"),))
-        self._stop("document.unknown-alias", f"no anchor `&{name}` stands before the alias `*{name}`", location,
-                   did_you_mean(name, self._anchors) or f"put a text that begins with `*` in quotes: `\"*{name}\"`")
+            self._stop(
+                "document.recursive-alias",
+                f"the alias `*{name}` stands inside what it names",
+                location,
+                related=((self._anchor_places[name], f"`&{name}` is here"),),
+            )
+        self._stop(
+            "document.unknown-alias",
+            f"no anchor `&{name}` stands before the alias `*{name}`",
+            location,
+            did_you_mean(name, self._anchors) or f'put a text that begins with `*` in quotes: `"*{name}"`',
+        )
 
     def _document(self, event: yaml.Event) -> None:
         self._documents += 1
         if self._documents > 1:
-            self._stop("document.several-documents", "a second document begins here", self._place_of(event),
-                       "a policy file is one document: remove `---`, or move what follows into a file of its own")
+            self._stop(
+                "document.several-documents",
+                "a second document begins here",
+                self._place_of(event),
+                "a policy file is one document: remove `---`, or move what follows into a file of its own",
+            )
 
     def _name(self, anchor: str, location: Location) -> None:
         if anchor in self._anchor_places:
-            self._problems.error("document.duplicate-anchor", f"the anchor `&{anchor}` stands twice in this file", location,
-                                 related=[(self._anchor_places[anchor], f"`&{anchor}` stands here first")])
+            self._problems.error(
+                "document.duplicate-anchor",
+                f"the anchor `&{anchor}` stands twice in this file",
+                location,
+                related=[(self._anchor_places[anchor], f"`&{anchor}` stands here first")],
+            )
         self._anchor_places[anchor] = location
         self._anchors.pop(anchor, None)
 
@@ -237,7 +273,13 @@ class Composer:
         mark: yaml.Mark = event.start_mark  # type: ignore[assignment]  # a parser's events always have their marks
         return Location(self._file, mark.line + 1, mark.column + 1)
 
-    def _stop(self, code: str, message: str, location: Location, hint: str | None = None,
-              related: tuple[tuple[Location, str], ...] = ()) -> NoReturn:
+    def _stop(
+        self,
+        code: str,
+        message: str,
+        location: Location,
+        hint: str | None = None,
+        related: tuple[tuple[Location, str], ...] = (),
+    ) -> NoReturn:
         self._problems.error(code, message, location, hint, related)
         raise Refused

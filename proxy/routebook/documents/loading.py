@@ -47,16 +47,22 @@ def load_documents(paths: Sequence[Path]) -> tuple[list[Document], Problems]:
     """Every file as a document, named as it was given, with what is wrong with their YAML."""
     problems = Problems()
     if len(paths) > MAX_FILES:
-        problems.error("document.too-large", f"a policy has at most {MAX_FILES:,} files, this one has {len(paths):,}",
-                       Location(str(paths[MAX_FILES]), 1, 1))
+        problems.error(
+            "document.too-large",
+            f"a policy has at most {MAX_FILES:,} files, this one has {len(paths):,}",
+            Location(str(paths[MAX_FILES]), 1, 1),
+        )
         return [], problems
     documents: list[Document] = []
     room = MAX_POLICY_BYTES
     for path in paths:
         content = _read(path, min(room, MAX_FILE_BYTES), problems)
         room -= len(content or b"")
-        documents.append(Document(str(path), "", None, readable=False) if content is None
-                         else _load_bytes(str(path), content, problems))
+        documents.append(
+            Document(str(path), "", None, readable=False)
+            if content is None
+            else _load_bytes(str(path), content, problems)
+        )
     return documents, problems
 
 
@@ -90,17 +96,24 @@ def _read(path: Path, limit: int, problems: Problems) -> bytes | None:
     start = Location(str(path), 1, 1)
     try:
         if not path.is_file():
-            problems.error("document.unreadable", "this is no file" if path.exists() else "there is no such file", start)
+            problems.error(
+                "document.unreadable", "this is no file" if path.exists() else "there is no such file", start
+            )
             return None
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        problems.error("document.unreadable", f"the file cannot be read: {(error.strerror or 'no reason given').lower()}",
-                       start)
+        problems.error(
+            "document.unreadable", f"the file cannot be read: {(error.strerror or 'no reason given').lower()}", start
+        )
         return None
     if len(content) > limit:
-        problems.error("document.too-large", f"a policy file has at most {MAX_FILE_BYTES // 2**20} MiB, "
-                       f"and all of them together {MAX_POLICY_BYTES // 2**20} MiB", start)
+        problems.error(
+            "document.too-large",
+            f"a policy file has at most {MAX_FILE_BYTES // 2**20} MiB, "
+            f"and all of them together {MAX_POLICY_BYTES // 2**20} MiB",
+            start,
+        )
         return None
     return content
 
@@ -109,20 +122,30 @@ def _load_bytes(file: str, content: bytes, problems: Problems) -> Document:
     try:
         return load_text(file, content.decode("utf-8"), problems)
     except UnicodeDecodeError as error:
-        before = content[:error.start].decode("utf-8")
-        problems.error("document.not-utf8", f"byte `0x{content[error.start]:02x}` is not UTF-8",
-                       _place_at(file, before, len(before)), "save the file as UTF-8")
+        before = content[: error.start].decode("utf-8")
+        problems.error(
+            "document.not-utf8",
+            f"byte `0x{content[error.start]:02x}` is not UTF-8",
+            _place_at(file, before, len(before)),
+            "save the file as UTF-8",
+        )
         return Document(file, content.decode("utf-8", "replace"), None, readable=False)
 
 
 def _is_visible(file: str, text: str, problems: Problems) -> bool:
-    for pattern, code, kind in ((_CONTROL, "document.control-character", "the control character"),
-                                (_HIDDEN, "document.hidden-character", "the invisible character")):
+    for pattern, code, kind in (
+        (_CONTROL, "document.control-character", "the control character"),
+        (_HIDDEN, "document.hidden-character", "the invisible character"),
+    ):
         found = pattern.search(text)
         if found is not None:
             name = f"U+{ord(found[0]):04X}"
-            problems.error(code, f"{kind} {name} may not stand in a policy", _place_at(file, text, found.start()),
-                           f"remove it, or write `\\u{ord(found[0]):04x}` in double quotes")
+            problems.error(
+                code,
+                f"{kind} {name} may not stand in a policy",
+                _place_at(file, text, found.start()),
+                f"remove it, or write `\\u{ord(found[0]):04x}` in double quotes",
+            )
             return False
     return True
 

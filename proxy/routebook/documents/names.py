@@ -27,14 +27,22 @@ def is_name(text: str) -> bool:
 def check_name(key: Scalar, problems: Problems, what: str, reserved: Collection[str] = ()) -> bool:
     """Whether a text may name a `what` ("a model"); adds a problem where it may not."""
     if key.text in reserved:
-        problems.error("document.reserved-name", f"`{key.text}` cannot name {what}", key.location,
-                       "the language uses this word itself; choose another name")
+        problems.error(
+            "document.reserved-name",
+            f"`{key.text}` cannot name {what}",
+            key.location,
+            "the language uses this word itself; choose another name",
+        )
         return False
     if is_name(key.text):
         return True
     plain = re.sub(r"[^A-Za-z0-9._:/@+-]+", "-", key.text).strip("-._:/@+")[:128]
-    problems.error("document.bad-name", f"`{key.text}` cannot name {what}", key.location,
-                   f"a name is one word of letters, digits and `. _ - : / @ +`{f'; `{plain}` would do' if plain else ''}")
+    problems.error(
+        "document.bad-name",
+        f"`{key.text}` cannot name {what}",
+        key.location,
+        f"a name is one word of letters, digits and `. _ - : / @ +`{f'; `{plain}` would do' if plain else ''}",
+    )
     return False
 
 

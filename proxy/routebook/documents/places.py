@@ -33,5 +33,8 @@ def is_test_file(path: Path) -> bool:
 def _yaml_files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
-    return sorted(file for file in directory.iterdir()
-                  if file.suffix in SUFFIXES and not file.name.startswith(".") and not file.is_dir())
+    return sorted(
+        file
+        for file in directory.iterdir()
+        if file.suffix in SUFFIXES and not file.name.startswith(".") and not file.is_dir()
+    )

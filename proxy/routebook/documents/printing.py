@@ -1,9 +1,9 @@
 """Problems for people and for programs: text with a caret, JSON, and annotations on a pull request.
 
-    rules/policy.yaml:14:9: error[policy.unknown-fact]: unknown fact `request.modle`
-       14 |   when: {request.modle: auto}
-          |          ^
-          = did you mean `request.model`?
+rules/policy.yaml:14:9: error[policy.unknown-fact]: unknown fact `request.modle`
+   14 |   when: {request.modle: auto}
+      |          ^
+      = did you mean `request.model`?
 """
 
 from __future__ import annotations
@@ -49,8 +49,12 @@ def as_github(problems: Iterable[Problem]) -> str:
 
 def problem_to_json(problem: Problem) -> dict[str, object]:
     """One problem as JSON values; a hint and related places stand there only where the problem has them."""
-    shown: dict[str, object] = {"severity": problem.severity.value, "code": problem.code, "message": problem.message,
-                                **_place(problem.location)}
+    shown: dict[str, object] = {
+        "severity": problem.severity.value,
+        "code": problem.code,
+        "message": problem.message,
+        **_place(problem.location),
+    }
     if problem.hint is not None:
         shown["hint"] = problem.hint
     if problem.related:
@@ -85,10 +89,12 @@ def _source(location: Location, caret: str, lines: dict[str, list[str]], colour:
     line, column = _window(known[location.line - 1], location.column)
     # A wide character takes two cells of a terminal and a tab several; the same characters before the caret keep it
     # in place for tabs, and being off by a cell under wide ones is the price of not measuring fonts.
-    before = "".join("\t" if char == "\t" else " " for char in line[:column - 1])
+    before = "".join("\t" if char == "\t" else " " for char in line[: column - 1])
     margin = _paint(f"{location.line:>5} |", _FAINT, colour)
-    return [f"{margin} {_visible(line, keep_tabs=True)}",
-            f"{_paint('      |', _FAINT, colour)} {before}{_paint(caret, _BOLD, colour)}"]
+    return [
+        f"{margin} {_visible(line, keep_tabs=True)}",
+        f"{_paint('      |', _FAINT, colour)} {before}{_paint(caret, _BOLD, colour)}",
+    ]
 
 
 def _window(line: str, column: int) -> tuple[str, int]:
@@ -96,7 +102,7 @@ def _window(line: str, column: int) -> tuple[str, int]:
     if len(line) <= WIDTH:
         return line, column
     start = max(0, min(column - 1 - WIDTH // 2, len(line) - WIDTH))
-    cut = line[start:start + WIDTH]
+    cut = line[start : start + WIDTH]
     head = "..." if start else ""
     tail = "..." if start + WIDTH < len(line) else ""
     return head + cut + tail, column - start + len(head)
@@ -128,5 +134,6 @@ def _paint(text: str, colour: str, wanted: bool) -> str:
 
 def _visible(text: str, *, keep_tabs: bool = False) -> str:
     """Text with what a terminal would obey or hide written out; a policy may come from a stranger."""
-    return _UNPRINTABLE.sub(lambda found: found[0] if keep_tabs and found[0] == "\t"
-                            else f"\\u{ord(found[0]):04x}", text)
+    return _UNPRINTABLE.sub(
+        lambda found: found[0] if keep_tabs and found[0] == "\t" else f"\\u{ord(found[0]):04x}", text
+    )

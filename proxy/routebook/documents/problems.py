@@ -52,13 +52,25 @@ class Problems:
 
     found: list[Problem] = field(default_factory=list)
 
-    def error(self, code: str, message: str, location: Location, hint: str | None = None,
-              related: Iterable[tuple[Location, str]] = ()) -> None:
+    def error(
+        self,
+        code: str,
+        message: str,
+        location: Location,
+        hint: str | None = None,
+        related: Iterable[tuple[Location, str]] = (),
+    ) -> None:
         """Add an error at a place."""
         self.found.append(Problem(code, message, location, hint, Severity.ERROR, tuple(related)))
 
-    def warning(self, code: str, message: str, location: Location, hint: str | None = None,
-                related: Iterable[tuple[Location, str]] = ()) -> None:
+    def warning(
+        self,
+        code: str,
+        message: str,
+        location: Location,
+        hint: str | None = None,
+        related: Iterable[tuple[Location, str]] = (),
+    ) -> None:
         """Add a warning at a place."""
         self.found.append(Problem(code, message, location, hint, Severity.WARNING, tuple(related)))
 

@@ -66,8 +66,9 @@ def read_quantity(node: Node, unit: Unit, problems: Problems) -> int | float | N
         return None
     value = parse_quantity(node.text, unit)
     if value is None:
-        problems.error("document.wrong-unit", f"`{node.text}` is not {NOUNS[unit]}", node.location,
-                       f"write it as {EXAMPLES[unit]}")
+        problems.error(
+            "document.wrong-unit", f"`{node.text}` is not {NOUNS[unit]}", node.location, f"write it as {EXAMPLES[unit]}"
+        )
     return value
 
 
@@ -119,16 +120,21 @@ class Fields:
     problems: Problems
 
     @classmethod
-    def of(cls, node: Node, known: Collection[str], problems: Problems, what: str,
-           required: Collection[str] = ()) -> Fields | None:
+    def of(
+        cls, node: Node, known: Collection[str], problems: Problems, what: str, required: Collection[str] = ()
+    ) -> Fields | None:
         """The fields of a mapping, after reporting keys that are unknown and required ones that are absent."""
         if not isinstance(node, Mapping):
             _wrong_type(node, f"{what} (a mapping)", problems)
             return None
         for key, _ in node:
             if key.text not in known:
-                problems.error("document.unknown-key", f"unknown key `{key.text}` in {what}", key.location,
-                               _known_keys(key.text, known))
+                problems.error(
+                    "document.unknown-key",
+                    f"unknown key `{key.text}` in {what}",
+                    key.location,
+                    _known_keys(key.text, known),
+                )
         for name in required:
             if node.get(name) is None:
                 problems.error("document.missing-key", f"{what} needs `{name}`", node.location)

@@ -96,8 +96,11 @@ def record(keys: Mapping[str, str], values: Mapping[str, Schema], required: Coll
     """
     if set(keys) != set(values):
         raise ValueError(f"keys without a counterpart: {sorted(set(keys) ^ set(values))}")
-    schema: Schema = {"type": "object", "additionalProperties": False,
-                      "properties": {key: described(values[key], doc) for key, doc in keys.items()}}
+    schema: Schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {key: described(values[key], doc) for key, doc in keys.items()},
+    }
     return {**schema, "required": list(required)} if required else schema
 
 

@@ -21,45 +21,88 @@ _GLUED = re.compile(r"(?:^|[\s{,])[A-Za-z_][\w.-]*(:)[\[{\"'&*]")
 """A key with its value right behind the colon, which YAML reads as one word."""
 
 _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
-    ("mapping values are not allowed", "a `:` is not expected here",
-     "put a text that contains `: ` in quotes; else look at the indentation of this line"),
-    (_NO_VALUE, "this is no `key: value`, and not indented as part of the line before",
-     "put `: ` behind a key, or quotes around a text of several lines"),
+    (
+        "mapping values are not allowed",
+        "a `:` is not expected here",
+        "put a text that contains `: ` in quotes; else look at the indentation of this line",
+    ),
+    (
+        _NO_VALUE,
+        "this is no `key: value`, and not indented as part of the line before",
+        "put `: ` behind a key, or quotes around a text of several lines",
+    ),
     ("did not find expected ',' or '}'", "a `{` is not closed, or a `,` is missing", None),
     ("expected ',' or '}'", "a `{` is not closed, or a `,` is missing", None),
     ("did not find expected ',' or ']'", "a `[` is not closed, or a `,` is missing", None),
     ("expected ',' or ']'", "a `[` is not closed, or a `,` is missing", None),
     ("found unexpected end of stream", "a quote is opened and never closed", None),
     ("unexpected end of stream", "a quote is opened and never closed", None),
-    ("did not find expected key", "a key is expected here",
-     "look at the indentation of this line and of the ones before"),
-    ("did not find expected '-' indicator", "a list item that begins with `- ` is expected here",
-     "look at the indentation of this line and of the ones before"),
-    ("expected <block end>", "this does not fit what stands before it",
-     "look at the indentation of this line and of the ones before"),
+    (
+        "did not find expected key",
+        "a key is expected here",
+        "look at the indentation of this line and of the ones before",
+    ),
+    (
+        "did not find expected '-' indicator",
+        "a list item that begins with `- ` is expected here",
+        "look at the indentation of this line and of the ones before",
+    ),
+    (
+        "expected <block end>",
+        "this does not fit what stands before it",
+        "look at the indentation of this line and of the ones before",
+    ),
     ("sequence entries are not allowed", "a list cannot begin here", "begin it on a line of its own"),
     ("expected node content", "a value is expected here", "a `[` or `{` may be open, or a `,` too many"),
     ("expected the node content", "a value is expected here", "a `[` or `{` may be open, or a `,` too many"),
-    ("unknown escape character", "`\\` begins an escape in double quotes, and this one does not exist",
-     "write `\\\\`, or use single quotes, where `\\` is only itself"),
-    ("expected escape sequence of", "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits",
-     "write `\\\\`, or use single quotes, where `\\` is only itself"),
-    ("did not find expected hexdecimal number", "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits",
-     "write `\\\\`, or use single quotes, where `\\` is only itself"),
+    (
+        "unknown escape character",
+        "`\\` begins an escape in double quotes, and this one does not exist",
+        "write `\\\\`, or use single quotes, where `\\` is only itself",
+    ),
+    (
+        "expected escape sequence of",
+        "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits",
+        "write `\\\\`, or use single quotes, where `\\` is only itself",
+    ),
+    (
+        "did not find expected hexdecimal number",
+        "`\\x`, `\\u` and `\\U` want 2, 4 and 8 hexadecimal digits",
+        "write `\\\\`, or use single quotes, where `\\` is only itself",
+    ),
     ("unexpected document separator", "a second document begins inside a quoted text", "close the quote before `---`"),
-    ("did not find expected <document start>", "this does not belong to what stands before it",
-     "look at the indentation of this line and of the ones before"),
-    ("expected '<document start>'", "this does not belong to what stands before it",
-     "look at the indentation of this line and of the ones before"),
+    (
+        "did not find expected <document start>",
+        "this does not belong to what stands before it",
+        "look at the indentation of this line and of the ones before",
+    ),
+    (
+        "expected '<document start>'",
+        "this does not belong to what stands before it",
+        "look at the indentation of this line and of the ones before",
+    ),
     ("while scanning a block scalar", "a text block that begins with `|` or `>` is not written right", None),
-    ("while scanning an alias", "`*` begins an alias, and a name must follow", "put a text that begins with `*` in quotes"),
-    ("while scanning an anchor", "`&` begins an anchor, and a name must follow",
-     "put a text that begins with `&` in quotes"),
+    (
+        "while scanning an alias",
+        "`*` begins an alias, and a name must follow",
+        "put a text that begins with `*` in quotes",
+    ),
+    (
+        "while scanning an anchor",
+        "`&` begins an anchor, and a name must follow",
+        "put a text that begins with `&` in quotes",
+    ),
     ("while scanning a directive", "`%` at the beginning of a line is a directive of YAML", "put the text in quotes"),
-    ("undefined tag handle", "`!` begins a tag, which the policy language does not have",
-     "put a text that begins with `!` in quotes"),
-    ("while scanning a tag", "`!` begins a tag, which the policy language does not have",
-     "put a text that begins with `!` in quotes"),
+    (
+        "undefined tag handle",
+        "`!` begins a tag, which the policy language does not have",
+        "put a text that begins with `!` in quotes",
+    ),
+    (
+        "while scanning a tag",
+        "`!` begins a tag, which the policy language does not have",
+        "put a text that begins with `!` in quotes",
+    ),
 )
 """A fragment of the parser's words (of either parser), what it means, and what to do."""
 
@@ -71,11 +114,19 @@ def explain_syntax(file: str, text: str, error: yaml.MarkedYAMLError, problems: 
     began = _place(file, error.context_mark or error.problem_mark)
     glued = None if "quoted" in said else _GLUED.search(_line(text, stopped))
     if _stands_at_tab(text, stopped):
-        problems.error("document.tab", "a tab cannot indent a line or begin a value", stopped,
-                       "use spaces; most editors can do so by themselves for YAML")
+        problems.error(
+            "document.tab",
+            "a tab cannot indent a line or begin a value",
+            stopped,
+            "use spaces; most editors can do so by themselves for YAML",
+        )
     elif glued is not None:
-        problems.error("document.syntax", "a `:` needs a space after it", Location(file, stopped.line, glued.start(1) + 1),
-                       "without one, YAML takes the key and what follows for one word")
+        problems.error(
+            "document.syntax",
+            "a `:` needs a space after it",
+            Location(file, stopped.line, glued.start(1) + 1),
+            "without one, YAML takes the key and what follows for one word",
+        )
     else:
         message, hint = _meaning(said, _character(text, stopped))
         place = began if _NO_VALUE in said else stopped
@@ -101,10 +152,10 @@ def _line(text: str, location: Location) -> str:
 
 
 def _character(text: str, location: Location) -> str:
-    return _line(text, location)[location.column - 1:location.column]
+    return _line(text, location)[location.column - 1 : location.column]
 
 
 def _stands_at_tab(text: str, location: Location) -> bool:
     """Whether reading stopped at a tab, or at a line that a tab indents."""
     line = _line(text, location)
-    return _character(text, location) == "\t" or "\t" in line[:len(line) - len(line.lstrip())]
+    return _character(text, location) == "\t" or "\t" in line[: len(line) - len(line.lstrip())]

@@ -43,10 +43,15 @@ async def start_admin(service: Service, listen: socket.socket) -> web.AppRunner:
     """Serve until the returned runner is cleaned up."""
     routes = _Routes(service)
     app = web.Application(middlewares=[_keep_browsers_out])
-    app.add_routes([
-        web.get("/healthz", routes.health), web.get("/readyz", routes.ready), web.get("/metrics", routes.metrics),
-        web.get("/policy", routes.policy), web.post("/reload", routes.reload),
-    ])
+    app.add_routes(
+        [
+            web.get("/healthz", routes.health),
+            web.get("/readyz", routes.ready),
+            web.get("/metrics", routes.metrics),
+            web.get("/policy", routes.policy),
+            web.post("/reload", routes.reload),
+        ]
+    )
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=75, logger=logging.getLogger("routebook.admin"))
     await runner.setup()
     await web.SockSite(runner, listen).start()
@@ -68,8 +73,10 @@ class _Routes:
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Prometheus text format."""
-        return web.Response(body=await self._service.metrics_text(),
-                            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            body=await self._service.metrics_text(),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
 
     async def policy(self, _: web.Request) -> web.Response:
         """What serves."""
@@ -83,8 +90,14 @@ class _Routes:
 
 def as_json(reloaded: Reloaded) -> dict[str, Any]:
     """A reload's outcome, ready for JSON."""
-    return {"result": reloaded.result, "digest": reloaded.digest, "at": reloaded.at,
-            "seconds": round(reloaded.seconds, 4), "problems": list(reloaded.problems), "text": reloaded.text}
+    return {
+        "result": reloaded.result,
+        "digest": reloaded.digest,
+        "at": reloaded.at,
+        "seconds": round(reloaded.seconds, 4),
+        "problems": list(reloaded.problems),
+        "text": reloaded.text,
+    }
 
 
 @web.middleware
@@ -111,5 +124,6 @@ def _is_plain_host(host: str) -> bool:
 
 
 def _json(status: int, content: dict[str, Any]) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE),
-                        content_type="application/json")
+    return web.Response(
+        status=status, body=orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE), content_type="application/json"
+    )

@@ -87,8 +87,16 @@ class Failure(Exception):
     `shown_code` and `status` replace those of the kind where a rule has words of its own. `retry_after` is seconds.
     """
 
-    def __init__(self, code: str, message: str, *, status: int | None = None, shown_code: str | None = None,
-                 retry_after: float | None = None, param: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int | None = None,
+        shown_code: str | None = None,
+        retry_after: float | None = None,
+        param: str | None = None,
+    ) -> None:
         super().__init__(code, message)
         self.kind = KINDS[code]
         self.code = code
@@ -117,8 +125,9 @@ def failure_of(error: BaseException, request: web.BaseRequest) -> Failure:
         case ProtocolError(side=Side.UPSTREAM):
             return Failure("upstream.garbled", f"the answer broke off: {error.message}")
         case ProtocolError():
-            return Failure("request.malformed", error.message, status=error.status, shown_code=error.code,
-                           param=error.param)
+            return Failure(
+                "request.malformed", error.message, status=error.status, shown_code=error.code, param=error.param
+            )
         case ClientStalled():
             return Failure("client.stalled", "the client took nothing for longer than allowed")
         case asyncio.CancelledError() if request.transport is not None:
@@ -138,8 +147,14 @@ def refused(rule: Rule[Outcome] | None, plan: Plan | None) -> Failure:
     assert plan is not None
     unserved = why_empty(plan)
     shown = "model_not_found" if unserved.code == "model.unknown" else None
-    return Failure(unserved.code, unserved.message, status=unserved.status, shown_code=shown,
-                   retry_after=unserved.retry_after, param="model" if shown else None)
+    return Failure(
+        unserved.code,
+        unserved.message,
+        status=unserved.status,
+        shown_code=shown,
+        retry_after=unserved.retry_after,
+        param="model" if shown else None,
+    )
 
 
 def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Response:
@@ -148,9 +163,14 @@ def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Res
     Official clients retry 429 and 5xx on their own. After our own attempts are used up that only multiplies load, so
     they are told when to come back, or not to.
     """
-    response = web.Response(body=error_body(failure.status, failure.message, type=failure.kind.type,
-                                            code=failure.shown_code, param=failure.param),
-                            status=failure.status, headers=headers, content_type="application/json")
+    response = web.Response(
+        body=error_body(
+            failure.status, failure.message, type=failure.kind.type, code=failure.shown_code, param=failure.param
+        ),
+        status=failure.status,
+        headers=headers,
+        content_type="application/json",
+    )
     response.headers["x-routebook-error"] = failure.code
     if failure.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))

@@ -110,14 +110,18 @@ async def _first_events(http: Answer, reader: StreamReader) -> bytes:
     return held
 
 
-def _whole_reply(http: Answer, deadlines: Deadlines, dialect: Dialect, body: bytes, access: Access,
-                 now: float) -> Reply:
+def _whole_reply(
+    http: Answer, deadlines: Deadlines, dialect: Dialect, body: bytes, access: Access, now: float
+) -> Reply:
     """An answer that is all there: what it says of itself, or what is wrong with it; raises CallFailed for nonsense."""
     coding = http.headers.get("Content-Encoding", "identity")
     readable = body if coding == "identity" else plain(body, coding)
     if http.status >= 300:
-        outcome = AttemptOutcome(status=http.status, retry_after=retry_after(http.headers, now),
-                                 error_code=None if readable is None else dialect.error_code(readable))
+        outcome = AttemptOutcome(
+            status=http.status,
+            retry_after=retry_after(http.headers, now),
+            error_code=None if readable is None else dialect.error_code(readable),
+        )
         return Reply(http, deadlines, dialect, _without(body, access.key), outcome)
     answered = Answered() if readable is None else dialect.answer(readable)
     if readable is not None and answered == Answered() and not is_json(readable):

@@ -61,8 +61,12 @@ class Connections:
         """A new connection, name resolved and TLS spoken; raises OSError."""
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: ResponseHandler(loop), origin.host, origin.port,
-            ssl=self._context() if origin.encrypted else None, happy_eyeballs_delay=HAPPY_EYEBALLS)
+            lambda: ResponseHandler(loop),
+            origin.host,
+            origin.port,
+            ssl=self._context() if origin.encrypted else None,
+            happy_eyeballs_delay=HAPPY_EYEBALLS,
+        )
         return connection
 
     def keep(self, origin: Origin, connection: ResponseHandler) -> None:

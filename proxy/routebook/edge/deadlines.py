@@ -34,8 +34,12 @@ class Limits:
     __slots__ = ("by_wait", "shortest", "total")
 
     def __init__(self, timeouts: Timeouts, stall: float) -> None:
-        self.by_wait = {Wait.CONNECTION: timeouts.connect, Wait.HEAD: timeouts.first_byte, Wait.BYTES: timeouts.idle,
-                        Wait.CLIENT: stall}
+        self.by_wait = {
+            Wait.CONNECTION: timeouts.connect,
+            Wait.HEAD: timeouts.first_byte,
+            Wait.BYTES: timeouts.idle,
+            Wait.CLIENT: stall,
+        }
         self.total = timeouts.total
         self.shortest = min(self.total, *self.by_wait.values())
 
@@ -74,8 +78,9 @@ class Deadlines:
         self._timer = self._loop.call_at(self._since + self._limits.shortest, self._ring)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._timer is not None and self._task is not None
         self._timer.cancel()
         overdue, self._overdue = self._overdue, None

@@ -26,9 +26,19 @@ from routebook.routing.meter import NOTHING, Metered, metered
 from routebook.routing.outcomes import Outcome, Refuse, Within
 from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, unread_line
 
-MAY_BE_BILLED = frozenset({
-    "client.gone", "client.stalled", "gateway.draining", "gateway.bug", "upstream.first-byte-timeout",
-    "upstream.idle-timeout", "upstream.total-timeout", "upstream.cut", "upstream.error-event"})
+MAY_BE_BILLED = frozenset(
+    {
+        "client.gone",
+        "client.stalled",
+        "gateway.draining",
+        "gateway.bug",
+        "upstream.first-byte-timeout",
+        "upstream.idle-timeout",
+        "upstream.total-timeout",
+        "upstream.cut",
+        "upstream.error-event",
+    }
+)
 """Failures after which the upstream may have worked all the same: what it did is estimated, never taken for nothing."""
 
 
@@ -38,9 +48,11 @@ class Said(Protocol):
     @property
     def usage(self) -> Usage | None:
         """What was used, as the upstream counted."""
+
     @property
     def finish_reason(self) -> str | None:
         """Why the model stopped."""
+
     @property
     def model(self) -> str | None:
         """The model that served, in the vendor's words."""
@@ -75,8 +87,9 @@ class Entry:
     def __repr__(self) -> str:
         return f"<Entry {self.id} {self.operation}, {'ended' if self.ended else self.phase.name.lower()}>"
 
-    def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, plan: Plan | None,
-                within: Within) -> None:
+    def decided(
+        self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: Within
+    ) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
         line = decided_line(heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within)
@@ -142,16 +155,30 @@ class Entry:
         self._complete = code is None
         meter = self._meter(said, code, estimated_output)
         ending = Ending(
-            end=NORMAL if code is None else end_code(KINDS[code].who, self.phase), status=status, error=code,
-            metered=meter, candidate=candidate, attempts=self.attempts.made, first_token=self._first_byte,
-            seconds=seconds, served=None if said is None else said.model,
-            finish=None if said is None else said.finish_reason)
+            end=NORMAL if code is None else end_code(KINDS[code].who, self.phase),
+            status=status,
+            error=code,
+            metered=meter,
+            candidate=candidate,
+            attempts=self.attempts.made,
+            first_token=self._first_byte,
+            seconds=seconds,
+            served=None if said is None else said.model,
+            finish=None if said is None else said.finish_reason,
+        )
         if self._on_disk is None:
             self._write(unread_line(self._heading(), self.operation))
         if self._on_disk:
             self.gateway.journal.ended(ended_line(self.id, self.gateway.clock.now(), ending))
-        self.gateway.metrics.ended(self.operation, status, ending.end, seconds,
-                                   None if candidate is None else candidate.name, meter.usage, meter.cost.total)
+        self.gateway.metrics.ended(
+            self.operation,
+            status,
+            ending.end,
+            seconds,
+            None if candidate is None else candidate.name,
+            meter.usage,
+            meter.cost.total,
+        )
 
     def close(self) -> None:
         """Let go of everything. An exchange that nobody ended was ended by a fault of ours."""
@@ -197,7 +224,9 @@ class Entry:
 
     def _count_decision(self, decision: Decision[Outcome]) -> None:
         metrics, rule = self.gateway.metrics, decision.rule
-        metrics.decided(None if rule is None else rule.name,
-                        "refuse" if rule is None or isinstance(rule.outcome, Refuse) else "route")
+        metrics.decided(
+            None if rule is None else rule.name,
+            "refuse" if rule is None or isinstance(rule.outcome, Refuse) else "route",
+        )
         for dropped in self._plan.dropped if self._plan is not None else ():
             metrics.dropped(dropped.name, dropped.reason)

@@ -61,15 +61,24 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
         entry.close()
 
 
-def list_candidates(decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within,
-                    entry: Entry) -> tuple[Route, Plan] | tuple[None, None]:
+def list_candidates(
+    decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within, entry: Entry
+) -> tuple[Route, Plan] | tuple[None, None]:
     """The route that was decided and who may serve it; nothing where the decision is a refusal, or no rule matched."""
     rule = decision.rule
     if rule is None or not isinstance(rule.outcome, Route):
         return None, None
     return rule.outcome, entry.serving.planner.plan(
-        rule.outcome, rule.name, demand, facts, facts.client, entry.gateway.memory, at=entry.began, draw=entry.draw,
-        asked_within=within)
+        rule.outcome,
+        rule.name,
+        demand,
+        facts,
+        facts.client,
+        entry.gateway.memory,
+        at=entry.began,
+        draw=entry.draw,
+        asked_within=within,
+    )
 
 
 def end_early(error: BaseException, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:

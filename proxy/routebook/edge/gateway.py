@@ -63,8 +63,16 @@ class Gateway:
     """One worker's gateway. `simulate_at` is the base URL that replaces every provider's, when upstreams are simulated;
     no key is sent there."""
 
-    def __init__(self, policy: Policy, journal: Journal, metrics: Metrics, clock: Clock | None = None,
-                 simulate_at: str | None = None, instance: str = "local", digest_key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        journal: Journal,
+        metrics: Metrics,
+        clock: Clock | None = None,
+        simulate_at: str | None = None,
+        instance: str = "local",
+        digest_key: bytes | None = None,
+    ) -> None:
         self.journal = journal
         self.metrics = metrics
         self.clock: Clock = clock or SystemClock()
@@ -108,9 +116,11 @@ class Gateway:
         chore.add_done_callback(self._chores.discard)
 
     def _resolve(self, policy: Policy) -> Serving:
-        access = {(provider.name, account.name): self._access(provider, account, policy.settings.stall)
-                  for provider in policy.catalogue.providers.values()
-                  for account in provider.accounts or (Account("none"),)}
+        access = {
+            (provider.name, account.name): self._access(provider, account, policy.settings.stall)
+            for provider in policy.catalogue.providers.values()
+            for account in provider.accounts or (Account("none"),)
+        }
         return Serving(policy, Planner(policy, [key for key, each in access.items() if each.missing]), access)
 
     def _access(self, provider: Provider, account: Account, stall: float) -> Access:
@@ -119,8 +129,10 @@ class Gateway:
         missing = account.key is not None and key is None and not self._simulate_at
         url = URL(base, encoded=True)
         origin = Origin(url.raw_host or "", url.port or 0, url.scheme == "https")
-        heads = {operation.upstream_path: request_head(url, operation.upstream_path, key)
-                 for _, operation in OPERATIONS.values()}
+        heads = {
+            operation.upstream_path: request_head(url, operation.upstream_path, key)
+            for _, operation in OPERATIONS.values()
+        }
         limits = Limits(provider.timeouts, stall)
         return Access(origin, heads, key, missing, limits, simulated=self._simulate_at is not None)
 

@@ -15,20 +15,53 @@ from yarl import URL
 
 from routebook.edge.answers import header_safe
 
-FORWARDED: Final = tuple(istr(name) for name in (
-    "Accept", "User-Agent", "Idempotency-Key", "OpenAI-Beta", "X-Client-Request-Id", "Traceparent", "Tracestate"))
+FORWARDED: Final = tuple(
+    istr(name)
+    for name in (
+        "Accept",
+        "User-Agent",
+        "Idempotency-Key",
+        "OpenAI-Beta",
+        "X-Client-Request-Id",
+        "Traceparent",
+        "Tracestate",
+    )
+)
 """What of a client's headers may go upstream. Credentials, cookies, addresses and encodings are not among them."""
 
-HOP_BY_HOP: Final = frozenset({
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade"})
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 """Headers that speak of one connection (RFC 9110, 7.6.1)."""
 
 _OURS: Final = frozenset({"content-length", "date", "server", "x-should-retry"})
 _ACCOUNTS: Final = frozenset({"set-cookie", "www-authenticate", "openai-organization", "openai-project"})
-_HOSTS: Final = frozenset({
-    "alt-svc", "strict-transport-security", "location", "content-location", "refresh", "report-to", "nel",
-    "reporting-endpoints", "expect-ct", "public-key-pins", "clear-site-data", "via"})
+_HOSTS: Final = frozenset(
+    {
+        "alt-svc",
+        "strict-transport-security",
+        "location",
+        "content-location",
+        "refresh",
+        "report-to",
+        "nel",
+        "reporting-endpoints",
+        "expect-ct",
+        "public-key-pins",
+        "clear-site-data",
+        "via",
+    }
+)
 _WITHHELD: Final = HOP_BY_HOP | _OURS | _ACCOUNTS | _HOSTS
 
 _SIMULATE: Final = istr("x-simulate")
@@ -47,8 +80,12 @@ def request_head(base: URL, path: str, key: str | None) -> bytes:
     Encoded answers are not asked for: an answer is read along to count what was used.
     """
     port = "" if base.is_default_port() else f":{base.port}"
-    lines = [f"POST {base.raw_path.rstrip('/')}{path} HTTP/1.1", f"Host: {base.host_subcomponent}{port}",
-             "Content-Type: application/json", "Accept-Encoding: identity"]
+    lines = [
+        f"POST {base.raw_path.rstrip('/')}{path} HTTP/1.1",
+        f"Host: {base.host_subcomponent}{port}",
+        "Content-Type: application/json",
+        "Accept-Encoding: identity",
+    ]
     if key is not None:
         lines.append(f"Authorization: Bearer {key}")
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1")

@@ -34,8 +34,12 @@ async def show_model(request: web.BaseRequest, gateway: Gateway) -> web.StreamRe
     try:
         client = identify(request, policy)
         if name not in set(_names(client, policy)):
-            raise Failure("model.unknown", "there is no model of this name that you may use",
-                          shown_code="model_not_found", param="model")
+            raise Failure(
+                "model.unknown",
+                "there is no model of this name that you may use",
+                shown_code="model_not_found",
+                param="model",
+            )
     except Failure as failure:
         return answer(failure)
     return web.Response(body=model_body(name), content_type="application/json")

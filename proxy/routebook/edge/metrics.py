@@ -31,21 +31,36 @@ class Family:
     labels: tuple[str, ...] = ()
 
 
-REQUESTS = Family("routebook_requests", "counter", "Requests ended, by operation, status sent and end code.",
-                  ("operation", "status", "end"))
+REQUESTS = Family(
+    "routebook_requests",
+    "counter",
+    "Requests ended, by operation, status sent and end code.",
+    ("operation", "status", "end"),
+)
 IN_PROGRESS = Family("routebook_requests_in_progress", "gauge", "Requests begun and not ended.")
-DECISIONS = Family("routebook_decisions", "counter", "Decisions, by rule (empty: none matched) and outcome.",
-                   ("rule", "outcome"))
-DROPPED = Family("routebook_candidates_dropped", "counter", "Candidates that were not used, by model and reason.",
-                 ("model", "reason"))
-ATTEMPTS = Family("routebook_upstream_attempts", "counter", "Calls of an upstream, by model, account and result.",
-                  ("model", "account", "result"))
+DECISIONS = Family(
+    "routebook_decisions", "counter", "Decisions, by rule (empty: none matched) and outcome.", ("rule", "outcome")
+)
+DROPPED = Family(
+    "routebook_candidates_dropped",
+    "counter",
+    "Candidates that were not used, by model and reason.",
+    ("model", "reason"),
+)
+ATTEMPTS = Family(
+    "routebook_upstream_attempts",
+    "counter",
+    "Calls of an upstream, by model, account and result.",
+    ("model", "account", "result"),
+)
 TOKENS = Family("routebook_tokens", "counter", "Tokens used, by model and kind.", ("model", "kind"))
 COST = Family("routebook_cost_dollars", "counter", "What the tokens cost, in dollars, by model.", ("model",))
-DURATION = Family("routebook_request_duration_seconds", "histogram", "From the request's head to the last byte.",
-                  ("operation",))
-FIRST_TOKEN = Family("routebook_first_token_seconds", "histogram", "From the call of the upstream to its first byte.",
-                     ("model",))
+DURATION = Family(
+    "routebook_request_duration_seconds", "histogram", "From the request's head to the last byte.", ("operation",)
+)
+FIRST_TOKEN = Family(
+    "routebook_first_token_seconds", "histogram", "From the call of the upstream to its first byte.", ("model",)
+)
 REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
 
 FAMILIES = (REQUESTS, IN_PROGRESS, DECISIONS, DROPPED, ATTEMPTS, TOKENS, COST, DURATION, FIRST_TOKEN, REFUSED_JOURNAL)
@@ -67,9 +82,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[Labels, float]] = {
-            family.name: {} for family in FAMILIES if family.kind != "histogram"}
+            family.name: {} for family in FAMILIES if family.kind != "histogram"
+        }
         self._histograms: dict[str, dict[Labels, Histogram]] = {
-            family.name: {} for family in FAMILIES if family.kind == "histogram"}
+            family.name: {} for family in FAMILIES if family.kind == "histogram"
+        }
         self._requests = self._counts[REQUESTS.name]
         self._decisions = self._counts[DECISIONS.name]
         self._dropped = self._counts[DROPPED.name]
@@ -109,8 +126,16 @@ class Metrics:
         """The first byte of an answer came so many seconds after the call."""
         _observe(self._first_token, (model,), seconds)
 
-    def ended(self, operation: str, status: int, end: str, seconds: float,
-              model: str | None = None, usage: Usage | None = None, cost: int | None = None) -> None:
+    def ended(
+        self,
+        operation: str,
+        status: int,
+        end: str,
+        seconds: float,
+        model: str | None = None,
+        usage: Usage | None = None,
+        cost: int | None = None,
+    ) -> None:
         """A request is over: the status that was sent, its end code, and what it used (`cost` in nano-dollars)."""
         self._in_progress -= 1
         _add(self._requests, (operation, str(status), end), 1)

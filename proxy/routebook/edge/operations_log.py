@@ -23,8 +23,10 @@ LEVELS = ("debug", "info", "warning", "error")
 def configure_log(level: str) -> None:
     """Say what is at least of this level, from now on."""
     structlog.configure(
-        processors=[_stamp, _as_json], wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_StandardError, cache_logger_on_first_use=False,
+        processors=[_stamp, _as_json],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_StandardError,
+        cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
 
@@ -54,8 +56,13 @@ class _Libraries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        operations_log().warning("library warning", library=record.name, level_of=record.levelname.lower(),
-                                 place=f"{record.module}:{record.lineno}", exception=kind)
+        operations_log().warning(
+            "library warning",
+            library=record.name,
+            level_of=record.levelname.lower(),
+            place=f"{record.module}:{record.lineno}",
+            exception=kind,
+        )
 
 
 def _stamp(_: object, method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -106,8 +106,15 @@ class _Server(web.Server):
         self.running: set[asyncio.Task[Any]] = set()
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=asyncio.get_running_loop(), keepalive_timeout=KEEPALIVE, auto_decompress=False,
-                           lingering_time=LINGER, logger=_Quiet, access_log=None)  # type: ignore[arg-type] # None turns it off
+        return _Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE,
+            auto_decompress=False,
+            lingering_time=LINGER,
+            logger=_Quiet,
+            access_log=None,  # type: ignore[arg-type]  # None turns it off
+        )
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
@@ -138,8 +145,9 @@ class _Connection(web.RequestHandler):
 
     __slots__ = ()
 
-    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
-                     message: str | None = None) -> web.StreamResponse:
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
         """The answer to what is not HTTP (400), or to a fault of ours (500)."""
         if status < 500:
             _log.info("bad request", code="request.malformed", reason=type(exc).__name__)
@@ -165,4 +173,3 @@ _Quiet: Final = logging.getLogger("routebook.http")
 """A logger that hears nothing, for what aiohttp logs past the two methods above."""
 _Quiet.addHandler(logging.NullHandler())
 _Quiet.propagate = False
-

@@ -37,8 +37,14 @@ class Answer:
 
     __slots__ = ("_connection", "_connections", "_origin", "content", "headers", "status")
 
-    def __init__(self, message: RawResponseMessage, content: StreamReader, connection: ResponseHandler, origin: Origin,
-                 connections: Connections) -> None:
+    def __init__(
+        self,
+        message: RawResponseMessage,
+        content: StreamReader,
+        connection: ResponseHandler,
+        origin: Origin,
+        connections: Connections,
+    ) -> None:
         self.status = message.code
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content = content
@@ -94,8 +100,9 @@ async def call(connections: Connections, origin: Origin, head: bytes, body: byte
         kept = connections.kept(origin)
 
 
-async def _asked(connection: ResponseHandler, head: bytes, body: bytes, origin: Origin,
-                 connections: Connections) -> Answer:
+async def _asked(
+    connection: ResponseHandler, head: bytes, body: bytes, origin: Origin, connections: Connections
+) -> Answer:
     transport = connection.transport
     if transport is None:
         raise aiohttp.ServerDisconnectedError

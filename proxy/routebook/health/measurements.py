@@ -40,7 +40,9 @@ class Measurements:
 
     def __repr__(self) -> str:
         busy = sum(account.in_flight for account in self._accounts.values())
-        return f"<Measurements of {len(self._first_token)} models, {len(self._accounts)} accounts, {busy} calls running>"
+        return (
+            f"<Measurements of {len(self._first_token)} models, {len(self._accounts)} accounts, {busy} calls running>"
+        )
 
     def began(self, account: AccountKey) -> None:
         """A call of the account has begun; every one of them must be reported by `ended`."""

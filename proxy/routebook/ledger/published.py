@@ -13,8 +13,9 @@ _AMOUNT = r"[0-9][0-9_.]*\s*[kKMGB]?"
 
 def budget_schemas() -> dict[str, Schema]:
     """The definition `budget`; what it counts by is open, because any fact may stand there."""
-    limit = build.one_of_kinds(build.quantity(Unit.MONEY),
-                               build.matching(rf"{_AMOUNT}\s*(tokens?|requests?)", ["20M tokens", "1000 requests"]))
+    limit = build.one_of_kinds(
+        build.quantity(Unit.MONEY), build.matching(rf"{_AMOUNT}\s*(tokens?|requests?)", ["20M tokens", "1000 requests"])
+    )
     budget = {
         "limit": limit,
         "window": build.one_of_kinds(build.word(WINDOWS), build.quantity(Unit.DURATION)),

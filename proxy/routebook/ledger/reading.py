@@ -31,8 +31,9 @@ _REQUESTS = re.compile(r"(.*?)\s*requests?\Z")
 _TOKENS = re.compile(r"(.*?)\s*tokens?\Z")
 
 
-def read_budgets(entries: Iterable[tuple[Scalar, Node]], table: FactTable,
-                 read_when: Callable[[Node], Condition], problems: Problems) -> dict[str, Budget]:
+def read_budgets(
+    entries: Iterable[tuple[Scalar, Node]], table: FactTable, read_when: Callable[[Node], Condition], problems: Problems
+) -> dict[str, Budget]:
     """The budgets by name; `read_when` reads a condition in the policy's own terms."""
     budgets: dict[str, Budget] = {}
     for key, node in entries:
@@ -44,8 +45,17 @@ def read_budgets(entries: Iterable[tuple[Scalar, Node]], table: FactTable,
         window, rolling = _read_window(fields)
         when, zone_node = fields.node("when"), fields.node("zone")
         zone = (None if zone_node is None else read_zone(zone_node, problems)) or "UTC"
-        budgets[key.text] = Budget(key.text, limit, unit, window, rolling, key.location, _read_scope(fields, table),
-                                   zone, ALWAYS if when is None else read_when(when))
+        budgets[key.text] = Budget(
+            key.text,
+            limit,
+            unit,
+            window,
+            rolling,
+            key.location,
+            _read_scope(fields, table),
+            zone,
+            ALWAYS if when is None else read_when(when),
+        )
     return budgets
 
 
@@ -60,8 +70,12 @@ def _read_limit(fields: Fields) -> tuple[int, Unit]:
             amount = parse_quantity(match[1] if match else text, unit)
             if amount:
                 return int(amount), unit
-    fields.problems.error("ledger.bad-limit", f"`{text}` is not a limit", node.location,
-                          "write how much of what: `$500`, `20M tokens` or `1000 requests`")
+    fields.problems.error(
+        "ledger.bad-limit",
+        f"`{text}` is not a limit",
+        node.location,
+        "write how much of what: `$500`, `20M tokens` or `1000 requests`",
+    )
     return 0, Unit.MONEY
 
 
@@ -76,8 +90,12 @@ def _read_window(fields: Fields) -> tuple[str | None, float | None]:
     if seconds:
         return None, float(seconds)
     words = ", ".join(f"`{word}`" for word in WINDOWS)
-    fields.problems.error("ledger.bad-window", f"`{text}` is not a window", node.location,
-                          did_you_mean(text, WINDOWS) or f"it is {words}, or a rolling duration such as `24h`")
+    fields.problems.error(
+        "ledger.bad-window",
+        f"`{text}` is not a window",
+        node.location,
+        did_you_mean(text, WINDOWS) or f"it is {words}, or a rolling duration such as `24h`",
+    )
     return None, None
 
 
@@ -92,6 +110,10 @@ def _read_scope(fields: Fields, table: FactTable) -> str | None:
     if table.find(fact) is not None:
         return fact
     known = [*SCOPES, *(spec.name for spec in table if spec.name.startswith(("client.", "request.")))]
-    fields.problems.error("ledger.unknown-scope", f"`{text}` is nothing that a budget can count by", node.location,
-                          did_you_mean(text, known) or "it is one of " + ", ".join(f"`{word}`" for word in known))
+    fields.problems.error(
+        "ledger.unknown-scope",
+        f"`{text}` is nothing that a budget can count by",
+        node.location,
+        did_you_mean(text, known) or "it is one of " + ", ".join(f"`{word}`" for word in known),
+    )
     return None

@@ -47,8 +47,11 @@ def clauses_of(predicate: Predicate | None) -> Clauses:
             barred = Atoms()
             for clauses in each:
                 barred |= clauses.barred
-            return Clauses(tuple(atoms for clauses in each for atoms in clauses.needed), barred,
-                           any(clauses.loose for clauses in each))
+            return Clauses(
+                tuple(atoms for clauses in each for atoms in clauses.needed),
+                barred,
+                any(clauses.loose for clauses in each),
+            )
         case Not(inner):
             return _negated(inner)
         case _:

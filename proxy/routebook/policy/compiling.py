@@ -83,10 +83,23 @@ def _compile(rules: Sequence[Rule[Outcome]], specs: _Specs, limits: Limits) -> C
             orders[asked] = tuple(sorted(asked, key=dearness.__getitem__))
         facts_at.append(None if front in doubtful or front in others else orders[asked])
     rule_at = [-1, *(rule for rule, _ in fronts)]
-    tops = mask_of((front - 1 for front in range(1, width + 1) if rule_at[front] not in rule_at[front + 1:front + 2]),
-                   width) if others else None
-    return Compiled((1 << width) - 1, rule_at, facts_at, tops, tables,
-                    {front: fronts[front - 1][1] for front in looked_at}, others, dearness)
+    tops = (
+        mask_of(
+            (front - 1 for front in range(1, width + 1) if rule_at[front] not in rule_at[front + 1 : front + 2]), width
+        )
+        if others
+        else None
+    )
+    return Compiled(
+        (1 << width) - 1,
+        rule_at,
+        facts_at,
+        tops,
+        tables,
+        {front: fronts[front - 1][1] for front in looked_at},
+        others,
+        dearness,
+    )
 
 
 def _others(rule_below: Sequence[int]) -> dict[int, range]:
@@ -121,8 +134,11 @@ def _lines(rules: Sequence[Rule[Outcome]], specs: _Specs, limits: Limits) -> lis
     most = max(4096, LINES_PER_RULE * len(rules))
     per_rule = limits.lines
     while True:
-        lines = [(number, line) for number, rule in enumerate(rules)
-                 for line in _by_cost(lines_of(rule.when, per_rule), specs)]
+        lines = [
+            (number, line)
+            for number, rule in enumerate(rules)
+            for line in _by_cost(lines_of(rule.when, per_rule), specs)
+        ]
         if len(lines) <= most or per_rule == 1:
             return lines
         per_rule = max(1, per_rule // 2)
@@ -168,5 +184,7 @@ def _shares(limits: Limits, rows: Mapping[str, Sequence[Row]], width: int) -> di
     masks = MASK_BYTES // (width // 30 * 4 + 32)
     asked = sum(map(len, rows.values())) or 1
     shares = {fact: masks * len(asking) // asked for fact, asking in rows.items()}
-    return {fact: replace(limits, masks=min(limits.masks, share), kept=min(limits.kept, share // 2))
-            for fact, share in shares.items()}
+    return {
+        fact: replace(limits, masks=min(limits.masks, share), kept=min(limits.kept, share // 2))
+        for fact, share in shares.items()
+    }

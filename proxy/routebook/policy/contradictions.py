@@ -9,25 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from routebook.documents.quantities import Unit
-from routebook.policy.conditions import (
-    Every,
-    HasAll,
-    HasAny,
-    InIntervals,
-    Interval,
-    Not,
-    OneOf,
-    Predicate,
-    satisfies,
-)
+from routebook.policy.conditions import Every, HasAll, HasAny, InIntervals, Interval, Not, OneOf, Predicate, satisfies
 from routebook.policy.facts import FactSpec, FactType
 from routebook.policy.number_line import stretches_of
 
-_BOUNDS = {
-    Unit.SCORE: Interval(0, 1),
-    Unit.CLOCK: Interval(0, 86400, high_closed=False),
-    Unit.DATE: Interval(1, None),
-}
+_BOUNDS = {Unit.SCORE: Interval(0, 1), Unit.CLOCK: Interval(0, 86400, high_closed=False), Unit.DATE: Interval(1, None)}
 """Where every value of a unit lies. A share may exceed 100 %, and may be negative where a budget is overdrawn."""
 
 

@@ -82,9 +82,12 @@ class _Earlier:
         tests = list(tests_of(condition))
         facts = frozenset(test.fact for test in tests)
         lists = [self._others, *(self._by_word.get(word, []) for test in tests for word in _words(test))]
-        numbers = sorted({number for each in lists for number in each[:most * _SIFTED]})
-        fitting = (number for number in numbers if self._asked[number] <= facts
-                   and self._sizes[number] * len(tests) <= MAX_PRODUCT)
+        numbers = sorted({number for each in lists for number in each[: most * _SIFTED]})
+        fitting = (
+            number
+            for number in numbers
+            if self._asked[number] <= facts and self._sizes[number] * len(tests) <= MAX_PRODUCT
+        )
         return list(islice(fitting, most))
 
 
@@ -135,7 +138,8 @@ def covers(wide: Condition, narrow: Condition, table: FactTable) -> bool:
             return all(covers(wide, part, table) for part in parts)
         case AnyOf(parts), AllOf(others):
             return any(covers(part, narrow, table) for part in parts) or any(
-                covers(wide, other, table) for other in others)
+                covers(wide, other, table) for other in others
+            )
         case AnyOf(parts), _:
             return any(covers(part, narrow, table) for part in parts)
         case Test(), AllOf(parts):

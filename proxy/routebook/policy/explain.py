@@ -62,8 +62,9 @@ class RuleAccount:
         return () if self.decided else tuple(_reasons(self.conditions))
 
 
-def explain(rules: Sequence[Rule[Outcome]], facts: Mapping[str, Value | None],
-            decided: str | None) -> tuple[RuleAccount, ...]:
+def explain(
+    rules: Sequence[Rule[Outcome]], facts: Mapping[str, Value | None], decided: str | None
+) -> tuple[RuleAccount, ...]:
     """The account of every rule up to the one named `decided`, or of all rules where none decided.
 
     `facts` are those that were asked for, None where the answer was that the fact is missing.
@@ -93,8 +94,9 @@ def account_of(condition: Condition, facts: Mapping[str, Value | None]) -> Accou
             return Account("any of", _joined(accounts, until=True), parts=accounts)
         case Named(name, inner):
             account = account_of(inner, facts)
-            return Account(f"condition `{name}`", account.verdict,
-                           parts=account.parts if isinstance(inner, AllOf) else (account,))
+            return Account(
+                f"condition `{name}`", account.verdict, parts=account.parts if isinstance(inner, AllOf) else (account,)
+            )
 
 
 def _verdict_of(test: Test, value: Value | None) -> Verdict:
@@ -129,9 +131,11 @@ def _reasons(conditions: Iterable[Account]) -> Iterator[Account]:
 
 def walk_lines(steps: Iterable[Step], rules: int, table: FactTable) -> list[str]:
     """The path through the tree as text, a line for each question: `prompt.tokens = 90k -> 3 of 12 rules still stand`."""
-    return [f"{step.fact} = {say_value(step.fact, step.value, table)} -> {step.standing} of {rules} "
-            f"{'rule' if rules == 1 else 'rules'} still {'stands' if step.standing == 1 else 'stand'}"
-            for step in steps]
+    return [
+        f"{step.fact} = {say_value(step.fact, step.value, table)} -> {step.standing} of {rules} "
+        f"{'rule' if rules == 1 else 'rules'} still {'stands' if step.standing == 1 else 'stand'}"
+        for step in steps
+    ]
 
 
 def rule_lines(account: RuleAccount, table: FactTable) -> list[str]:

@@ -8,12 +8,7 @@ from routebook.policy.naming import JOINERS
 from routebook.policy.operators import OPERATORS, Operator, operators_for
 from routebook.policy.published import COSTS, written_as
 
-_TITLES = {
-    CostClass.GIVEN: "Given",
-    CostClass.SCANNED: "Scanned",
-    CostClass.SCORED: "Scored",
-    CostClass.ASKED: "Asked",
-}
+_TITLES = {CostClass.GIVEN: "Given", CostClass.SCANNED: "Scanned", CostClass.SCORED: "Scored", CostClass.ASKED: "Asked"}
 
 
 def facts_as_text(table: FactTable) -> str:
@@ -21,8 +16,11 @@ def facts_as_text(table: FactTable) -> str:
     lines = []
     for cost in CostClass:
         for spec in _of_class(table, cost):
-            lines += [f"{spec.name}  ({written_as(spec)})".replace("`", ""), f"    {spec.doc}".replace("`", ""),
-                      f"    {cost.name.lower()}; {', '.join(operators_for(spec))}"]
+            lines += [
+                f"{spec.name}  ({written_as(spec)})".replace("`", ""),
+                f"    {spec.doc}".replace("`", ""),
+                f"    {cost.name.lower()}; {', '.join(operators_for(spec))}",
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -37,8 +35,10 @@ def facts_as_markdown(table: FactTable) -> str:
     for cost in CostClass:
         rows = _of_class(table, cost)
         if rows:
-            parts.append(f"## {_TITLES[cost]}: {COSTS[cost]}\n\n| fact | type | what it is |\n|---|---|---|\n"
-                         + "".join(f"| `{spec.name}` | {_cell(written_as(spec))} | {_cell(spec.doc)} |\n" for spec in rows))
+            parts.append(
+                f"## {_TITLES[cost]}: {COSTS[cost]}\n\n| fact | type | what it is |\n|---|---|---|\n"
+                + "".join(f"| `{spec.name}` | {_cell(written_as(spec))} | {_cell(spec.doc)} |\n" for spec in rows)
+            )
     parts.append(_operators_page())
     parts.append(_units_page())
     return "\n".join(parts)
@@ -61,16 +61,23 @@ tokens costs nothing for requests that an earlier rule has decided.
 
 
 def _operators_page() -> str:
-    rows = "".join(f"| `{name}` | {_applies_to(operator)} | {_cell(operator.doc)} |\n" for name, operator in OPERATORS.items())
+    rows = "".join(
+        f"| `{name}` | {_applies_to(operator)} | {_cell(operator.doc)} |\n" for name, operator in OPERATORS.items()
+    )
     joined = "".join(f"| `{name}` | conditions | {doc} |\n" for name, doc in JOINERS.items())
-    return ("## Operators\n\nA plain value asks for equality (`client.team: research`), a list for one of several (`request.model: "
-            "[auto, best]`). A set is asked with `any`, `all` or `none`. Several operators under one fact must all hold.\n\n"
-            "| operator | asks | holds where |\n|---|---|---|\n" + rows + joined)
+    return (
+        "## Operators\n\nA plain value asks for equality (`client.team: research`), a list for one of several (`request.model: "
+        "[auto, best]`). A set is asked with `any`, `all` or `none`. Several operators under one fact must all hold.\n\n"
+        "| operator | asks | holds where |\n|---|---|---|\n" + rows + joined
+    )
 
 
 def _units_page() -> str:
     rows = "".join(f"| {unit.value} | {EXAMPLES[unit]} |\n" for unit in Unit)
-    return "## Units\n\nA number without its unit, or with another one, is an error.\n\n| unit | written as |\n|---|---|\n" + rows
+    return (
+        "## Units\n\nA number without its unit, or with another one, is an error.\n\n| unit | written as |\n|---|---|\n"
+        + rows
+    )
 
 
 def _of_class(table: FactTable, cost: CostClass) -> list[FactSpec]:
@@ -87,8 +94,13 @@ def _cell(text: str) -> str:
 
 def _as_values(spec: FactSpec) -> dict[str, object]:
     shown: dict[str, object] = {
-        "name": spec.name, "type": spec.type.value, "cost": spec.cost.name.lower(), "doc": spec.doc,
-        "may_be_missing": spec.may_be_missing, "zoned": spec.zoned, "operators": list(operators_for(spec)),
+        "name": spec.name,
+        "type": spec.type.value,
+        "cost": spec.cost.name.lower(),
+        "doc": spec.doc,
+        "may_be_missing": spec.may_be_missing,
+        "zoned": spec.zoned,
+        "operators": list(operators_for(spec)),
     }
     if spec.type is FactType.NUMBER:
         shown["units"] = [unit.value for unit in (spec.unit, *spec.units)]

@@ -68,8 +68,9 @@ class FactTable:
     def __init__(self, specs: tuple[FactSpec, ...]) -> None:
         self._specs = specs
         self._exact = {spec.name: spec for spec in specs if not spec.is_family}
-        self._families = [(spec.name.split(".NAME")[0] + ".", spec.name.split(".NAME")[1], spec)
-                          for spec in specs if spec.is_family]
+        self._families = [
+            (spec.name.split(".NAME")[0] + ".", spec.name.split(".NAME")[1], spec) for spec in specs if spec.is_family
+        ]
 
     def __iter__(self) -> Iterator[FactSpec]:
         return iter(self._specs)
@@ -89,5 +90,5 @@ class FactTable:
         name = key.partition("[")[0]
         for prefix, suffix, _ in self._families:
             if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix):
-                return name[len(prefix):len(name) - len(suffix)]
+                return name[len(prefix) : len(name) - len(suffix)]
         return None

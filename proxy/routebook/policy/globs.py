@@ -68,7 +68,7 @@ class GlobIndex:
             self._suffixes.find(text[::-1], found)
         size = len(text)
         for length in self._tried_lengths:
-            stretches = {text[start:start + length] for start in range(size - length + 1)} if length else {""}
+            stretches = {text[start : start + length] for start in range(size - length + 1)} if length else {""}
             for key in self._tried.keys() & stretches:
                 found += [pattern for pattern in self._tried[key] if glob_regex(pattern).match(text) is not None]
         return found
@@ -109,5 +109,5 @@ def _keys(pattern: str) -> set[str]:
     keys = set()
     for plain in _SPECIAL.split(pattern):
         length = min(len(plain), _LETTERS)
-        keys |= {plain[start:start + length] for start in range(len(plain) - length + 1)}
+        keys |= {plain[start : start + length] for start in range(len(plain) - length + 1)}
     return {key for key in keys if len(key) == max(map(len, keys))}

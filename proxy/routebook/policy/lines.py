@@ -84,8 +84,9 @@ def verdict_on(condition: Condition, seen: Mapping[str, Value | None], dearness:
             return _verdict_on_all(parts, seen, dearness, until=True)
 
 
-def _verdict_on_all(parts: Sequence[Condition], seen: Mapping[str, Value | None], dearness: Callable[[str], int],
-                    *, until: bool) -> Verdict:
+def _verdict_on_all(
+    parts: Sequence[Condition], seen: Mapping[str, Value | None], dearness: Callable[[str], int], *, until: bool
+) -> Verdict:
     """`until` if one part's verdict is that; otherwise the cheapest open fact, if any part is open."""
     asks: list[str] = []
     for part in parts:

@@ -44,7 +44,7 @@ class Postings:
         self._width = width
         worth = [key for key, bits in lines.items() if len(bits) > _RARE or width <= _NARROW]
         if len(worth) > allowance:
-            worth = sorted(worth, key=lambda key: -len(lines[key]))[:max(0, allowance)]
+            worth = sorted(worth, key=lambda key: -len(lines[key]))[: max(0, allowance)]
         ready = frozenset(worth)
         self._entries: dict[str, list[tuple[int, int, tuple[int, ...] | None]]] = {}
         for (name, slot), bits in lines.items():

@@ -44,8 +44,10 @@ _TEXTS = (FactType.TEXT,)
 _ALL = tuple(FactType)
 
 OPERATORS: dict[str, Operator] = {
-    "not": Operator((FactType.FLAG, FactType.TEXT, FactType.NUMBER, FactType.SET),
-                    "the value is known and none of these: a value, a list, or operators"),
+    "not": Operator(
+        (FactType.FLAG, FactType.TEXT, FactType.NUMBER, FactType.SET),
+        "the value is known and none of these: a value, a list, or operators",
+    ),
     "at_least": Operator(_NUMBERS, "the number is this or more"),
     "above": Operator(_NUMBERS, "the number is more than this"),
     "at_most": Operator(_NUMBERS, "the number is this or less"),
@@ -58,11 +60,14 @@ OPERATORS: dict[str, Operator] = {
     "all": Operator((FactType.SET,), "the set has all of these"),
     "none": Operator((FactType.SET,), "the set is known and has none of these"),
     "from": Operator((FactType.NUMBER, FactType.TEXT), "the clock reads this or later", clocks=True),
-    "to": Operator((FactType.NUMBER, FactType.TEXT),
-                   "the clock reads earlier than this (a time of day), or this at most (a date, a weekday)",
-                   clocks=True),
-    "zone": Operator((FactType.NUMBER, FactType.TEXT), "the time zone in which the clock is read (default UTC)",
-                     clocks=True),
+    "to": Operator(
+        (FactType.NUMBER, FactType.TEXT),
+        "the clock reads earlier than this (a time of day), or this at most (a date, a weekday)",
+        clocks=True,
+    ),
+    "zone": Operator(
+        (FactType.NUMBER, FactType.TEXT), "the time zone in which the clock is read (default UTC)", clocks=True
+    ),
     "known": Operator(_ALL, "whether the fact is known at all: `true` or `false`"),
     "missing": Operator(_ALL, "`holds`: the condition holds where the fact is missing"),
 }
@@ -74,8 +79,11 @@ _AROUND = ("zone", "known", "missing")
 
 def operators_for(spec: FactSpec) -> tuple[str, ...]:
     """The operators that apply to a fact."""
-    return tuple(name for name, operator in OPERATORS.items()
-                 if spec.type in operator.types and (spec.zoned or not operator.clocks))
+    return tuple(
+        name
+        for name, operator in OPERATORS.items()
+        if spec.type in operator.types and (spec.zoned or not operator.clocks)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +106,22 @@ def read_question(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]
         case Mapping():
             return _read_operators(node, spec, problems)
         case _ if spec.type is FactType.SET:
-            problems.error("policy.wrong-operator", f"`{spec.name}` is a set, found {kind_of(node)}", node.location,
-                           "ask a set with `any`, `all` or `none`: `{any: [batch]}`")
+            problems.error(
+                "policy.wrong-operator",
+                f"`{spec.name}` is a set, found {kind_of(node)}",
+                node.location,
+                "ask a set with `any`, `all` or `none`: `{any: [batch]}`",
+            )
             return []
         case Sequence():
             return _read_values(node, spec, problems)
         case Scalar() if node.is_null:
-            problems.error("policy.empty-question", f"nothing is asked of `{spec.name}`", node.location,
-                           "write a value, a list of values or operators; `{known: false}` asks whether it is missing")
+            problems.error(
+                "policy.empty-question",
+                f"nothing is asked of `{spec.name}`",
+                node.location,
+                "write a value, a list of values or operators; `{known: false}` asks whether it is missing",
+            )
             return []
         case Scalar():
             return _read_values(node, spec, problems)
@@ -139,8 +155,10 @@ def _read_values(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
             units = {number[1] for number in numbers if number is not None}
             if len(units) > 1:
                 problems.error("policy.mixed-units", "one list mixes a share and amounts", node.location)
-            return [Asked(InIntervals(tuple(Interval(number[0], number[0]) for number in numbers if number)), unit)
-                    for unit in units]
+            return [
+                Asked(InIntervals(tuple(Interval(number[0], number[0]) for number in numbers if number)), unit)
+                for unit in units
+            ]
 
 
 def _items(node: Node, problems: Problems) -> tuple[Node, ...]:
@@ -150,8 +168,7 @@ def _items(node: Node, problems: Problems) -> tuple[Node, ...]:
     return items
 
 
-def _words(make: Callable[[frozenset[str]], Predicate], node: Node, spec: FactSpec,
-           problems: Problems) -> list[Asked]:
+def _words(make: Callable[[frozenset[str]], Predicate], node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
     """Words for a text or a set; where the fact has a closed set of words, each must be one of them."""
     items = _items(node, problems)
     if spec.words:
@@ -177,8 +194,12 @@ def _number(node: Node, spec: FactSpec, problems: Problems) -> tuple[int | float
                 return amount, unit
         if spec.units:
             ways = ", ".join(EXAMPLES[unit] for unit in (spec.unit, *spec.units))
-            problems.error("document.wrong-unit", f"`{node.text}` is no quantity of `{spec.name}`", node.location,
-                           f"write it as {ways}")
+            problems.error(
+                "document.wrong-unit",
+                f"`{node.text}` is no quantity of `{spec.name}`",
+                node.location,
+                f"write it as {ways}",
+            )
             return None
     number = read_quantity(node, spec.unit, problems)
     return None if number is None else (number, None)
@@ -188,13 +209,18 @@ def _read_bound(make: Callable[[int | float], Interval]) -> Callable[[Node, Fact
     def read(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
         number = _number(node, spec, problems)
         return [] if number is None else [Asked(InIntervals((make(number[0]),)), number[1])]
+
     return read
 
 
 def _read_between(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
     if not isinstance(node, Sequence) or len(node.items) != 2:
-        problems.error("policy.wrong-operator", f"`between` takes two values, found {kind_of(node)}", node.location,
-                       "write `between: [low, high]`; both ends are included")
+        problems.error(
+            "policy.wrong-operator",
+            f"`between` takes two values, found {kind_of(node)}",
+            node.location,
+            "write `between: [low, high]`; both ends are included",
+        )
         return []
     low, high = (_number(item, spec, problems) for item in node)
     if low is None or high is None:
@@ -209,13 +235,21 @@ def _read_not(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
     if isinstance(node, Mapping):
         for key, _ in node:
             if key.text in _AROUND:
-                problems.error("policy.wrong-operator", f"`{key.text}` does not belong under `not`", key.location,
-                               f"write it beside `not`: `{{not: ..., {key.text}: ...}}`")
+                problems.error(
+                    "policy.wrong-operator",
+                    f"`{key.text}` does not belong under `not`",
+                    key.location,
+                    f"write it beside `not`: `{{not: ..., {key.text}: ...}}`",
+                )
             elif key.text not in operators_for(spec):
                 report_operator(key, spec, problems)
     elif spec.type is FactType.SET:
-        problems.error("policy.wrong-operator", f"`{spec.name}` is a set, found {kind_of(node)}", node.location,
-                       "write `none: [...]` for a set that has none of these")
+        problems.error(
+            "policy.wrong-operator",
+            f"`{spec.name}` is a set, found {kind_of(node)}",
+            node.location,
+            "write `none: [...]` for a set that has none of these",
+        )
         return []
     asked = read_question(node, spec, problems)
     units = {each.unit for each in asked}
@@ -229,11 +263,19 @@ def report_operator(key: Scalar, spec: FactSpec, problems: Problems) -> None:
     fitting = ", ".join(f"`{name}`" for name in operators_for(spec))
     kind = "clock" if spec.zoned else spec.type.value
     if key.text in OPERATORS:
-        problems.error("policy.wrong-operator", f"`{key.text}` cannot be asked of `{spec.name}`, a {kind}",
-                       key.location, f"a {kind} takes {fitting}")
+        problems.error(
+            "policy.wrong-operator",
+            f"`{key.text}` cannot be asked of `{spec.name}`, a {kind}",
+            key.location,
+            f"a {kind} takes {fitting}",
+        )
     else:
-        problems.error("policy.unknown-operator", f"unknown operator `{key.text}`", key.location,
-                       did_you_mean(key.text, operators_for(spec)) or f"a {kind} takes {fitting}")
+        problems.error(
+            "policy.unknown-operator",
+            f"unknown operator `{key.text}`",
+            key.location,
+            did_you_mean(key.text, operators_for(spec)) or f"a {kind} takes {fitting}",
+        )
 
 
 def every(predicates: list[Predicate]) -> Predicate:
@@ -243,15 +285,21 @@ def every(predicates: list[Predicate]) -> Predicate:
 
 def _any_glob(make: Callable[[str], str]) -> Callable[[Node, FactSpec, Problems], list[Asked]]:
     """Globs from plain texts (`prefix`, `suffix`) or patterns; a list holds where one of them matches."""
+
     def read(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]:
         globs: list[Predicate] = []
         for item in _items(node, problems):
             for text in read_texts(item, problems):
                 if make(text) != text and ("*" in text or "?" in text):
-                    problems.error("policy.wrong-operator", f"`{text}` is not plain text", item.location,
-                                   "`*` and `?` stand for other characters in `glob` only")
+                    problems.error(
+                        "policy.wrong-operator",
+                        f"`{text}` is not plain text",
+                        item.location,
+                        "`*` and `?` stand for other characters in `glob` only",
+                    )
                 globs.append(Glob(make(text)))
         return [Asked(any_of(globs))] if globs else []
+
     return read
 
 
@@ -272,8 +320,12 @@ def _read_from_to(node: Mapping, spec: FactSpec, problems: Problems) -> list[Ask
     closed = spec.unit is Unit.DATE
     if not closed and low is not None and high is not None and low >= high:
         if low == high:
-            problems.error("policy.contradiction", "`from` and `to` are the same time, which is never", node.location,
-                           "leave both out for the whole day")
+            problems.error(
+                "policy.contradiction",
+                "`from` and `to` are the same time, which is never",
+                node.location,
+                "leave both out for the whole day",
+            )
             return []
         return [Asked(InIntervals((Interval(low, None), Interval(None, high, high_closed=False))))]
     return [Asked(InIntervals((Interval(low, high, high_closed=closed),)))]
@@ -286,7 +338,7 @@ def _read_days(start: Node | None, end: Node | None, spec: FactSpec, problems: P
     if first is None or last is None:
         return []
     low, high = spec.words.index(first), spec.words.index(last)
-    days = spec.words[low:high + 1] if low <= high else spec.words[low:] + spec.words[:high + 1]
+    days = spec.words[low : high + 1] if low <= high else spec.words[low:] + spec.words[: high + 1]
     return [Asked(OneOf(frozenset(days)))]
 
 

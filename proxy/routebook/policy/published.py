@@ -48,7 +48,8 @@ def given_schema(table: FactTable) -> Schema:
     for spec in table:
         if spec.zoned:
             given["patternProperties"][f"^{re.escape(spec.name)}\\[.+\\]$"] = build.described(
-                _value(spec), f"{spec.doc} (in the zone in brackets)")
+                _value(spec), f"{spec.doc} (in the zone in brackets)"
+            )
     return given
 
 

@@ -61,13 +61,20 @@ class _Library:
             return self.done[name]
         key, node = self.written[name]
         if name in self.under_way:
-            circle = " -> ".join(f"`{each}`" for each in (*self.under_way[self.under_way.index(name):], name))
-            self.problems.error("policy.circular-condition", f"the condition `{name}` rests on itself: {circle}",
-                                asked.location, related=[(key.location, "where it is defined")])
+            circle = " -> ".join(f"`{each}`" for each in (*self.under_way[self.under_way.index(name) :], name))
+            self.problems.error(
+                "policy.circular-condition",
+                f"the condition `{name}` rests on itself: {circle}",
+                asked.location,
+                related=[(key.location, "where it is defined")],
+            )
             return ALWAYS
         if len(self.under_way) >= MAX_NESTING:
-            self.problems.error("policy.condition-too-large",
-                                f"named conditions lead into each other more than {MAX_NESTING} deep", asked.location)
+            self.problems.error(
+                "policy.condition-too-large",
+                f"named conditions lead into each other more than {MAX_NESTING} deep",
+                asked.location,
+            )
             return ALWAYS
         self.under_way.append(name)
         condition = _check_size(_Reader(self.table, self.problems, self.written, self).read(node), node, self.problems)
@@ -88,8 +95,12 @@ class _Reader:
     def read(self, node: Node) -> Condition:
         match node:
             case Mapping(()):
-                self.problems.error("policy.empty-condition", "an empty condition asks nothing", node.location,
-                                    "a rule without `when` matches every request")
+                self.problems.error(
+                    "policy.empty-condition",
+                    "an empty condition asks nothing",
+                    node.location,
+                    "a rule without `when` matches every request",
+                )
                 return ALWAYS
             case Mapping():
                 return _all([part for key, value in node for part in self._entry(key, value)])
@@ -97,8 +108,9 @@ class _Reader:
                 return self._named(node)
             case _:
                 hint = "write `any_of: [...]` or `all_of: [...]`" if isinstance(node, Sequence) else None
-                self.problems.error("document.wrong-type", f"expected a condition, found {kind_of(node)}",
-                                    node.location, hint)
+                self.problems.error(
+                    "document.wrong-type", f"expected a condition, found {kind_of(node)}", node.location, hint
+                )
                 return ALWAYS
 
     def _named(self, node: Scalar) -> Condition:
@@ -125,9 +137,11 @@ class _Reader:
 
     def _joined(self, key: Scalar, node: Node) -> Condition:
         if not isinstance(node, Sequence):
-            self.problems.error("document.wrong-type",
-                                f"expected a list of conditions under `{key.text}`, found {kind_of(node)}",
-                                node.location)
+            self.problems.error(
+                "document.wrong-type",
+                f"expected a list of conditions under `{key.text}`, found {kind_of(node)}",
+                node.location,
+            )
             return ALWAYS
         if not node.items:
             self.problems.error("policy.empty-list", f"`{key.text}` needs at least one condition", node.location)
@@ -155,11 +169,19 @@ def _check_size(condition: Condition, node: Node, problems: Problems) -> Conditi
     """The condition, or ALWAYS and a problem where it comes to too much."""
     tests, depth = extent(condition)
     if tests > MAX_TESTS:
-        problems.error("policy.condition-too-large", f"the condition comes to more than {MAX_TESTS} tests",
-                       node.location, "a list of values is one test, however long it is")
+        problems.error(
+            "policy.condition-too-large",
+            f"the condition comes to more than {MAX_TESTS} tests",
+            node.location,
+            "a list of values is one test, however long it is",
+        )
     elif depth > MAX_NESTING:
-        problems.error("policy.condition-too-large", f"the condition nests more than {MAX_NESTING} deep", node.location,
-                       "conditions that all hold together need no nesting: write them side by side")
+        problems.error(
+            "policy.condition-too-large",
+            f"the condition nests more than {MAX_NESTING} deep",
+            node.location,
+            "conditions that all hold together need no nesting: write them side by side",
+        )
     else:
         return condition
     return ALWAYS
@@ -213,14 +235,26 @@ def _read_tests(key: Scalar, node: Node, spec: FactSpec, problems: Problems) -> 
 def _check_sense(key: Scalar, known: bool | None, missing_holds: bool, asks_value: bool, problems: Problems) -> None:
     """Whether what is asked about being missing goes together with what is asked about the value."""
     if known is None and not asks_value:
-        problems.error("policy.empty-question", f"nothing is asked of `{key.text}`", key.location,
-                       "write what its value must be; `{known: true}` asks whether there is one")
+        problems.error(
+            "policy.empty-question",
+            f"nothing is asked of `{key.text}`",
+            key.location,
+            "write what its value must be; `{known: true}` asks whether there is one",
+        )
     elif known is not None and missing_holds:
-        problems.error("policy.contradiction", "`known` and `missing: holds` exclude each other", key.location,
-                       "keep `missing: holds` to let the condition hold for a missing fact, too")
+        problems.error(
+            "policy.contradiction",
+            "`known` and `missing: holds` exclude each other",
+            key.location,
+            "keep `missing: holds` to let the condition hold for a missing fact, too",
+        )
     elif known is False and asks_value:
-        problems.error("policy.contradiction", f"a missing `{key.text}` has no value to ask about", key.location,
-                       "write `missing: holds` beside the operators, without `known`")
+        problems.error(
+            "policy.contradiction",
+            f"a missing `{key.text}` has no value to ask about",
+            key.location,
+            "write `missing: holds` beside the operators, without `known`",
+        )
 
 
 def _mark(mark: str) -> str:
@@ -242,8 +276,12 @@ def _read_around(node: Node, spec: FactSpec, problems: Problems) -> tuple[str, b
         elif key.text == "missing":
             missing_holds = read_text(value, problems, "`holds`") == "holds"
             if not missing_holds:
-                problems.error("document.unknown-word", "`missing` can only say `holds`", value.location,
-                               "without it, a condition on a missing fact does not hold")
+                problems.error(
+                    "document.unknown-word",
+                    "`missing` can only say `holds`",
+                    value.location,
+                    "without it, a condition on a missing fact does not hold",
+                )
     return zone, known, missing_holds
 
 
@@ -252,8 +290,12 @@ def read_zone(node: Node, problems: Problems) -> str | None:
     text = read_text(node, problems, "a time zone")
     if text is None or text in zones():
         return text
-    problems.error("policy.unknown-zone", f"unknown time zone `{text}`", node.location,
-                   did_you_mean(text, zones()) or "write it as `Europe/Berlin` or `UTC`")
+    problems.error(
+        "policy.unknown-zone",
+        f"unknown time zone `{text}`",
+        node.location,
+        did_you_mean(text, zones()) or "write it as `Europe/Berlin` or `UTC`",
+    )
     return None
 
 

@@ -109,7 +109,8 @@ class FlagTable:
         others = _others(rows, width)
         self.doubtful: frozenset[int] = frozenset()
         self.ready: dict[Value | None, int] = {
-            flag: others | mask_of((row.bit for row in rows if _holds(row, flag)), width) for flag in (True, False)}
+            flag: others | mask_of((row.bit for row in rows if _holds(row, flag)), width) for flag in (True, False)
+        }
         self.ready[None] = _missing(rows, others, width)
 
     def answer(self, value: Value) -> int:
@@ -166,7 +167,7 @@ class NumberTable:
         standing = others | mask_of((bit for bit, stretches in lines if stretches.begins), width)
         self._notes = [standing]
         for start in range(0, len(turns), self._stride):
-            for bit in self._turning[start:start + self._stride]:
+            for bit in self._turning[start : start + self._stride]:
                 standing ^= 1 << bit
             self._notes.append(standing)
         self._numbers = sorted({place[0] for place, _ in turns})
@@ -208,8 +209,15 @@ class WordTable:
         self._once: set[Value] = set()
         self.ready: dict[Value | None, int] = {None: _missing(rows, others, width)}
         lines = [(row.bit, clauses_of(row.predicate)) for row in rows if row.known]
-        globs = GlobIndex((pattern for _, clauses in lines for atoms in (*clauses.needed, clauses.barred)
-                           for pattern in atoms.patterns), limits.tries)
+        globs = GlobIndex(
+            (
+                pattern
+                for _, clauses in lines
+                for atoms in (*clauses.needed, clauses.barred)
+                for pattern in atoms.patterns
+            ),
+            limits.tries,
+        )
         self._globs = globs or None
         self.doubtful = frozenset(bit for bit, clauses in lines if _is_doubtful(clauses, limits.clauses, globs.opaque))
         # Slot 0 is for what bars a line, the others are the layers.
@@ -259,8 +267,9 @@ class WordTable:
         self.ready[value] = standing
 
 
-def _mentions(slots: Sequence[Sequence[tuple[int, Atoms]]],
-              names: Callable[[Atoms], frozenset[str]]) -> dict[tuple[str, int], list[int]]:
+def _mentions(
+    slots: Sequence[Sequence[tuple[int, Atoms]]], names: Callable[[Atoms], frozenset[str]]
+) -> dict[tuple[str, int], list[int]]:
     """The lines that mention each name in each slot."""
     mentions: dict[tuple[str, int], list[int]] = defaultdict(list)
     for slot, clauses in enumerate(slots):

@@ -41,7 +41,8 @@ class DecisionTree(Generic[Outcome]):
         self._compiled = compiled
         self._facts_at = compiled.facts_at
         self._lookups: dict[str, _Lookup] = {
-            fact: (table.ready.get, table.answer) for fact, table in compiled.tables.items()}
+            fact: (table.ready.get, table.answer) for fact, table in compiled.tables.items()
+        }
 
     def __getstate__(self) -> tuple[tuple[Rule[Outcome], ...], Compiled]:
         return self.rules, self._compiled
@@ -52,8 +53,10 @@ class DecisionTree(Generic[Outcome]):
 
     def __repr__(self) -> str:
         compiled = self._compiled
-        return (f"<DecisionTree: {len(self.rules)} rules in {len(compiled.rule_at) - 1} lines over "
-                f"{len(compiled.dearness)} facts, {compiled.facts_at.count(None)} lines want a closer look>")
+        return (
+            f"<DecisionTree: {len(self.rules)} rules in {len(compiled.rule_at) - 1} lines over "
+            f"{len(compiled.dearness)} facts, {compiled.facts_at.count(None)} lines want a closer look>"
+        )
 
     def decide(self, ask: Ask) -> Decision[Outcome]:
         """The first rule whose conditions all hold, with the questions that were asked. Asks each fact at most once."""
@@ -126,8 +129,9 @@ class _Walked(Decision[Outcome]):
 
     __slots__ = ("_compiled", "_seen", "_trail")
 
-    def __init__(self, rule: Rule[Outcome] | None, seen: dict[str, Value | None], trail: list[int],
-                 compiled: Compiled) -> None:
+    def __init__(
+        self, rule: Rule[Outcome] | None, seen: dict[str, Value | None], trail: list[int], compiled: Compiled
+    ) -> None:
         self.rule = rule
         self._steps = ()
         self._seen = seen

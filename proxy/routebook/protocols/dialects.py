@@ -50,16 +50,21 @@ def _edit_embeddings(asked: Any, model: str, ask_usage: bool, caps: object = Non
     return edited_embeddings(asked, model)
 
 
-OPENAI_CHAT: Final = Dialect("openai-chat", "openai", (
-    Operation("chat", "/v1/chat/completions", "/chat/completions", read_chat, edited),
-    Operation("embeddings", "/v1/embeddings", "/embeddings", read_embeddings, _edit_embeddings),
-))
+OPENAI_CHAT: Final = Dialect(
+    "openai-chat",
+    "openai",
+    (
+        Operation("chat", "/v1/chat/completions", "/chat/completions", read_chat, edited),
+        Operation("embeddings", "/v1/embeddings", "/embeddings", read_embeddings, _edit_embeddings),
+    ),
+)
 
 DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in (OPENAI_CHAT,)}
 """Every dialect by the name that facts and records use."""
 
 OPERATIONS: Final[Mapping[str, tuple[Dialect, Operation]]] = {
-    operation.path: (dialect, operation) for dialect in DIALECTS.values() for operation in dialect.operations}
+    operation.path: (dialect, operation) for dialect in DIALECTS.values() for operation in dialect.operations
+}
 """What is served, by path."""
 
 

@@ -20,8 +20,9 @@ class ProtocolError(Exception):
     HTTP status it asks for.
     """
 
-    def __init__(self, side: Side, message: str, *, status: int = 400, code: str | None = None,
-                 param: str | None = None) -> None:
+    def __init__(
+        self, side: Side, message: str, *, status: int = 400, code: str | None = None, param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.side = side
         self.message = message

@@ -86,8 +86,10 @@ class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
                     return self.retry_after, str(self.status or code)
                 if failures_in_a_row < FAILURES:
                     return None
-                return (min(FAILURE_REST * 2.0 ** min(failures_in_a_row - FAILURES, 10), LONGEST_REST),
-                        f"{failures_in_a_row} failures in a row")
+                return (
+                    min(FAILURE_REST * 2.0 ** min(failures_in_a_row - FAILURES, 10), LONGEST_REST),
+                    f"{failures_in_a_row} failures in a row",
+                )
 
 
 _ELSEWHERE: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
@@ -98,9 +100,16 @@ _ELSEWHERE_CODES: Final = frozenset({"context_length_exceeded", "model_not_found
 """The same, as error bodies with another status say it."""
 
 _FAILURES: Final = (
-    (300, 399, "upstream.redirected"), (401, 401, "upstream.refused-key"), (402, 402, "upstream.no-quota"),
-    (403, 403, "upstream.refused-key"), (404, 404, "upstream.unknown-model"), (408, 409, "upstream.failed"),
-    (425, 425, "upstream.failed"), (429, 429, "upstream.overloaded"), (500, 999, "upstream.failed"))
+    (300, 399, "upstream.redirected"),
+    (401, 401, "upstream.refused-key"),
+    (402, 402, "upstream.no-quota"),
+    (403, 403, "upstream.refused-key"),
+    (404, 404, "upstream.unknown-model"),
+    (408, 409, "upstream.failed"),
+    (425, 425, "upstream.failed"),
+    (429, 429, "upstream.overloaded"),
+    (500, 999, "upstream.failed"),
+)
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -138,8 +147,9 @@ class Attempts:
             return None
         return self._candidates[made]
 
-    def ended(self, outcome: AttemptOutcome, started: float = 0.0, first_byte: float | None = None,
-              ended: float | None = None) -> Candidate | None:
+    def ended(
+        self, outcome: AttemptOutcome, started: float = 0.0, first_byte: float | None = None, ended: float | None = None
+    ) -> Candidate | None:
         """Note how the current call ended; whom to call next, or None."""
         candidate = self._candidates[len(self.made)]
         self.made.append(Attempt(candidate, outcome, started, first_byte, ended))

@@ -38,8 +38,12 @@ def read_within(text: str | None) -> Within:
     numbers = {name: _number(name, written) for name, written in said.items() if name in _UNITS}
     cost = numbers.get("cost")
     regions = frozenset(said["region"].split("|")) if "region" in said else None
-    return Within(cost=None if cost is None else int(cost), first_token=numbers.get("first_token"),
-                  quality=numbers.get("quality"), regions=regions)
+    return Within(
+        cost=None if cost is None else int(cost),
+        first_token=numbers.get("first_token"),
+        quality=numbers.get("quality"),
+        regions=regions,
+    )
 
 
 def _number(name: str, written: str) -> int | float:

@@ -29,27 +29,34 @@ class Demand(Protocol):
     @property
     def operation(self) -> str:
         """What is asked of a model."""
+
     @property
     def model(self) -> str:
         """The model asked for."""
+
     @property
     def needs(self) -> frozenset[str]:
         """Capabilities that it cannot do without."""
+
     @property
     def max_output(self) -> int | None:
         """The most tokens the client wants back."""
+
     @property
     def choices(self) -> int:
         """How many answers are wanted."""
+
     @property
     def texts(self) -> int:
         """How many prompts it holds: one, but for embeddings."""
+
     @property
     def most_tokens(self) -> int:
         """More tokens than its prompt can have."""
 
     def size(self, closely: bool) -> Size:
         """The tokens of its prompt; `closely` where a limit depends on them."""
+
     def split_point(self, by: str, rule: str, draw: float) -> int:
         """Where it stands in a rule's split, in parts per million: the same for all requests of one client, or of one
         conversation."""
@@ -147,7 +154,9 @@ def demand_of_facts(given: dict[str, Value]) -> KnownDemand:
         model=model if isinstance(model, str) else "",
         needs=needs if isinstance(needs, frozenset) else frozenset(),
         max_output=int(most) if isinstance(most, int | float) else None,
-        most_tokens=size, known_size=Size(size, "given"))
+        most_tokens=size,
+        known_size=Size(size, "given"),
+    )
 
 
 def _point(rule: str, client: str, who: bytes) -> int:

@@ -32,8 +32,9 @@ def why_empty(plan: Plan) -> Unserved:
         return Unserved("model.unknown", 404, f"there is no model `{dropped[0].name}` that you may use")
     rests = _rests(dropped)
     if rests:
-        return Unserved("policy.no-candidate", 503, f"every account that could serve the request is resting: {words}",
-                        min(rests))
+        return Unserved(
+            "policy.no-candidate", 503, f"every account that could serve the request is resting: {words}", min(rests)
+        )
     if any(each.startswith("account.") for each in reasons) or not reasons:
         return Unserved("policy.no-candidate", 503, f"no candidate is ready: {words or 'the route names none'}")
     if reasons <= {"guarantee.forbids", "client.not-allowed", "model.unknown"}:

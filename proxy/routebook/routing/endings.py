@@ -29,10 +29,20 @@ class Phase(enum.Enum):
     DATA = "D"
 
 
-WHO_WORDS: Final = {Who.CLIENT: "the client", Who.UPSTREAM: "the upstream", Who.POLICY: "the policy",
-                    Who.BUDGET: "a budget", Who.TIME: "a time limit", Who.GATEWAY: "the gateway"}
-PHASE_WORDS: Final = {Phase.REQUEST: "while the request was read", Phase.ROUTING: "while it was decided",
-                      Phase.HEAD: "before an answer began", Phase.DATA: "while the answer was passed on"}
+WHO_WORDS: Final = {
+    Who.CLIENT: "the client",
+    Who.UPSTREAM: "the upstream",
+    Who.POLICY: "the policy",
+    Who.BUDGET: "a budget",
+    Who.TIME: "a time limit",
+    Who.GATEWAY: "the gateway",
+}
+PHASE_WORDS: Final = {
+    Phase.REQUEST: "while the request was read",
+    Phase.ROUTING: "while it was decided",
+    Phase.HEAD: "before an answer began",
+    Phase.DATA: "while the answer was passed on",
+}
 
 
 def end_code(who: Who, phase: Phase) -> str:

@@ -45,8 +45,16 @@ class RequestFacts:
 
     __slots__ = ("_policy", "asked", "at", "client", "headers", "ignored_tags", "memory", "now", "seen")
 
-    def __init__(self, asked: Asked, client: Client, headers: Headers, now: float, policy: Policy, memory: Memory,
-                 at: float = 0.0) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        client: Client,
+        headers: Headers,
+        now: float,
+        policy: Policy,
+        memory: Memory,
+        at: float = 0.0,
+    ) -> None:
         self.asked = asked
         self.client = client
         self.headers = headers
@@ -81,7 +89,9 @@ class RequestFacts:
             return self.client.tags
         wanted = [tag for text in (written, entry) if text for tag in map(str.strip, text.split(",")) if tag]
         may = self.client.may_set_tags
-        taken = [tag for tag in dict.fromkeys(wanted) if len(tag) <= LONGEST and (may is None or tag in may)][:MOST_TAGS]
+        taken = [tag for tag in dict.fromkeys(wanted) if len(tag) <= LONGEST and (may is None or tag in may)][
+            :MOST_TAGS
+        ]
         self.ignored_tags = tuple(tag[:LONGEST] for tag in dict.fromkeys(wanted) if tag not in taken)[:MOST_TAGS]
         return self.client.tags.union(taken)
 

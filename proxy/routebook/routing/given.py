@@ -60,8 +60,9 @@ def plan_for_given(planner: Planner, route: Route, rule: str, given: Mapping[str
     """
     policy = planner.policy
     facts = given_facts(policy, given)
-    return planner.plan(route, rule, demand_of_facts(dict(facts.given)), facts, client_of(policy, given), BLANK,
-                        at=0.0, draw=draw)
+    return planner.plan(
+        route, rule, demand_of_facts(dict(facts.given)), facts, client_of(policy, given), BLANK, at=0.0, draw=draw
+    )
 
 
 def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
@@ -71,8 +72,11 @@ def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
 
 
 def _zoned(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
-    return {key: given[key.partition("[")[0]] for key in _asked(policy)
-            if key.endswith("]") and key.startswith("time.") and key.partition("[")[0] in given}
+    return {
+        key: given[key.partition("[")[0]]
+        for key in _asked(policy)
+        if key.endswith("]") and key.startswith("time.") and key.partition("[")[0] in given
+    }
 
 
 def _asked(policy: Policy) -> Iterator[str]:

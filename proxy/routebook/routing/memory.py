@@ -15,8 +15,10 @@ class Memory(Protocol):
 
     def resting(self, account: AccountKey, at: float) -> tuple[float, str] | None:
         """How many seconds the account still rests, and why; None where it does not."""
+
     def first_token(self, model: str) -> float | None:
         """Seconds to the first byte, as measured; None where nothing was."""
+
     def in_flight(self, account: AccountKey) -> int:
         """Calls of the account that are running."""
 

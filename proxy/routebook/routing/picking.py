@@ -43,9 +43,11 @@ def ordered(candidates: Sequence[Candidate], route: Route, memory: Memory, draw:
 def by_weight(items: Sequence[T], weight: Callable[[T], int], draw: float, salt: str) -> list[T]:
     """A random order in which an item comes first as often as its share of the weights says (Efraimidis, Spirakis
     2006), reproducible from the draw. An item without weight comes last."""
+
     def place(index: int, item: T) -> float:
         share = weight(item)
         return _chance(draw, salt, index) ** (1 / share) if share > 0 else -1.0
+
     places = {index: place(index, item) for index, item in enumerate(items)}
     return [items[index] for index in sorted(places, key=lambda index: -places[index])]
 
@@ -63,8 +65,9 @@ def _balanced(found: list[Candidate]) -> list[Candidate]:
     if not found:
         return found
     floor = max(map(_quality, found)) - BAND
-    return sorted(found, key=lambda each: (_quality(each) < floor, _cost(each) if _quality(each) >= floor
-                                           else -_quality(each)))
+    return sorted(
+        found, key=lambda each: (_quality(each) < floor, _cost(each) if _quality(each) >= floor else -_quality(each))
+    )
 
 
 def _cost(candidate: Candidate) -> float:

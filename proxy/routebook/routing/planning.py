@@ -50,15 +50,32 @@ class Planner:
         self.policy = policy
         self.keyless = frozenset(keyless)
         catalogue = policy.catalogue
-        self._named: dict[str, tuple[_Target, ...]] = {name: (_target(model, policy.guarantees),) for name, model in catalogue.models.items()}
-        self._named.update({name: tuple(self._named[each][0] for each in dict.fromkeys(pool.models))
-                            for name, pool in catalogue.pools.items()})
+        self._named: dict[str, tuple[_Target, ...]] = {
+            name: (_target(model, policy.guarantees),) for name, model in catalogue.models.items()
+        }
+        self._named.update(
+            {
+                name: tuple(self._named[each][0] for each in dict.fromkeys(pool.models))
+                for name, pool in catalogue.pools.items()
+            }
+        )
 
     def __repr__(self) -> str:
         return f"<Planner of {self.policy.digest}: {len(self.policy.catalogue.models)} models>"
 
-    def plan(self, route: Route, rule: str, demand: Demand, ask: Ask, client: Client, memory: Memory, *, at: float,
-             draw: float, asked_within: Within = UNCONSTRAINED) -> Plan:
+    def plan(
+        self,
+        route: Route,
+        rule: str,
+        demand: Demand,
+        ask: Ask,
+        client: Client,
+        memory: Memory,
+        *,
+        at: float,
+        draw: float,
+        asked_within: Within = UNCONSTRAINED,
+    ) -> Plan:
         """Who may serve the request, in order, and who may not and why.
 
         `ask` answers the facts that guarantees need; `asked_within` are the client's own constraints. Raises
@@ -73,15 +90,32 @@ class Planner:
 
 def _target(model: Model, guarantees: Sequence[Guarantee]) -> _Target:
     provider = model.provider
-    return _Target(model, tuple((account, (provider.name, account.name), f"{provider.name}/{account.name}")
-                                for account in provider.accounts or (_NO_ACCOUNT,)), forbidden_by(model, guarantees))
+    return _Target(
+        model,
+        tuple(
+            (account, (provider.name, account.name), f"{provider.name}/{account.name}")
+            for account in provider.accounts or (_NO_ACCOUNT,)
+        ),
+        forbidden_by(model, guarantees),
+    )
 
 
 class _Planning:
     """One plan in the making."""
 
-    def __init__(self, planner: Planner, route: Route, rule: str, demand: Demand, ask: Ask, client: Client,
-                 memory: Recollection, at: float, draw: float, asked_within: Within) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        route: Route,
+        rule: str,
+        demand: Demand,
+        ask: Ask,
+        client: Client,
+        memory: Recollection,
+        at: float,
+        draw: float,
+        asked_within: Within,
+    ) -> None:
         self.planner = planner
         self.route = route
         self.rule = rule
@@ -92,8 +126,11 @@ class _Planning:
         self.at = at
         self.draw = draw
         self.asked_within = asked_within
-        self.limits = [(within, by) for within, by in ((route.within, "rule"), (asked_within, "client"))
-                       if within is not UNCONSTRAINED and within != UNCONSTRAINED]
+        self.limits = [
+            (within, by)
+            for within, by in ((route.within, "rule"), (asked_within, "client"))
+            if within is not UNCONSTRAINED and within != UNCONSTRAINED
+        ]
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
@@ -146,7 +183,9 @@ class _Planning:
         """By `pick`; the share that a split chose comes first, and who may be too small for the prompt comes last."""
         found = ordered(kept, self.route, self.memory, self.draw)
         if share is not None:
-            chosen = {target.model.name for target in self.planner.named(self.demand.model if share == REQUESTED else share)}
+            chosen = {
+                target.model.name for target in self.planner.named(self.demand.model if share == REQUESTED else share)
+            }
             found.sort(key=lambda each: each.name not in chosen)
         if self.room and any(each.reason != "kept" for each in found):
             found.sort(key=lambda each: each.reason != "kept")
@@ -213,9 +252,12 @@ class _Planning:
     def _size(self, models: Iterable[Model]) -> Size:
         """The prompt's tokens: closely where a limit, an order or a context depends on them."""
         if self.size is None:
-            closely = (self.route.within.cost is not None or self.asked_within.cost is not None
-                       or self.route.pick in (Pick.CHEAPEST, Pick.BALANCED)
-                       or any(model.context is not None and self.room > model.context for model in models))
+            closely = (
+                self.route.within.cost is not None
+                or self.asked_within.cost is not None
+                or self.route.pick in (Pick.CHEAPEST, Pick.BALANCED)
+                or any(model.context is not None and self.room > model.context for model in models)
+            )
             self.size = self.demand.size(closely)
         return self.size
 
@@ -243,8 +285,7 @@ class _Planning:
 _NOTHING: Final[dict[str, Any]] = {}
 
 
-def _outside(model: Model, within: Within, cost: int | None, first_token: float | None,
-             by: str) -> Fault | None:
+def _outside(model: Model, within: Within, cost: int | None, first_token: float | None, by: str) -> Fault | None:
     """The first constraint that a model does not meet. What is not known does not meet a limit, but for the time to
     the first token: a model that was never called could otherwise never be measured."""
     if within.cost is not None and (cost is None or cost > within.cost):

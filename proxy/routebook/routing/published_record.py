@@ -60,18 +60,31 @@ _DECIDED = {
 """The keys of the `decided` line."""
 
 _ASKED = {
-    "bytes": "size of the body", "needs": "capabilities that the request cannot do without",
-    "max_output": "tokens of answer the client allows; null where it names no limit", "choices": "answers asked for",
-    "messages": "messages in the prompt", "images": "images in the prompt", "tools": "tools offered",
-    "most_tokens": "an upper bound of the prompt's tokens", "texts": "texts to embed",
-    "tokens": "the prompt's estimated tokens", "tokens_by": "the tokenizer family of the estimate",
-    "ignored_tags": "tags that the client may not set", "within": "constraints that the client declared",
+    "bytes": "size of the body",
+    "needs": "capabilities that the request cannot do without",
+    "max_output": "tokens of answer the client allows; null where it names no limit",
+    "choices": "answers asked for",
+    "messages": "messages in the prompt",
+    "images": "images in the prompt",
+    "tools": "tools offered",
+    "most_tokens": "an upper bound of the prompt's tokens",
+    "texts": "texts to embed",
+    "tokens": "the prompt's estimated tokens",
+    "tokens_by": "the tokenizer family of the estimate",
+    "ignored_tags": "tags that the client may not set",
+    "within": "constraints that the client declared",
 }
-_STEP = {"fact": "the fact that was asked", "standing": "rules that still stood after the answer",
-         "missing": "true where the fact was missing"}
+_STEP = {
+    "fact": "the fact that was asked",
+    "standing": "rules that still stood after the answer",
+    "missing": "true where the fact was missing",
+}
 _CANDIDATE = {
-    "model": "the model", "account": "provider and account", "verdict": "whether it may serve the request",
-    "reason": "a stable code", "numbers": "what the reason rests on; seconds, nano-dollars, tokens",
+    "model": "the model",
+    "account": "provider and account",
+    "verdict": "whether it may serve the request",
+    "reason": "a stable code",
+    "numbers": "what the reason rests on; seconds, nano-dollars, tokens",
     "cost": "nano-dollars that the request costs at most; null where a price is unknown",
     "first_token": "seconds to the first token, as measured of late",
 }
@@ -80,24 +93,35 @@ _ENDED = {
     "end": "two letters: by whom the exchange was ended, and in which phase; `--` is the normal end, `GX` a crash",
     "status": "HTTP status of the answer; null where nobody knows",
     "error": "the stable code of what failed",
-    "model": "the model that answered", "account": "the provider and account that answered",
-    "served": "the model that the answer says it came from", "finish": "why the model stopped",
-    "usage": "tokens by kind, kinds without any left out", "usage_by": "how the usage is known",
-    "input": "tokens in, cached ones included", "output": "tokens out, reasoning included",
-    "cost": "nano-dollars", "cost_parts": "nano-dollars by kind of token",
+    "model": "the model that answered",
+    "account": "the provider and account that answered",
+    "served": "the model that the answer says it came from",
+    "finish": "why the model stopped",
+    "usage": "tokens by kind, kinds without any left out",
+    "usage_by": "how the usage is known",
+    "input": "tokens in, cached ones included",
+    "output": "tokens out, reasoning included",
+    "cost": "nano-dollars",
+    "cost_parts": "nano-dollars by kind of token",
     "unpriced": "kinds of tokens that were used and have no price: the cost is a lower bound",
     "attempts": "every call, in order",
-    "first_token": "seconds from the request to the first token", "seconds": "seconds from the request to the end",
+    "first_token": "seconds from the request to the first token",
+    "seconds": "seconds from the request to the end",
     "instance": "the process whose record this is, where another wrote the line",
     "crashed": "true where the process died before it could write this line",
 }
 """The keys of the `ended` line."""
 
 _ATTEMPT = {
-    "model": "the model", "account": "provider and account", "status": "HTTP status of the upstream; null where none came",
-    "code": "the stable code of what failed; null for an answer", "upstream_code": "what the upstream's error body calls it",
-    "started": "seconds after the request came", "first_byte": "seconds after the request came",
-    "ended": "seconds after the request came", "retry_after": "seconds that the upstream asked to wait",
+    "model": "the model",
+    "account": "provider and account",
+    "status": "HTTP status of the upstream; null where none came",
+    "code": "the stable code of what failed; null for an answer",
+    "upstream_code": "what the upstream's error body calls it",
+    "started": "seconds after the request came",
+    "first_byte": "seconds after the request came",
+    "ended": "seconds after the request came",
+    "retry_after": "seconds that the upstream asked to wait",
     "next": "the model that was tried after it; null where none was left",
 }
 
@@ -105,14 +129,24 @@ _ATTEMPT = {
 def record_schema() -> Schema:
     """The schema of one line of the journal."""
     definitions = {
-        "decided": _decided(), "ended": _ended(), "asked": _asked(), "candidate": _candidate(), "attempt": _attempt(),
+        "decided": _decided(),
+        "ended": _ended(),
+        "asked": _asked(),
+        "candidate": _candidate(),
+        "attempt": _attempt(),
         "step": _open(_STEP, {"fact": _TEXT, "standing": _COUNT, "missing": {"const": True}}, ["fact", "standing"]),
-        "tokens": _open({field.name: f"{field.name.replace('_', ' ')} tokens" for field in fields(Usage)},
-                        {field.name: _COUNT for field in fields(Usage)}),
+        "tokens": _open(
+            {field.name: f"{field.name.replace('_', ' ')} tokens" for field in fields(Usage)},
+            {field.name: _COUNT for field in fields(Usage)},
+        ),
     }
     either: Schema = {"type": "object", "required": ["event"], "oneOf": [build.ref("decided"), build.ref("ended")]}
-    return build.document(either, f"urn:routebook:schema:decision-record:{SCHEMA_VERSION}",
-                          "A line of Routebook's decision journal", definitions)
+    return build.document(
+        either,
+        f"urn:routebook:schema:decision-record:{SCHEMA_VERSION}",
+        "A line of Routebook's decision journal",
+        definitions,
+    )
 
 
 def _open(keys: dict[str, str], values: dict[str, Schema], required: list[str] | None = None) -> Schema:
@@ -123,81 +157,167 @@ def _open(keys: dict[str, str], values: dict[str, Schema], required: list[str] |
 
 
 def _line(event: str) -> dict[str, Schema]:
-    return {"event": {"const": event}, "id": build.matching("[0-9A-HJKMNP-TV-Z]{26}"),
-            "time": build.matching("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", ["2026-11-21T10:00:00.123Z"])}
+    return {
+        "event": {"const": event},
+        "id": build.matching("[0-9A-HJKMNP-TV-Z]{26}"),
+        "time": build.matching("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", ["2026-11-21T10:00:00.123Z"]),
+    }
 
 
 def _decided() -> Schema:
     fact: Schema = {"type": ["boolean", "number", "string", "array", "null"], "items": _TEXT}
-    draw = _open({"draw": "from 0 to 1", "point": "the request's place in a split, from 0 to 1",
-                  "share": "the model or pool that the place chose"},
-                 {"draw": {"type": "number"}, "point": {"type": ["number", "null"]}, "share": _MAYBE_TEXT}, ["draw"])
+    draw = _open(
+        {
+            "draw": "from 0 to 1",
+            "point": "the request's place in a split, from 0 to 1",
+            "share": "the model or pool that the place chose",
+        },
+        {"draw": {"type": "number"}, "point": {"type": ["number", "null"]}, "share": _MAYBE_TEXT},
+        ["draw"],
+    )
     values = {
-        **_line("decided"), "schema": {"const": SCHEMA_VERSION}, "instance": _TEXT, "version": _TEXT,
-        "policy": build.matching("[0-9a-f]{16}"), "operation": _TEXT, "dialect": _MAYBE_TEXT, "requested": _MAYBE_TEXT,
-        "trace": build.matching("[0-9a-f]{32}"), "prompt": build.matching("[0-9a-f]{32}"),
-        "stream": {"type": "boolean"}, "client": _MAYBE_TEXT, "team": _MAYBE_TEXT, "rule": _MAYBE_TEXT,
-        "outcome": build.word({"route": "it sends the request to a model", "refuse": "it answers with an error",
-                               "none": "no rule matched", UNREAD: "the request ended before it was decided"}),
-        "where": _MAYBE_TEXT, "asked": build.ref("asked"), "facts": build.named(fact),
-        "steps": build.listed(build.ref("step")), "candidates": build.listed(build.ref("candidate")),
+        **_line("decided"),
+        "schema": {"const": SCHEMA_VERSION},
+        "instance": _TEXT,
+        "version": _TEXT,
+        "policy": build.matching("[0-9a-f]{16}"),
+        "operation": _TEXT,
+        "dialect": _MAYBE_TEXT,
+        "requested": _MAYBE_TEXT,
+        "trace": build.matching("[0-9a-f]{32}"),
+        "prompt": build.matching("[0-9a-f]{32}"),
+        "stream": {"type": "boolean"},
+        "client": _MAYBE_TEXT,
+        "team": _MAYBE_TEXT,
+        "rule": _MAYBE_TEXT,
+        "outcome": build.word(
+            {
+                "route": "it sends the request to a model",
+                "refuse": "it answers with an error",
+                "none": "no rule matched",
+                UNREAD: "the request ended before it was decided",
+            }
+        ),
+        "where": _MAYBE_TEXT,
+        "asked": build.ref("asked"),
+        "facts": build.named(fact),
+        "steps": build.listed(build.ref("step")),
+        "candidates": build.listed(build.ref("candidate")),
         "draw": build.one_of_kinds(draw, {"type": "null"}),
-        "memory": _memory(), "keyless": build.listed(build.listed(_TEXT, 2)),
+        "memory": _memory(),
+        "keyless": build.listed(build.listed(_TEXT, 2)),
     }
     return _open(_DECIDED, values, [key for key in _DECIDED if key not in ("memory", "keyless", "trace", "prompt")])
 
 
 def _memory() -> Schema:
     row: Schema = {"type": "array", "minItems": 3}
-    return _open({"resting": "accounts that cool down: provider, account, seconds left, why",
-                  "in_flight": "requests under way: provider, account, number", "first_token": "seconds by model"},
-                 {"resting": build.listed(row), "in_flight": build.listed(row), "first_token": build.named(_SECONDS)})
+    return _open(
+        {
+            "resting": "accounts that cool down: provider, account, seconds left, why",
+            "in_flight": "requests under way: provider, account, number",
+            "first_token": "seconds by model",
+        },
+        {"resting": build.listed(row), "in_flight": build.listed(row), "first_token": build.named(_SECONDS)},
+    )
 
 
 def _asked() -> Schema:
-    within = _open({"cost": "nano-dollars at most", "first_token": "seconds at most", "quality": "at least",
-                    "regions": "where the provider may stand"},
-                   {"cost": _MAYBE_COUNT, "first_token": _MAYBE_SECONDS, "quality": {"type": ["number", "null"]},
-                    "regions": {"type": ["array", "null"], "items": _TEXT}})
+    within = _open(
+        {
+            "cost": "nano-dollars at most",
+            "first_token": "seconds at most",
+            "quality": "at least",
+            "regions": "where the provider may stand",
+        },
+        {
+            "cost": _MAYBE_COUNT,
+            "first_token": _MAYBE_SECONDS,
+            "quality": {"type": ["number", "null"]},
+            "regions": {"type": ["array", "null"], "items": _TEXT},
+        },
+    )
     values = {
-        "bytes": _COUNT, "needs": _TEXTS, "max_output": _MAYBE_COUNT, "choices": _COUNT, "messages": _MAYBE_COUNT,
-        "images": _MAYBE_COUNT, "tools": _MAYBE_COUNT, "most_tokens": _COUNT, "texts": _COUNT, "tokens": _COUNT,
-        "tokens_by": _TEXT, "ignored_tags": _TEXTS, "within": within,
+        "bytes": _COUNT,
+        "needs": _TEXTS,
+        "max_output": _MAYBE_COUNT,
+        "choices": _COUNT,
+        "messages": _MAYBE_COUNT,
+        "images": _MAYBE_COUNT,
+        "tools": _MAYBE_COUNT,
+        "most_tokens": _COUNT,
+        "texts": _COUNT,
+        "tokens": _COUNT,
+        "tokens_by": _TEXT,
+        "ignored_tags": _TEXTS,
+        "within": within,
     }
     return _open(_ASKED, values)
 
 
 def _candidate() -> Schema:
     values = {
-        "model": _TEXT, "account": _MAYBE_TEXT, "verdict": build.word(["kept", "dropped"]), "reason": build.word(list(REASONS)),
-        "numbers": _NUMBERS, "cost": _MAYBE_COUNT, "first_token": _SECONDS,
+        "model": _TEXT,
+        "account": _MAYBE_TEXT,
+        "verdict": build.word(["kept", "dropped"]),
+        "reason": build.word(list(REASONS)),
+        "numbers": _NUMBERS,
+        "cost": _MAYBE_COUNT,
+        "first_token": _SECONDS,
     }
     return _open(_CANDIDATE, values, ["model", "account", "verdict", "reason"])
 
 
 def _ended() -> Schema:
     values = {
-        **_line("ended"), "end": _end(), "status": {"type": ["integer", "null"]}, "error": build.one_of_kinds(_CODE, {"type": "null"}),
-        "model": _MAYBE_TEXT, "account": _MAYBE_TEXT, "served": _MAYBE_TEXT, "finish": _MAYBE_TEXT,
+        **_line("ended"),
+        "end": _end(),
+        "status": {"type": ["integer", "null"]},
+        "error": build.one_of_kinds(_CODE, {"type": "null"}),
+        "model": _MAYBE_TEXT,
+        "account": _MAYBE_TEXT,
+        "served": _MAYBE_TEXT,
+        "finish": _MAYBE_TEXT,
         "usage": build.ref("tokens"),
-        "usage_by": build.word({"measured": "the upstream counted", "estimated": "counted here, from sizes",
-                                "nothing": "no answer came, nothing is charged"}),
-        "input": _COUNT, "output": _COUNT, "cost": _MONEY, "cost_parts": build.named(_MONEY), "unpriced": _TEXTS,
-        "attempts": build.listed(build.ref("attempt")), "first_token": _MAYBE_SECONDS, "seconds": _SECONDS,
-        "instance": _TEXT, "crashed": {"const": True},
+        "usage_by": build.word(
+            {
+                "measured": "the upstream counted",
+                "estimated": "counted here, from sizes",
+                "nothing": "no answer came, nothing is charged",
+            }
+        ),
+        "input": _COUNT,
+        "output": _COUNT,
+        "cost": _MONEY,
+        "cost_parts": build.named(_MONEY),
+        "unpriced": _TEXTS,
+        "attempts": build.listed(build.ref("attempt")),
+        "first_token": _MAYBE_SECONDS,
+        "seconds": _SECONDS,
+        "instance": _TEXT,
+        "crashed": {"const": True},
     }
     return _open(_ENDED, values, ["event", "id", "time", "end", "status", "error"])
 
 
 def _end() -> Schema:
-    codes = {f"{who.value}{phase.value}": f"ended by {WHO_WORDS[who]} {PHASE_WORDS[phase]}" for who in Who for phase in Phase}
+    codes = {
+        f"{who.value}{phase.value}": f"ended by {WHO_WORDS[who]} {PHASE_WORDS[phase]}" for who in Who for phase in Phase
+    }
     return build.word({"--": "it ended normally", "GX": "the process died before it ended", **codes})
 
 
 def _attempt() -> Schema:
     values = {
-        "model": _TEXT, "account": _TEXT, "status": {"type": ["integer", "null"]},
-        "code": build.one_of_kinds(_CODE, {"type": "null"}), "upstream_code": _TEXT, "started": _SECONDS,
-        "first_byte": _SECONDS, "ended": _SECONDS, "retry_after": _SECONDS, "next": _MAYBE_TEXT,
+        "model": _TEXT,
+        "account": _TEXT,
+        "status": {"type": ["integer", "null"]},
+        "code": build.one_of_kinds(_CODE, {"type": "null"}),
+        "upstream_code": _TEXT,
+        "started": _SECONDS,
+        "first_byte": _SECONDS,
+        "ended": _SECONDS,
+        "retry_after": _SECONDS,
+        "next": _MAYBE_TEXT,
     }
     return _open(_ATTEMPT, values, ["model", "account", "status", "code", "started"])

@@ -55,7 +55,14 @@ def may_hold(condition: Condition, ask: Ask) -> bool:
 
 
 def _costs_at_most(price: Price, limit: int) -> bool:
-    kinds = (price.input, price.cached_input, price.cache_write, price.audio_input, price.output, price.reasoning,
-             price.audio_output)
+    kinds = (
+        price.input,
+        price.cached_input,
+        price.cache_write,
+        price.audio_input,
+        price.output,
+        price.reasoning,
+        price.audio_output,
+    )
     known = [rate for rate in kinds if rate is not None]
     return bool(known) and max(known) <= limit

@@ -41,8 +41,10 @@ def _context(numbers: Mapping[str, Any]) -> str:
 
 
 def _tight(numbers: Mapping[str, Any]) -> str:
-    return (f"the prompt may not fit: context {count(numbers['context'])}, prompt about {count(numbers['prompt'])}, "
-            f"{count(numbers['at_most'])} with the estimate's margin")
+    return (
+        f"the prompt may not fit: context {count(numbers['context'])}, prompt about {count(numbers['prompt'])}, "
+        f"{count(numbers['at_most'])} with the estimate's margin"
+    )
 
 
 def _cost(numbers: Mapping[str, Any]) -> str:
@@ -52,7 +54,7 @@ def _cost(numbers: Mapping[str, Any]) -> str:
 
 
 def _first_token(numbers: Mapping[str, Any]) -> str:
-    return (f"first token after {seconds(numbers['first_token'])}, limit {seconds(numbers['limit'])}{_whose(numbers)}")
+    return f"first token after {seconds(numbers['first_token'])}, limit {seconds(numbers['limit'])}{_whose(numbers)}"
 
 
 def _quality(numbers: Mapping[str, Any]) -> str:
@@ -81,17 +83,21 @@ REASONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "model.dialect": lambda numbers: f"its provider speaks {numbers['dialect']}, which this version cannot call",
     "model.lacks": lambda numbers: f"lacks {', '.join(numbers['lacks'])}",
     "model.context": _context,
-    "model.max-output": lambda numbers: f"answers at most {count(numbers['max_output'])} tokens < "
-                                        f"{count(numbers['asked'])} asked for",
+    "model.max-output": lambda numbers: (
+        f"answers at most {count(numbers['max_output'])} tokens < {count(numbers['asked'])} asked for"
+    ),
     "client.not-allowed": lambda numbers: f"the client `{numbers['client']}` may not use it",
-    "guarantee.forbids": lambda numbers: f"the guarantee `{numbers['guarantee']}` forbids it"
-                                         + (" (a fact it depends on is missing)" if numbers.get("missing") else ""),
+    "guarantee.forbids": lambda numbers: (
+        f"the guarantee `{numbers['guarantee']}` forbids it"
+        + (" (a fact it depends on is missing)" if numbers.get("missing") else "")
+    ),
     "within.cost": _cost,
     "within.first-token": _first_token,
     "within.quality": _quality,
     "within.region": _region,
-    "within.label": lambda numbers: f"label {numbers['label']} is {numbers['value'] or 'not declared'}, "
-                                    f"not {numbers['wanted']}",
+    "within.label": lambda numbers: (
+        f"label {numbers['label']} is {numbers['value'] or 'not declared'}, not {numbers['wanted']}"
+    ),
     "account.no-key": lambda numbers: "its key is not set",
     "account.resting": _resting,
 }

@@ -49,18 +49,32 @@ class Heading(msgspec.Struct, frozen=True, gc=False):
     prompt: str | None = None
 
 
-def decided_line(heading: Heading, facts: RequestFacts, demand: LiveDemand, decision: Decision[Outcome],
-                 plan: Plan | None, draw: float, keyless: Iterable[AccountKey] = (),
-                 asked_within: Within = UNCONSTRAINED) -> Line:
+def decided_line(
+    heading: Heading,
+    facts: RequestFacts,
+    demand: LiveDemand,
+    decision: Decision[Outcome],
+    plan: Plan | None,
+    draw: float,
+    keyless: Iterable[AccountKey] = (),
+    asked_within: Within = UNCONSTRAINED,
+) -> Line:
     """The first line, written before anything goes upstream. `plan` is None where no route was decided.
 
     With the policy that it names it is enough to decide again (`routing.replay`).
     """
     asked, client, rule = facts.asked, facts.client, decision.rule
     line: Line = {
-        **_head(heading), "operation": asked.operation, "dialect": asked.dialect,
-        "requested": asked.model, "stream": asked.stream, "client": client.name, "team": client.team,
-        "rule": None, "outcome": "none", "where": None,
+        **_head(heading),
+        "operation": asked.operation,
+        "dialect": asked.dialect,
+        "requested": asked.model,
+        "stream": asked.stream,
+        "client": client.name,
+        "team": client.team,
+        "rule": None,
+        "outcome": "none",
+        "where": None,
         "asked": _asked(facts, demand, plan, asked_within),
         "facts": {key: plain(value) for key, value in facts.seen.items()},
         "steps": [_step(step) for step in decision.steps],
@@ -83,9 +97,23 @@ def decided_line(heading: Heading, facts: RequestFacts, demand: LiveDemand, deci
 
 def unread_line(heading: Heading, operation: str) -> Line:
     """The first line of a request that ended before it could be decided: nobody knew who asked, or what for."""
-    return {**_head(heading), "operation": operation, "dialect": None, "requested": None, "stream": False, "client": None,
-            "team": None, "rule": None, "outcome": UNREAD, "where": None, "asked": {}, "facts": {}, "steps": [],
-            "candidates": [], "draw": None}
+    return {
+        **_head(heading),
+        "operation": operation,
+        "dialect": None,
+        "requested": None,
+        "stream": False,
+        "client": None,
+        "team": None,
+        "rule": None,
+        "outcome": UNREAD,
+        "where": None,
+        "asked": {},
+        "facts": {},
+        "steps": [],
+        "candidates": [],
+        "draw": None,
+    }
 
 
 class Ending(msgspec.Struct, frozen=True, gc=False):
@@ -108,13 +136,26 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
     """The second line, written before the last byte goes to the client."""
     metered, candidate = ending.metered, ending.candidate
     line: Line = {
-        "id": identity, "time": utc(now), "end": ending.end, "status": ending.status, "error": ending.error,
-        "model": None, "account": None, "served": ending.served, "finish": ending.finish,
-        "usage": metered.usage.parts(), "usage_by": metered.by, "input": metered.usage.total_input,
-        "output": metered.usage.total_output, "cost": metered.cost.total, "cost_parts": metered.cost.parts,
-        "attempts": [_attempt(each, following, ending)
-                     for each, following in zip_longest(ending.attempts, ending.attempts[1:])],
-        "first_token": _rounded(ending.first_token), "seconds": _rounded(ending.seconds),
+        "id": identity,
+        "time": utc(now),
+        "end": ending.end,
+        "status": ending.status,
+        "error": ending.error,
+        "model": None,
+        "account": None,
+        "served": ending.served,
+        "finish": ending.finish,
+        "usage": metered.usage.parts(),
+        "usage_by": metered.by,
+        "input": metered.usage.total_input,
+        "output": metered.usage.total_output,
+        "cost": metered.cost.total,
+        "cost_parts": metered.cost.parts,
+        "attempts": [
+            _attempt(each, following, ending) for each, following in zip_longest(ending.attempts, ending.attempts[1:])
+        ],
+        "first_token": _rounded(ending.first_token),
+        "seconds": _rounded(ending.seconds),
     }
     if candidate is not None:
         line["model"], line["account"] = candidate.name, candidate.path
@@ -140,8 +181,14 @@ def _second(second: int) -> str:
 
 
 def _head(heading: Heading) -> Line:
-    line: Line = {"id": heading.identity, "time": utc(heading.now), "schema": SCHEMA_VERSION,
-                  "instance": heading.instance, "version": __version__, "policy": heading.policy}
+    line: Line = {
+        "id": heading.identity,
+        "time": utc(heading.now),
+        "schema": SCHEMA_VERSION,
+        "instance": heading.instance,
+        "version": __version__,
+        "policy": heading.policy,
+    }
     if heading.trace is not None:
         line["trace"] = heading.trace
     if heading.prompt is not None:
@@ -151,8 +198,12 @@ def _head(heading: Heading) -> Line:
 
 def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: Within) -> Line:
     asked = facts.asked
-    line: Line = {"bytes": asked.body_bytes, "needs": sorted(demand.needs), "max_output": demand.max_output,
-                  "choices": demand.choices}
+    line: Line = {
+        "bytes": asked.body_bytes,
+        "needs": sorted(demand.needs),
+        "max_output": demand.max_output,
+        "choices": demand.choices,
+    }
     if asked.body_bytes <= SMALL or asked.was_read:
         line["messages"], line["images"], line["tools"] = asked.messages, asked.images, asked.tools
     if plan is not None:
@@ -162,8 +213,12 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
     if facts.ignored_tags:
         line["ignored_tags"] = list(facts.ignored_tags)
     if within is not UNCONSTRAINED:
-        line["within"] = {"cost": within.cost, "first_token": within.first_token, "quality": within.quality,
-                          "regions": None if within.regions is None else sorted(within.regions)}
+        line["within"] = {
+            "cost": within.cost,
+            "first_token": within.first_token,
+            "quality": within.quality,
+            "regions": None if within.regions is None else sorted(within.regions),
+        }
     return line
 
 
@@ -175,8 +230,13 @@ def _step(step: Step) -> Line:
 
 
 def _kept(candidate: Candidate) -> Line:
-    line: Line = {"model": candidate.model.name, "account": candidate.path, "verdict": "kept",
-                  "reason": candidate.reason, "cost": candidate.estimated_cost}
+    line: Line = {
+        "model": candidate.model.name,
+        "account": candidate.path,
+        "verdict": "kept",
+        "reason": candidate.reason,
+        "cost": candidate.estimated_cost,
+    }
     if candidate.numbers:
         line["numbers"] = candidate.numbers
     if candidate.first_token is not None:
@@ -185,8 +245,13 @@ def _kept(candidate: Candidate) -> Line:
 
 
 def _dropped(dropped: Dropped) -> Line:
-    return {"model": dropped.name, "account": dropped.account, "verdict": "dropped", "reason": dropped.reason,
-            "numbers": dropped.numbers}
+    return {
+        "model": dropped.name,
+        "account": dropped.account,
+        "verdict": "dropped",
+        "reason": dropped.reason,
+        "numbers": dropped.numbers,
+    }
 
 
 def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Line:
@@ -194,8 +259,13 @@ def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Lin
     candidate, outcome = attempt.candidate, attempt.outcome
     answered = outcome.meaning is Meaning.ANSWER
     ended = ending.seconds if answered else attempt.ended
-    line: Line = {"model": candidate.model.name, "account": candidate.path, "status": outcome.status,
-                  "code": (ending.error if answered else None) or outcome.failure, "started": _rounded(attempt.started)}
+    line: Line = {
+        "model": candidate.model.name,
+        "account": candidate.path,
+        "status": outcome.status,
+        "code": (ending.error if answered else None) or outcome.failure,
+        "started": _rounded(attempt.started),
+    }
     if attempt.first_byte is not None:
         line["first_byte"] = _rounded(attempt.first_byte)
     if ended is not None:
@@ -221,8 +291,10 @@ def _memory(memory: Recollection) -> Line:
 
 
 def _listed(by_account: Mapping[AccountKey, Any]) -> list[list[Any]]:
-    return [[provider, account, *(value if isinstance(value, tuple) else (value,))]
-            for (provider, account), value in by_account.items()]
+    return [
+        [provider, account, *(value if isinstance(value, tuple) else (value,))]
+        for (provider, account), value in by_account.items()
+    ]
 
 
 def _rounded(seconds: float | None) -> float | None:

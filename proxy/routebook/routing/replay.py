@@ -38,9 +38,17 @@ def decide_again(policy: Policy, record: Mapping[str, Any]) -> Again:
     if decision.rule is None or not isinstance(outcome, Route):
         return Again(decision, None)
     planner = Planner(policy, [(provider, account) for provider, account in record.get("keyless", ())])
-    plan = planner.plan(outcome, decision.rule.name, _demand(record), facts,
-                        policy.clients.get(record["client"], ANONYMOUS), _memory(record), at=0.0,
-                        draw=record["draw"]["draw"], asked_within=_within(record))
+    plan = planner.plan(
+        outcome,
+        decision.rule.name,
+        _demand(record),
+        facts,
+        policy.clients.get(record["client"], ANONYMOUS),
+        _memory(record),
+        at=0.0,
+        draw=record["draw"]["draw"],
+        asked_within=_within(record),
+    )
     return Again(decision, plan)
 
 
@@ -54,8 +62,10 @@ def differences(record: Mapping[str, Any], again: Again) -> list[str]:
         was = [_summary(line) for line in record["candidates"] if line["verdict"] == verdict]
         now = list(_summaries(again.plan, verdict))
         if was != now:
-            found.append(f"{verdict} candidates were recorded as {', '.join(was) or 'none'}, "
-                         f"now they are {', '.join(now) or 'none'}")
+            found.append(
+                f"{verdict} candidates were recorded as {', '.join(was) or 'none'}, "
+                f"now they are {', '.join(now) or 'none'}"
+            )
     return found
 
 
@@ -72,19 +82,27 @@ def recorded_facts(record: Mapping[str, Any]) -> dict[str, Value]:
 def _demand(record: Mapping[str, Any]) -> KnownDemand:
     asked = record["asked"]
     return KnownDemand(
-        operation=record["operation"], model=record["requested"], needs=frozenset(asked["needs"]),
-        max_output=asked["max_output"], choices=asked["choices"], texts=asked.get("texts", 1),
-        most_tokens=asked.get("most_tokens", 0), known_size=Size(asked.get("tokens", 0), asked.get("tokens_by", "given")),
-        point=record["draw"].get("point"))
+        operation=record["operation"],
+        model=record["requested"],
+        needs=frozenset(asked["needs"]),
+        max_output=asked["max_output"],
+        choices=asked["choices"],
+        texts=asked.get("texts", 1),
+        most_tokens=asked.get("most_tokens", 0),
+        known_size=Size(asked.get("tokens", 0), asked.get("tokens_by", "given")),
+        point=record["draw"].get("point"),
+    )
 
 
 def _memory(record: Mapping[str, Any]) -> Remembered:
     memory = record.get("memory", {})
     return Remembered(
-        rests={(provider, account): (seconds, because)
-               for provider, account, seconds, because in memory.get("resting", ())},
+        rests={
+            (provider, account): (seconds, because) for provider, account, seconds, because in memory.get("resting", ())
+        },
         first_tokens=memory.get("first_token", {}),
-        running={(provider, account): running for provider, account, running in memory.get("in_flight", ())})
+        running={(provider, account): running for provider, account, running in memory.get("in_flight", ())},
+    )
 
 
 def _within(record: Mapping[str, Any]) -> Within:

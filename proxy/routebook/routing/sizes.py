@@ -23,8 +23,12 @@ SMALL: Final = 4096
 def prompt_tokens(asked: Asked, family: str = DEFAULT_FAMILY) -> int:
     """Tokens of the whole prompt, estimated: its text, its messages' frames, its tools and its images."""
     frames = asked.messages * MESSAGE_TOKENS if asked.operation == "chat" else asked.counted_tokens
-    return (estimate_tokens(asked.text, family) + frames + asked.images * IMAGE_TOKENS
-            + round(asked.tool_bytes / BYTES_PER_TOKEN))
+    return (
+        estimate_tokens(asked.text, family)
+        + frames
+        + asked.images * IMAGE_TOKENS
+        + round(asked.tool_bytes / BYTES_PER_TOKEN)
+    )
 
 
 def tokens_by_bytes(size: int) -> int:

@@ -28,10 +28,20 @@ def identity(number: int) -> str:
 
 def write_record(journal: Journal, number: int, **ended: Any) -> None:
     """A record with both lines."""
-    journal.decided({"id": identity(number), "client": f"client-{number % 3}", "rule": f"rule-{number % 2}",
-                     "requested": "auto", "operation": "chat", "stream": True, "policy": "d" * 16})
-    journal.ended({"id": identity(number), "status": 200, "end": "--", "model": "small", "cost": number,
-                   "seconds": 0.5} | ended)
+    journal.decided(
+        {
+            "id": identity(number),
+            "client": f"client-{number % 3}",
+            "rule": f"rule-{number % 2}",
+            "requested": "auto",
+            "operation": "chat",
+            "stream": True,
+            "policy": "d" * 16,
+        }
+    )
+    journal.ended(
+        {"id": identity(number), "status": 200, "end": "--", "model": "small", "cost": number, "seconds": 0.5} | ended
+    )
 
 
 def rows_of(state_dir: Path, **filters: Any) -> list[str]:
@@ -81,11 +91,22 @@ def test_a_record_that_is_half_indexed_is_whole_when_read(tmp_path: Path, journa
     index.close()
 
 
-@pytest.mark.parametrize("filters, count", [
-    ({"client": "client-0"}, 7), ({"rule": "rule-1"}, 10), ({"model": "small"}, 20), ({"model": "large"}, 0),
-    ({"status": "2xx"}, 20), ({"status": "404"}, 0), ({"end": "--"}, 20), ({"failed": True}, 0), ({"since": 1_790_000_015.0}, 5),
-    ({"before": identity(5)}, 5), ({"client": "client-0", "rule": "rule-0"}, 4),
-])
+@pytest.mark.parametrize(
+    "filters, count",
+    [
+        ({"client": "client-0"}, 7),
+        ({"rule": "rule-1"}, 10),
+        ({"model": "small"}, 20),
+        ({"model": "large"}, 0),
+        ({"status": "2xx"}, 20),
+        ({"status": "404"}, 0),
+        ({"end": "--"}, 20),
+        ({"failed": True}, 0),
+        ({"since": 1_790_000_015.0}, 5),
+        ({"before": identity(5)}, 5),
+        ({"client": "client-0", "rule": "rule-0"}, 4),
+    ],
+)
 def test_filters(tmp_path: Path, journal: Journal, filters: dict[str, Any], count: int) -> None:
     """Each filter alone and together, the same before and after indexing."""
     assert len(rows_of(tmp_path, **filters)) == count
@@ -168,8 +189,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 async def test_records_of_the_dead_are_settled_and_those_of_the_living_are_not(tmp_path: Path) -> None:
     """A record without an end gets one that says `crashed` once its process is dead, exactly once."""
-    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES, str(tmp_path),
-                                                  identity(1), identity(2), identity(3))
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DIES, str(tmp_path), identity(1), identity(2), identity(3)
+    )
     assert await writer.wait() == -signal.SIGKILL
     alive = Journal(tmp_path, "host-w1-alive")
     alive.decided({"id": identity(4), "client": "c"})

@@ -18,14 +18,19 @@ from routebook.edge.journal.writer import Journal
 def lines_of(state_dir: Path) -> list[dict[str, object]]:
     """Every complete line of a state directory's journal."""
     folder = state_dir / "journal"
-    return [json.loads(text) for name in segment_names(folder)
-            for chunk in complete_lines(folder / name, 0) for _, text in chunk]
+    return [
+        json.loads(text)
+        for name in segment_names(folder)
+        for chunk in complete_lines(folder / name, 0)
+        for _, text in chunk
+    ]
 
 
 def run_python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program of a test in a process of its own."""
-    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60,
-                          check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_both_lines_are_json_objects_with_their_event(tmp_path: Path) -> None:
@@ -33,7 +38,10 @@ def test_both_lines_are_json_objects_with_their_event(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "one")
     journal.decided({"id": "A", "rule": "r"})
     journal.ended({"id": "A", "end": "--"})
-    assert lines_of(tmp_path) == [{"event": "decided", "id": "A", "rule": "r"}, {"event": "ended", "id": "A", "end": "--"}]
+    assert lines_of(tmp_path) == [
+        {"event": "decided", "id": "A", "rule": "r"},
+        {"event": "ended", "id": "A", "end": "--"},
+    ]
     journal.close()
 
 
@@ -95,8 +103,20 @@ def test_a_living_writer_is_known_and_a_dead_one_too(tmp_path: Path) -> None:
     assert living(tmp_path / "journal") == set()
 
 
-@pytest.mark.parametrize("value", ["\ud800 half a pair", "line\nfeed", "\u2028", "\x1b[31m", "nul \x00", 1 << 80,
-                                   {"deep": ["\udfff"]}, frozenset({"b", "a"}), b"bytes"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "\ud800 half a pair",
+        "line\nfeed",
+        "\u2028",
+        "\x1b[31m",
+        "nul \x00",
+        1 << 80,
+        {"deep": ["\udfff"]},
+        frozenset({"b", "a"}),
+        b"bytes",
+    ],
+)
 def test_whatever_a_client_sends_is_one_line_of_json(tmp_path: Path, value: object) -> None:
     """Nothing that came from outside breaks a line, raises, or makes it unreadable for a strict JSON reader."""
     journal = Journal(tmp_path, "one")
@@ -184,8 +204,13 @@ def test_endings_find_room_on_a_disk_that_is_really_full(tmp_path: Path) -> None
     probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
     if probe.returncode != 0:
         pytest.skip("this machine lets nobody mount a small disk (unshare -rm)")
-    run = subprocess.run(["unshare", "-rm", sys.executable, "-c", SMALL_DISK, str(tmp_path)], capture_output=True,
-                         text=True, timeout=60, check=False)
+    run = subprocess.run(
+        ["unshare", "-rm", sys.executable, "-c", SMALL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     outcome = json.loads(run.stdout.splitlines()[-1])
     assert outcome["said"] == "no space left on device"

@@ -42,10 +42,12 @@ async def test_answers_find_who_asked(ends: tuple[Channel, Channel]) -> None:
     one, other = ends
     echoing = asyncio.create_task(echo(other))
     listening = asyncio.create_task(one.receive())
-    answers = await asyncio.gather(*(one.ask(Message("say", {"say": number}, os.urandom(number * 50_000)), 10)
-                                     for number in range(40)))
+    answers = await asyncio.gather(
+        *(one.ask(Message("say", {"say": number}, os.urandom(number * 50_000)), 10) for number in range(40))
+    )
     assert [(answer.fields["said"], answer.fields["size"]) for answer in answers] == [
-        (number, number * 50_000) for number in range(40)]
+        (number, number * 50_000) for number in range(40)
+    ]
     listening.cancel()
     other.close()
     await echoing
@@ -76,8 +78,9 @@ async def test_the_end_of_the_other_side_is_noticed_by_all_who_wait(ends: tuple[
         await one.ask(Message("say"), 30)
 
 
-@pytest.mark.parametrize("data", [b"\x00", b"\xff" * 12, to_frame(Message("x", {}, b"payload"))[:-1],
-                                  b"\x00\x00\x00\x02" + bytes(8) + b"{]"])
+@pytest.mark.parametrize(
+    "data", [b"\x00", b"\xff" * 12, to_frame(Message("x", {}, b"payload"))[:-1], b"\x00\x00\x00\x02" + bytes(8) + b"{]"]
+)
 async def test_bytes_that_are_no_frame_end_the_channel(data: bytes) -> None:
     """A torn frame is what a killed process leaves."""
     ours, theirs = socket.socketpair()

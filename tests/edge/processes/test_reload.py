@@ -58,8 +58,10 @@ async def metric(proxy: RunningProxy, name: str) -> float:
 
 def two_policies(url: str) -> dict[str, tuple[str, str, str]]:
     """Two policies that nothing may mix: by digest, the text, the rule and the model."""
-    texts = {(rule, model): small_policy(url, rules=f"  - {{name: {rule}, route: {{to: [{model}]}}}}")
-             for rule, model in (("rule-a", "small"), ("rule-b", "large"))}
+    texts = {
+        (rule, model): small_policy(url, rules=f"  - {{name: {rule}, route: {{to: [{model}]}}}}")
+        for rule, model in (("rule-a", "small"), ("rule-b", "large"))
+    }
     return {digest_of([("policy.yaml", text)]): (text, rule, model) for (rule, model), text in texts.items()}
 
 
@@ -172,7 +174,8 @@ async def test_a_bad_policy_keeps_the_old_one_and_is_seen_everywhere(tmp_path: P
 
 
 async def test_every_mistake_of_the_corpus_keeps_the_old_policy_and_names_its_place(
-        tmp_path: Path, upstream: Upstream) -> None:
+    tmp_path: Path, upstream: Upstream
+) -> None:
     """Over a hundred broken policies: after each the old one serves, and the answer names file, line and column."""
     async with running_proxy(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
         before = (await state_of(proxy))["digest"]
@@ -243,12 +246,17 @@ async def helper_of(proxy: RunningProxy) -> int:
     return found[0]
 
 
-@pytest.mark.parametrize("harm, code, limit", [
-    (signal.SIGKILL, "reload.helper-died", 30), (signal.SIGSEGV, "reload.helper-died", 30),
-    (signal.SIGSTOP, "reload.too-slow", 1),
-])
+@pytest.mark.parametrize(
+    "harm, code, limit",
+    [
+        (signal.SIGKILL, "reload.helper-died", 30),
+        (signal.SIGSEGV, "reload.helper-died", 30),
+        (signal.SIGSTOP, "reload.too-slow", 1),
+    ],
+)
 async def test_whatever_happens_to_the_helper_the_old_policy_serves(
-        tmp_path: Path, harm: signal.Signals, code: str, limit: int) -> None:
+    tmp_path: Path, harm: signal.Signals, code: str, limit: int
+) -> None:
     """Killed, crashed or hanging: the reload fails within its limit, and the next one succeeds."""
     async with running_proxy(tmp_path, small_policy(NOWHERE), "--reload-limit", str(limit)) as proxy:
         before = await state_of(proxy)
@@ -265,10 +273,19 @@ async def test_whatever_happens_to_the_helper_the_old_policy_serves(
             assert (await reload(proxy))[1]["result"] == "swapped"
 
 
-@pytest.mark.parametrize("hostile", [
-    "[" * 200_000, "a: " * 100_000, "x: &a [*a]", "\x00", "- " * 50_000, "version: 1\nrules: " + "{a: " * 50_000,
-    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n",
-], ids=["brackets", "keys", "recursive-alias", "nul", "lists", "braces", "alias-bomb"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "[" * 200_000,
+        "a: " * 100_000,
+        "x: &a [*a]",
+        "\x00",
+        "- " * 50_000,
+        "version: 1\nrules: " + "{a: " * 50_000,
+        "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n",
+    ],
+    ids=["brackets", "keys", "recursive-alias", "nul", "lists", "braces", "alias-bomb"],
+)
 async def test_a_hostile_file_harms_nobody(tmp_path: Path, hostile: str) -> None:
     """Files that crash YAML parsers are refused with a place, by a service that goes on as before."""
     async with running_proxy(tmp_path, small_policy(NOWHERE)) as proxy:
@@ -286,8 +303,17 @@ async def test_an_open_door_is_refused(tmp_path: Path) -> None:
 
     write_policy(tmp_path / "rules", small_policy(NOWHERE))
     command = await asyncio.to_thread(
-        run_command, "serve", "--policy", str(tmp_path / "rules"), "--state-dir", str(tmp_path / "var"),
-        "--listen", f"0.0.0.0:{free_port()}", "--admin", "none")
+        run_command,
+        "serve",
+        "--policy",
+        str(tmp_path / "rules"),
+        "--state-dir",
+        str(tmp_path / "var"),
+        "--listen",
+        f"0.0.0.0:{free_port()}",
+        "--admin",
+        "none",
+    )
     assert command.returncode == 1
     assert "edge.open-to-all" in command.stderr
 
@@ -315,8 +341,12 @@ async def test_a_worker_that_dies_in_a_reload_comes_back_with_the_new_policy(tmp
             os.kill((await state_of(proxy))["workers"][0]["pid"], signal.SIGKILL)
             status, outcome = await reloading
             assert (status, outcome["result"]) == (200, "swapped")
-            await proxy.until("/policy", lambda _, body, digest=outcome["digest"]: [
-                worker["digest"] for worker in json.loads(body)["workers"]] == [digest, digest])
+            await proxy.until(
+                "/policy",
+                lambda _, body, digest=outcome["digest"]: (
+                    [worker["digest"] for worker in json.loads(body)["workers"]] == [digest, digest]
+                ),
+            )
 
 
 def memory_and_files(pid: int) -> tuple[float, int]:
@@ -347,8 +377,11 @@ async def test_reloads_leave_nothing_behind(tmp_path: Path) -> None:
 
 def large_policy(url: str, name: str, rules: int = 2000) -> str:
     """A policy of so many rules that the upstream's answer still comes from `small`."""
-    lines = [f"  - {{name: {name}-{number}, when: {{request.model: m-{number}, prompt.tokens: {{above: {number}}}}}, "
-             f"route: {{to: [large]}}}}" for number in range(rules)]
+    lines = [
+        f"  - {{name: {name}-{number}, when: {{request.model: m-{number}, prompt.tokens: {{above: {number}}}}}, "
+        f"route: {{to: [large]}}}}"
+        for number in range(rules)
+    ]
     return small_policy(url, rules="\n".join([*lines, "  - {name: otherwise, route: {to: [small]}}"]))
 
 

@@ -34,8 +34,9 @@ from tests.support.upstream import Play, Received, Upstream, chunks, stream
 
 NOWHERE = "http://127.0.0.1:9/v1"
 CHAT = post("/v1/chat/completions", {"model": "small", "messages": [{"role": "user", "content": "hello"}]})
-STREAM = post("/v1/chat/completions", {"model": "small", "stream": True,
-                                       "messages": [{"role": "user", "content": "hello"}]})
+STREAM = post(
+    "/v1/chat/completions", {"model": "small", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+)
 
 
 def slowly(request: Received) -> Play:
@@ -88,13 +89,16 @@ async def test_a_killed_worker_is_replaced_and_nobody_is_turned_away(tmp_path: P
             # below one second on a quiet machine: a Python interpreter starts and imports aiohttp
             assert time.monotonic() - began < 4
             assert zombies_below(proxy.process.pid) == []
-        assert 'routebook_workers_replaced_total 3.0' in (await proxy.get_admin("/metrics"))[1]
+        assert "routebook_workers_replaced_total 3.0" in (await proxy.get_admin("/metrics"))[1]
 
 
 async def test_a_request_that_its_worker_did_not_survive_is_settled(tmp_path: Path) -> None:
     """Its record gets an end that says so, within moments and while the service runs."""
-    async with Upstream(slowly) as upstream, running_proxy(tmp_path, small_policy(upstream.url)) as proxy, \
-            RawClient(proxy.url) as client:
+    async with (
+        Upstream(slowly) as upstream,
+        running_proxy(tmp_path, small_policy(upstream.url)) as proxy,
+        RawClient(proxy.url) as client,
+    ):
         await client.send(STREAM)
         _, headers = await client.head()
         (worker,) = await workers_of(proxy)
@@ -102,22 +106,27 @@ async def test_a_request_that_its_worker_did_not_survive_is_settled(tmp_path: Pa
         record = await proxy.record(dict(headers)["x-routebook-decision"], timeout=10)
         assert record.ended is not None
         assert (record.ended["end"], record.ended["crashed"]) == (CRASHED, True)
-        listed = await proxy.command("decisions", "--state-dir", str(proxy.state_dir), "--end", CRASHED,
-                                     "--format", "json")
+        listed = await proxy.command(
+            "decisions", "--state-dir", str(proxy.state_dir), "--end", CRASHED, "--format", "json"
+        )
         assert json.loads(listed.stdout)["id"] == dict(headers)["x-routebook-decision"]
 
 
 async def test_workers_are_renewed_one_by_one_without_a_lost_request(tmp_path: Path) -> None:
     """A worker told to end (SIGTERM) is replaced at once and finishes beside its successor: ten times, 0 failures."""
-    async with Upstream(briefly) as upstream, \
-            running_proxy(tmp_path, small_policy(upstream.url), workers=2) as proxy:
+    async with Upstream(briefly) as upstream, running_proxy(tmp_path, small_policy(upstream.url), workers=2) as proxy:
         load = SseLoad(proxy.base_url, clients=16)
         async with load.running():
             for _ in range(10):
                 oldest = (await workers_of(proxy))[0]
                 os.kill(oldest, signal.SIGTERM)
-                await proxy.until("/policy", lambda _, body, gone=oldest: len(serving := [
-                    worker["pid"] for worker in json.loads(body)["workers"]]) == 2 and gone not in serving)
+                await proxy.until(
+                    "/policy",
+                    lambda _, body, gone=oldest: (
+                        len(serving := [worker["pid"] for worker in json.loads(body)["workers"]]) == 2
+                        and gone not in serving
+                    ),
+                )
         assert load.failures == []
         assert len(load.answers) > 200
         await until(lambda: len(proxy.children()) == 2, 10, "workers that left are still there")
@@ -138,8 +147,11 @@ async def test_a_stuck_worker_is_noticed(tmp_path: Path) -> None:
 
 async def test_killing_the_supervisor_leaves_no_process(tmp_path: Path) -> None:
     """Workers, simulated upstream and helpers notice and end by themselves; a stream is finished first."""
-    async with Upstream(slowly) as upstream, \
-            running_proxy(tmp_path, small_policy(upstream.url), workers=2) as proxy, RawClient(proxy.url) as client:
+    async with (
+        Upstream(slowly) as upstream,
+        running_proxy(tmp_path, small_policy(upstream.url), workers=2) as proxy,
+        RawClient(proxy.url) as client,
+    ):
         below = proxy.children()
         assert len(below) == 2
         await client.send(STREAM)
@@ -161,7 +173,9 @@ async def test_the_simulated_upstream_ends_with_its_supervisor(tmp_path: Path) -
             assert (await client.ask(CHAT)).status == 200
         (simulated,) = set(proxy.children()) - set(await workers_of(proxy))
         os.kill(simulated, signal.SIGKILL)
-        await until(lambda: len(proxy.children()) == 2 and simulated not in proxy.children(), 10, "it is not begun again")
+        await until(
+            lambda: len(proxy.children()) == 2 and simulated not in proxy.children(), 10, "it is not begun again"
+        )
         async with RawClient(proxy.url) as client:
             assert (await client.ask(CHAT)).status == 200
         below = proxy.children()
@@ -172,8 +186,11 @@ async def test_the_simulated_upstream_ends_with_its_supervisor(tmp_path: Path) -
 
 async def test_sigterm_drains(tmp_path: Path) -> None:
     """Not ready at once, still accepting for a moment, streams finished, exit 0, nothing left running or announced."""
-    async with Upstream(slowly) as upstream, \
-            running_proxy(tmp_path, small_policy(upstream.url), workers=2) as proxy, RawClient(proxy.url) as client:
+    async with (
+        Upstream(slowly) as upstream,
+        running_proxy(tmp_path, small_policy(upstream.url), workers=2) as proxy,
+        RawClient(proxy.url) as client,
+    ):
         below = proxy.children()
         await client.send(STREAM)
         await client.head()
@@ -199,8 +216,11 @@ async def test_sigterm_drains(tmp_path: Path) -> None:
 
 async def test_a_second_sigterm_quickens(tmp_path: Path) -> None:
     """What still runs is cut, with an end on record, and the program is gone within moments."""
-    async with Upstream(lambda _: stream(chunks(["x"] * 1000), pause=0.1)) as upstream, \
-            running_proxy(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
+    async with (
+        Upstream(lambda _: stream(chunks(["x"] * 1000), pause=0.1)) as upstream,
+        running_proxy(tmp_path, small_policy(upstream.url)) as proxy,
+        RawClient(proxy.url) as client,
+    ):
         await client.send(STREAM)
         await client.head()
         proxy.process.send_signal(signal.SIGTERM)
@@ -214,8 +234,11 @@ async def test_a_second_sigterm_quickens(tmp_path: Path) -> None:
 
 async def test_what_does_not_end_in_time_is_cut(tmp_path: Path) -> None:
     """`--drain` bounds how long a service takes to end."""
-    async with Upstream(lambda _: stream(chunks(["x"] * 1000), pause=0.1)) as upstream, \
-            running_proxy(tmp_path, small_policy(upstream.url), "--drain", "1") as proxy, RawClient(proxy.url) as client:
+    async with (
+        Upstream(lambda _: stream(chunks(["x"] * 1000), pause=0.1)) as upstream,
+        running_proxy(tmp_path, small_policy(upstream.url), "--drain", "1") as proxy,
+        RawClient(proxy.url) as client,
+    ):
         await client.send(STREAM)
         await client.head()
         proxy.process.send_signal(signal.SIGTERM)
@@ -235,8 +258,22 @@ async def test_kill_9_of_the_tree_loses_no_record_of_a_whole_answer(tmp_path: Pa
         whole: set[str] = set()
         for _ in range(20):
             listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-            process = start([*SERVE, "--policy", str(tmp_path / "rules"), "--state-dir", str(state_dir),
-                             "--listen", listen, "--admin", admin, "--workers", "2"], log)
+            process = start(
+                [
+                    *SERVE,
+                    "--policy",
+                    str(tmp_path / "rules"),
+                    "--state-dir",
+                    str(state_dir),
+                    "--listen",
+                    listen,
+                    "--admin",
+                    admin,
+                    "--workers",
+                    "2",
+                ],
+                log,
+            )
             proxy = RunningProxy(f"http://{listen}", state_dir, tmp_path / "rules", process, f"http://{admin}")
             try:
                 await proxy.until("/readyz", lambda status, _: status == 200)
@@ -271,8 +308,17 @@ def is_whole(ended: dict[str, Any] | None) -> bool:
 async def test_a_state_directory_has_one_owner(tmp_path: Path) -> None:
     """A second service on the same directory does not start, and says why."""
     async with running_proxy(tmp_path, small_policy(NOWHERE)) as proxy:
-        second = await proxy.command("serve", "--policy", str(proxy.policy_dir), "--state-dir", str(proxy.state_dir),
-                                     "--listen", "127.0.0.1:0", "--admin", "none")
+        second = await proxy.command(
+            "serve",
+            "--policy",
+            str(proxy.policy_dir),
+            "--state-dir",
+            str(proxy.state_dir),
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "none",
+        )
         assert second.returncode == 1
         assert "belongs to a service that is running" in second.stderr
 
@@ -281,16 +327,33 @@ async def test_an_address_in_use_is_named(tmp_path: Path) -> None:
     """Before any worker begins."""
     async with running_proxy(tmp_path, small_policy(NOWHERE)) as proxy:
         taken = proxy.url.removeprefix("http://")
-        second = await proxy.command("serve", "--policy", str(proxy.policy_dir), "--state-dir", str(tmp_path / "other"),
-                                     "--listen", taken, "--admin", "none")
+        second = await proxy.command(
+            "serve",
+            "--policy",
+            str(proxy.policy_dir),
+            "--state-dir",
+            str(tmp_path / "other"),
+            "--listen",
+            taken,
+            "--admin",
+            "none",
+        )
         assert second.returncode == 1
         assert f"cannot listen on {taken}: address already in use" in second.stderr
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--listen", "8080"], ["--listen", "127.0.0.1:99999"], ["--listen", "::1:80"], ["--workers", "0"],
-    ["--workers", "many"], ["--drain", "-1"], ["--admin", "x"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--listen", "8080"],
+        ["--listen", "127.0.0.1:99999"],
+        ["--listen", "::1:80"],
+        ["--workers", "0"],
+        ["--workers", "many"],
+        ["--drain", "-1"],
+        ["--admin", "x"],
+    ],
+)
 async def test_a_wrong_option_is_a_wrong_command_line(tmp_path: Path, arguments: list[str]) -> None:
     """Exit code 2 and a word about it."""
     command = await asyncio.to_thread(run_command, "serve", "--state-dir", str(tmp_path), *arguments)
@@ -301,7 +364,17 @@ async def test_a_wrong_option_is_a_wrong_command_line(tmp_path: Path, arguments:
 async def test_a_policy_with_errors_does_not_start(tmp_path: Path) -> None:
     """The problems are printed as `check` prints them."""
     write_policy(tmp_path / "rules", "version: 1\nrules: []\nmodles: {}\n")
-    command = await asyncio.to_thread(run_command, "serve", "--policy", str(tmp_path / "rules"), "--state-dir",
-                                      str(tmp_path / "var"), "--listen", "127.0.0.1:0", "--admin", "none")
+    command = await asyncio.to_thread(
+        run_command,
+        "serve",
+        "--policy",
+        str(tmp_path / "rules"),
+        "--state-dir",
+        str(tmp_path / "var"),
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "none",
+    )
     assert command.returncode == 1
     assert "policy.yaml:3:1" in command.stderr

@@ -36,8 +36,9 @@ async def client(simulator: Simulator) -> AsyncIterator[openai.AsyncOpenAI]:
         yield sdk
 
 
-async def ask(simulator: Simulator, path: str = "/v1/chat/completions", *, header: str | None = None,
-              **body: Any) -> Answer:
+async def ask(
+    simulator: Simulator, path: str = "/v1/chat/completions", *, header: str | None = None, **body: Any
+) -> Answer:
     """One request with exactly this body."""
     headers = [("x-simulate", header)] if header else []
     async with RawClient(simulator.address) as raw:
@@ -58,8 +59,12 @@ async def test_a_stream_says_what_a_whole_answer_says(client: openai.AsyncOpenAI
 async def test_usage_comes_in_a_stream_only_when_asked_for(client: openai.AsyncOpenAI) -> None:
     """`include_usage` adds one last chunk without choices, and `usage: null` to all others."""
     plain = [chunk async for chunk in await client.chat.completions.create(model="m", messages=HELLO, stream=True)]
-    asked = [chunk async for chunk in await client.chat.completions.create(
-        model="m", messages=HELLO, stream=True, stream_options={"include_usage": True})]
+    asked = [
+        chunk
+        async for chunk in await client.chat.completions.create(
+            model="m", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+    ]
 
     assert all(chunk.choices for chunk in plain)
     assert asked[-1].choices == []
@@ -70,21 +75,29 @@ async def test_usage_comes_in_a_stream_only_when_asked_for(client: openai.AsyncO
 
 async def test_tools_are_called_with_arguments_of_their_schema(client: openai.AsyncOpenAI) -> None:
     """A tool that is demanded is called, whole and in fragments alike; an answer to its result is text again."""
-    tool: Any = {"type": "function", "function": {"name": "weather", "parameters": {
-        "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}}}
+    tool: Any = {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}},
+        },
+    }
     whole = await client.chat.completions.create(model="m", messages=HELLO, tools=[tool], tool_choice="required")
-    async with client.chat.completions.stream(model="m", messages=HELLO, tools=[tool],
-                                              tool_choice="required") as stream:
+    async with client.chat.completions.stream(
+        model="m", messages=HELLO, tools=[tool], tool_choice="required"
+    ) as stream:
         streamed = await stream.get_final_completion()
     call = whole.choices[0].message.tool_calls[0]  # type: ignore[index]
-    after: Any = [*HELLO, {"role": "assistant", "tool_calls": [call.model_dump()]},
-                  {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
+    after: Any = [
+        *HELLO,
+        {"role": "assistant", "tool_calls": [call.model_dump()]},
+        {"role": "tool", "tool_call_id": call.id, "content": "sunny"},
+    ]
     final = await client.chat.completions.create(model="m", messages=after, tools=[tool])
 
     assert whole.choices[0].finish_reason == "tool_calls"
     assert json.loads(call.function.arguments) == {"city": "simulated", "days": 1}  # type: ignore[union-attr]
-    assert streamed.choices[0].message.tool_calls[0].function.arguments == \
-        call.function.arguments  # type: ignore[index,union-attr]
+    assert streamed.choices[0].message.tool_calls[0].function.arguments == call.function.arguments  # type: ignore[index,union-attr]
     assert final.choices[0].message.content
 
 
@@ -92,8 +105,16 @@ async def test_limits_of_the_answer_are_kept(client: openai.AsyncOpenAI) -> None
     """The most tokens, stop sequences and a JSON schema are obeyed, and the reason of the end says so."""
     short = await client.chat.completions.create(model="m", messages=HELLO, max_completion_tokens=3)
     stopped = await client.chat.completions.create(model="m", messages=HELLO, stop="simulated")
-    schema: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": {
-        "type": "object", "properties": {"ok": {"type": "boolean"}, "tags": {"type": "array", "items": {"enum": ["a"]}}}}}}
+    schema: Any = {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "x",
+            "schema": {
+                "type": "object",
+                "properties": {"ok": {"type": "boolean"}, "tags": {"type": "array", "items": {"enum": ["a"]}}},
+            },
+        },
+    }
     shaped = await client.chat.completions.create(model="m", messages=HELLO, response_format=schema)
 
     assert (short.choices[0].message.content, short.choices[0].finish_reason) == ("This is a", "length")
@@ -110,25 +131,29 @@ async def test_embeddings_depend_on_the_text(client: openai.AsyncOpenAI) -> None
 
     assert packed.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-6)
     assert packed.data[0].embedding != packed.data[1].embedding
-    assert sum(number ** 2 for number in plain.data[0].embedding) == pytest.approx(1.0)
+    assert sum(number**2 for number in plain.data[0].embedding) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("body", "param"), [
-    ({"messages": HELLO}, "model"),
-    ({"model": "m"}, "messages"),
-    ({"model": "m", "messages": []}, "messages"),
-    ({"model": "m", "messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
-    ({"model": "m", "messages": [{"role": "user"}]}, "messages[0].content"),
-    ({"model": "m", "messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
-    ({"model": "m", "messages": HELLO, "temperature": 3}, "temperature"),
-    ({"model": "m", "messages": HELLO, "max_tokens": 0}, "max_tokens"),
-    ({"model": "m", "messages": HELLO, "stream": "yes"}, "stream"),
-    ({"model": "m", "messages": HELLO, "stream_options": {"include_usage": True}}, "stream_options"),
-    ({"model": "m", "messages": HELLO, "tools": [{"type": "function"}]}, "tools[0].function.name"),
-    ({"model": "m", "messages": HELLO, "tool_choice": "auto"}, "tool_choice"),
-])
-async def test_a_wrong_request_is_refused_like_by_the_real_one(simulator: Simulator, body: dict[str, Any],
-                                                               param: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"messages": HELLO}, "model"),
+        ({"model": "m"}, "messages"),
+        ({"model": "m", "messages": []}, "messages"),
+        ({"model": "m", "messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
+        ({"model": "m", "messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"model": "m", "messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+        ({"model": "m", "messages": HELLO, "temperature": 3}, "temperature"),
+        ({"model": "m", "messages": HELLO, "max_tokens": 0}, "max_tokens"),
+        ({"model": "m", "messages": HELLO, "stream": "yes"}, "stream"),
+        ({"model": "m", "messages": HELLO, "stream_options": {"include_usage": True}}, "stream_options"),
+        ({"model": "m", "messages": HELLO, "tools": [{"type": "function"}]}, "tools[0].function.name"),
+        ({"model": "m", "messages": HELLO, "tool_choice": "auto"}, "tool_choice"),
+    ],
+)
+async def test_a_wrong_request_is_refused_like_by_the_real_one(
+    simulator: Simulator, body: dict[str, Any], param: str
+) -> None:
     """A request that the API would refuse is a 400 that names the parameter, never an answer."""
     answer = await ask(simulator, **body)
 
@@ -206,6 +231,7 @@ async def test_garbage_is_no_json(simulator: Simulator) -> None:
 
 async def test_a_chance_is_taken_in_its_share_of_requests(simulator: Simulator) -> None:
     """`chance=50%` fails some of many requests and not all, the same ones for the same seed."""
+
     async def statuses() -> list[int]:
         again = await start_simulator(socket.create_server(("127.0.0.1", 0)), pace=0, seed=7)
         seen = [(await ask(again, model="m@500,chance=50%,tokens=1", messages=HELLO)).status for _ in range(24)]
@@ -226,15 +252,23 @@ async def test_an_unknown_fault_is_named(simulator: Simulator) -> None:
 
 def test_faults_add_up_and_later_places_overrule() -> None:
     """Model, header and metadata add to each other; what is said later counts."""
-    assert fault_of("m@429,slow=1s", "slow=2s", {"simulate": "503 retry-after=1"}) == \
-        Fault(status=503, slow=2.0, retry_after="1")
+    assert fault_of("m@429,slow=1s", "slow=2s", {"simulate": "503 retry-after=1"}) == Fault(
+        status=503, slow=2.0, retry_after="1"
+    )
     assert fault_of("plain", None, {}) == Fault()
 
 
 def test_every_documented_word_is_understood() -> None:
     """The table of words that the documentation is made of names what the reader reads."""
-    examples = {"400..599": "418", "SECONDS": "2", "DURATION": "5ms", "COUNT": "3", "BYTES": "64", "EVENTS": "2",
-                "SHARE": "10%"}
+    examples = {
+        "400..599": "418",
+        "SECONDS": "2",
+        "DURATION": "5ms",
+        "COUNT": "3",
+        "BYTES": "64",
+        "EVENTS": "2",
+        "SHARE": "10%",
+    }
     for word in WORDS:
         name, _, kind = word.partition("=")
         written = f"{name}={examples[kind]}" if kind else examples.get(name, name)
@@ -257,8 +291,17 @@ def test_the_command_refuses_what_it_cannot_read() -> None:
 async def test_the_command_serves_until_terminated() -> None:
     """`routebook simulate` prints its address, answers there, and ends cleanly on SIGTERM."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "routebook", "simulate", "--listen", "127.0.0.1:0", "--pace", "1ms",
-        stdout=asyncio.subprocess.PIPE, env=plain_environment())
+        sys.executable,
+        "-m",
+        "routebook",
+        "simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--pace",
+        "1ms",
+        stdout=asyncio.subprocess.PIPE,
+        env=plain_environment(),
+    )
     try:
         assert process.stdout is not None
         line = await asyncio.wait_for(process.stdout.readline(), 30)

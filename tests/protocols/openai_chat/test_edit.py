@@ -23,13 +23,16 @@ def test_another_name_changes_that_name_alone() -> None:
     """Unknown fields, their order, and the bytes of every value survive."""
     body = b'{"z": [1,  2.50],"model":"m","messages":[{"role":"user","content":"\\u00e9"}],"big":1e400,"zz":{"a" : 1}}'
     assert edited(read_chat(body), "gpt", ask_usage=False) == (
-        b'{"z":[1,  2.50],"model":"gpt","messages":[{"role":"user","content":"\\u00e9"}],"big":1e400,"zz":{"a" : 1}}')
+        b'{"z":[1,  2.50],"model":"gpt","messages":[{"role":"user","content":"\\u00e9"}],"big":1e400,"zz":{"a" : 1}}'
+    )
 
 
 def test_a_stream_is_asked_for_its_usage_unless_it_was_already() -> None:
     """The client's other stream options stay; a vendor that takes none is not asked."""
+
     def asked(options: str) -> bytes:
         return b'{"model":"m","messages":[],"stream":true' + options.encode() + b"}"
+
     added = json.loads(edited(read_chat(asked("")), "m", ask_usage=True))
     assert added["stream_options"] == {"include_usage": True}
     kept = json.loads(edited(read_chat(asked(',"stream_options":{"x":1,"include_usage":false}')), "m", ask_usage=True))
@@ -39,14 +42,17 @@ def test_a_stream_is_asked_for_its_usage_unless_it_was_already() -> None:
     assert edited(read_chat(asked("")), "m", ask_usage=False) == asked("")
 
 
-@pytest.mark.parametrize("body", [
-    b'{"model":"cheap","messages":[],"model":"dear"}',
-    b'{"model":"dear","messages":[{"content":"a"}],"messages":[]}',
-    b'{"m\\u006fdel":"cheap","messages":[],"model":"dear"}',
-    b'{"model":"dear","messages":[],"max_tokens":1,"max_tokens":99999}',
-    b'{ "model" : "dear" , "model" : "dear" , "messages" : [] }',
-    b'{"messages":[],"x":0,"x":1,"model":"dear"}',
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"cheap","messages":[],"model":"dear"}',
+        b'{"model":"dear","messages":[{"content":"a"}],"messages":[]}',
+        b'{"m\\u006fdel":"cheap","messages":[],"model":"dear"}',
+        b'{"model":"dear","messages":[],"max_tokens":1,"max_tokens":99999}',
+        b'{ "model" : "dear" , "model" : "dear" , "messages" : [] }',
+        b'{"messages":[],"x":0,"x":1,"model":"dear"}',
+    ],
+)
 def test_a_key_that_stands_twice_is_sent_once_with_the_value_that_was_decided_on(body: bytes) -> None:
     """No upstream can be made to read another model, or another limit, than the decision saw."""
     asked = read_chat(body)
@@ -85,4 +91,5 @@ def test_an_embeddings_request_changes_its_model_alone() -> None:
     body = b'{"input": ["a", "b"],"model":"m","encoding_format":"base64"}'
     assert edited_embeddings(read_embeddings(body), "m") is body
     assert edited_embeddings(read_embeddings(body), "e3") == (
-        b'{"input":["a", "b"],"model":"e3","encoding_format":"base64"}')
+        b'{"input":["a", "b"],"model":"e3","encoding_format":"base64"}'
+    )

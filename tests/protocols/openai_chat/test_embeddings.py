@@ -16,8 +16,16 @@ def vectors(given: Any) -> OpenAIEmbeddings:
     return read_embeddings(json.dumps({"model": "e", "input": given, "user": "u"}).encode())
 
 
-@pytest.mark.parametrize(("given", "texts", "text", "counted"), [
-    ("a b", 1, "a b", 0), (["a", "b"], 2, "a\nb", 0), ([1, 2, 3], 1, "", 3), ([[1, 2], [3]], 2, "", 3), ([], 0, "", 0)])
+@pytest.mark.parametrize(
+    ("given", "texts", "text", "counted"),
+    [
+        ("a b", 1, "a b", 0),
+        (["a", "b"], 2, "a\nb", 0),
+        ([1, 2, 3], 1, "", 3),
+        ([[1, 2], [3]], 2, "", 3),
+        ([], 0, "", 0),
+    ],
+)
 def test_texts_and_tokens(given: Any, texts: int, text: str, counted: int) -> None:
     """A text, several, or tokens that the client counted itself."""
     asked = vectors(given)
@@ -26,8 +34,18 @@ def test_texts_and_tokens(given: Any, texts: int, text: str, counted: int) -> No
     assert (asked.max_output, asked.needs, asked.choices) == (0, frozenset(), 1)
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b'{"model":"e"}', b'{"model":"e","input":null}', b'{"model":"e","input":5}',
-                                 b'{"input":"a"}', b'{"model":"","input":"a"}'])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b'{"model":"e"}',
+        b'{"model":"e","input":null}',
+        b'{"model":"e","input":5}',
+        b'{"input":"a"}',
+        b'{"model":"","input":"a"}',
+    ],
+)
 def test_what_is_no_request_is_refused(raw: bytes) -> None:
     """Nothing but ProtocolError leaves the reader."""
     with pytest.raises(ProtocolError):

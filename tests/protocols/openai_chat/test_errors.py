@@ -12,13 +12,24 @@ from routebook.protocols.openai_chat.errors import error_body, error_event, mode
 def test_an_error_has_the_four_fields_that_clients_read() -> None:
     """All four are always there, null where there is nothing to say."""
     assert json.loads(error_body(404, "no such model", code="model.unknown", param="model")) == {
-        "error": {"message": "no such model", "type": "not_found_error", "param": "model", "code": "model.unknown"}}
+        "error": {"message": "no such model", "type": "not_found_error", "param": "model", "code": "model.unknown"}
+    }
     assert json.loads(error_body(400, "m"))["error"]["code"] is None
 
 
-@pytest.mark.parametrize(("status", "kind"), [
-    (400, "invalid_request_error"), (401, "authentication_error"), (403, "permission_error"), (404, "not_found_error"),
-    (418, "invalid_request_error"), (429, "rate_limit_error"), (500, "server_error"), (504, "server_error")])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "invalid_request_error"),
+        (401, "authentication_error"),
+        (403, "permission_error"),
+        (404, "not_found_error"),
+        (418, "invalid_request_error"),
+        (429, "rate_limit_error"),
+        (500, "server_error"),
+        (504, "server_error"),
+    ],
+)
 def test_the_type_follows_from_the_status(status: int, kind: str) -> None:
     """Unless the caller knows better."""
     assert json.loads(error_body(status, "m"))["error"]["type"] == kind

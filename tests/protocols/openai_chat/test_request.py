@@ -43,22 +43,25 @@ def test_reading_looks_into_no_message_until_somebody_asks() -> None:
     assert asked.was_read
 
 
-@pytest.mark.parametrize(("fields", "needs"), [
-    ({"tools": [{"type": "function", "function": {"name": "f"}}]}, {"tools"}),
-    ({"functions": [{"name": "f"}]}, {"tools"}),
-    ({"tools": []}, set()),
-    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, IMAGE]}]}, {"vision"}),
-    ({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}, {"audio_in"}),
-    ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]}, {"documents"}),
-    ({"response_format": {"type": "json_schema", "json_schema": {}}}, {"json_schema"}),
-    ({"response_format": {"type": "json_object"}}, set()),
-    ({"modalities": ["text", "audio"]}, {"audio_out"}),
-    ({"logprobs": True}, {"logprobs"}),
-    ({"logprobs": False}, set()),
-    ({"reasoning_effort": "high"}, {"reasoning"}),
-    ({"reasoning_effort": "none"}, set()),
-    ({"reasoning_effort": None, "tools": None, "modalities": None}, set()),
-])
+@pytest.mark.parametrize(
+    ("fields", "needs"),
+    [
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, {"tools"}),
+        ({"functions": [{"name": "f"}]}, {"tools"}),
+        ({"tools": []}, set()),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, IMAGE]}]}, {"vision"}),
+        ({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}, {"audio_in"}),
+        ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]}, {"documents"}),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, {"json_schema"}),
+        ({"response_format": {"type": "json_object"}}, set()),
+        ({"modalities": ["text", "audio"]}, {"audio_out"}),
+        ({"logprobs": True}, {"logprobs"}),
+        ({"logprobs": False}, set()),
+        ({"reasoning_effort": "high"}, {"reasoning"}),
+        ({"reasoning_effort": "none"}, set()),
+        ({"reasoning_effort": None, "tools": None, "modalities": None}, set()),
+    ],
+)
 def test_what_a_request_cannot_do_without(fields: dict[str, Any], needs: set[str]) -> None:
     """Each capability is needed for what asks for it, and for nothing else."""
     assert chat(**fields).needs == needs
@@ -82,20 +85,30 @@ def test_brackets_in_a_text_are_no_parts() -> None:
 
 def test_all_text_of_a_conversation_is_there_for_patterns() -> None:
     """System prompts, parts, refusals, results and arguments of tools: whatever a model would read."""
-    asked = chat(messages=[
-        {"role": "system", "content": "be brief"},
-        {"role": "user", "content": [{"type": "text", "text": "look"}, IMAGE]},
-        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{\"a\":1}"}}]},
-        {"role": "tool", "content": "found"},
-        {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
-    ])
+    asked = chat(
+        messages=[
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": [{"type": "text", "text": "look"}, IMAGE]},
+            {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": '{"a":1}'}}]},
+            {"role": "tool", "content": "found"},
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+        ]
+    )
     assert asked.text == 'be brief\nlook\n{"a":1}\nfound\nno'
     assert (asked.messages, asked.images) == (5, 1)
 
 
-@pytest.mark.parametrize(("fields", "most"), [
-    ({"max_tokens": 5}, 5), ({"max_completion_tokens": 7}, 7), ({"max_tokens": 5, "max_completion_tokens": 7}, 7),
-    ({"max_tokens": 9, "max_completion_tokens": 7}, 9), ({"max_tokens": None}, None), ({"max_tokens": 0}, 0)])
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({"max_tokens": 5}, 5),
+        ({"max_completion_tokens": 7}, 7),
+        ({"max_tokens": 5, "max_completion_tokens": 7}, 7),
+        ({"max_tokens": 9, "max_completion_tokens": 7}, 9),
+        ({"max_tokens": None}, None),
+        ({"max_tokens": 0}, 0),
+    ],
+)
 def test_the_longest_answer_is_the_larger_of_the_two_fields(fields: dict[str, Any], most: int | None) -> None:
     """A cost at most is counted with what an upstream might take, whichever field it reads."""
     assert chat(**fields).max_output == most
@@ -103,22 +116,42 @@ def test_the_longest_answer_is_the_larger_of_the_two_fields(fields: dict[str, An
 
 def test_metadata_user_and_stream_options() -> None:
     """Texts of the metadata are kept; other values are not made up into texts."""
-    asked = chat(metadata={"a": "b", "n": 1, "x": None}, user="u", safety_identifier="s", stream=True,
-                 stream_options={"include_usage": True})
+    asked = chat(
+        metadata={"a": "b", "n": 1, "x": None},
+        user="u",
+        safety_identifier="s",
+        stream=True,
+        stream_options={"include_usage": True},
+    )
     assert asked.metadata == {"a": "b"}
     assert asked.user == "s"
     assert asked.stream and asked.wants_usage
 
 
-@pytest.mark.parametrize(("raw", "param"), [
-    (b"", None), (b"{", None), (b"[]", None), (b"null", None), (b"\xff", None), (b'{"model":"m"}', "messages"),
-    (b'{"messages":[]}', "model"), (b'{"model":"","messages":[]}', "model"), (b'{"model":1,"messages":[]}', "model"),
-    (b'{"model":null,"messages":[]}', "model"), (b'{"model":"m","messages":{}}', "messages"),
-    (b'{"model":"m","messages":null}', "messages"), (b'{"model":"\xff","messages":[]}', None),
-    (b'{"model":"\\ud800","messages":[]}', None), (b'{"model":"m","messages":[],"stream":"yes"}', "stream"),
-    (b'{"model":"' + b"m" * 257 + b'","messages":[]}', "model"), (b'\xef\xbb\xbf{"model":"m","messages":[]}', None),
-    (b'{"model":"m","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
-    (b'{"model":"m","messages":[]} {"model":"n"}', None)])
+@pytest.mark.parametrize(
+    ("raw", "param"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"[]", None),
+        (b"null", None),
+        (b"\xff", None),
+        (b'{"model":"m"}', "messages"),
+        (b'{"messages":[]}', "model"),
+        (b'{"model":"","messages":[]}', "model"),
+        (b'{"model":1,"messages":[]}', "model"),
+        (b'{"model":null,"messages":[]}', "model"),
+        (b'{"model":"m","messages":{}}', "messages"),
+        (b'{"model":"m","messages":null}', "messages"),
+        (b'{"model":"\xff","messages":[]}', None),
+        (b'{"model":"\\ud800","messages":[]}', None),
+        (b'{"model":"m","messages":[],"stream":"yes"}', "stream"),
+        (b'{"model":"' + b"m" * 257 + b'","messages":[]}', "model"),
+        (b'\xef\xbb\xbf{"model":"m","messages":[]}', None),
+        (b'{"model":"m","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
+        (b'{"model":"m","messages":[]} {"model":"n"}', None),
+    ],
+)
 def test_what_is_no_request_is_refused_with_the_field_at_fault(raw: bytes, param: str | None) -> None:
     """Nothing but ProtocolError leaves the reader, on the client's side, without a word of the body."""
     with pytest.raises(ProtocolError) as caught:
@@ -129,20 +162,23 @@ def test_what_is_no_request_is_refused_with_the_field_at_fault(raw: bytes, param
         assert caught.value.param == param
 
 
-@pytest.mark.parametrize(("fields", "attribute", "param"), [
-    ({"messages": [1]}, "messages", "messages[0]"),
-    ({"messages": [{"content": 5}]}, "text", "messages[0].content"),
-    ({"messages": [{"content": "a"}, {"content": [{"text": 5}]}]}, "text", "messages[1].content[0].text"),
-    ({"max_tokens": -1}, "max_output", "max_tokens"),
-    ({"max_tokens": 1.5}, "max_output", "max_tokens"),
-    ({"max_tokens": 10**30}, "max_output", "max_tokens"),
-    ({"n": "two"}, "choices", "n"),
-    ({"tools": {}}, "needs", "tools"),
-    ({"modalities": [1]}, "needs", "modalities[0]"),
-    ({"metadata": "x"}, "metadata", "metadata"),
-    ({"user": 5}, "user", "user"),
-    ({"stream_options": {"include_usage": "yes"}}, "wants_usage", "include_usage"),
-])
+@pytest.mark.parametrize(
+    ("fields", "attribute", "param"),
+    [
+        ({"messages": [1]}, "messages", "messages[0]"),
+        ({"messages": [{"content": 5}]}, "text", "messages[0].content"),
+        ({"messages": [{"content": "a"}, {"content": [{"text": 5}]}]}, "text", "messages[1].content[0].text"),
+        ({"max_tokens": -1}, "max_output", "max_tokens"),
+        ({"max_tokens": 1.5}, "max_output", "max_tokens"),
+        ({"max_tokens": 10**30}, "max_output", "max_tokens"),
+        ({"n": "two"}, "choices", "n"),
+        ({"tools": {}}, "needs", "tools"),
+        ({"modalities": [1]}, "needs", "modalities[0]"),
+        ({"metadata": "x"}, "metadata", "metadata"),
+        ({"user": 5}, "user", "user"),
+        ({"stream_options": {"include_usage": "yes"}}, "wants_usage", "include_usage"),
+    ],
+)
 def test_a_field_is_judged_when_it_is_asked_for(fields: dict[str, Any], attribute: str, param: str) -> None:
     """A fault in a field is told with its place, and only where somebody needs the field."""
     asked = chat(**fields)

@@ -35,11 +35,19 @@ def test_a_word_of_an_upstream_is_kept_short() -> None:
     assert answered.model == "m" * 100
 
 
-@pytest.mark.parametrize(("body", "code"), [
-    (b'{"error":{"code":"insufficient_quota","type":"x"}}', "insufficient_quota"),
-    (b'{"error":{"code":null,"type":"invalid_request_error"}}', "invalid_request_error"),
-    (b'{"error":{"code":429}}', "429"), (b'{"error":"overloaded"}', "overloaded"), (b'{"error":{}}', None),
-    (b'{"error":null}', None), (b'{"detail":"Not Found"}', None), (b'{"error":{"code":[1]}}', None)])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error":{"code":"insufficient_quota","type":"x"}}', "insufficient_quota"),
+        (b'{"error":{"code":null,"type":"invalid_request_error"}}', "invalid_request_error"),
+        (b'{"error":{"code":429}}', "429"),
+        (b'{"error":"overloaded"}', "overloaded"),
+        (b'{"error":{}}', None),
+        (b'{"error":null}', None),
+        (b'{"detail":"Not Found"}', None),
+        (b'{"error":{"code":[1]}}', None),
+    ],
+)
 def test_the_code_of_an_error_answer(body: bytes, code: str | None) -> None:
     """The code, or the type where there is none, whatever shape the vendor gives it."""
     assert read_error_code(body) == code

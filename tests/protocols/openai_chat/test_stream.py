@@ -16,8 +16,11 @@ DONE = b"data: [DONE]\n\n"
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **fields: Any) -> bytes:
     """One event as OpenAI sends it."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-    return b"data: " + json.dumps({"id": "c", "model": "served-1", "choices": choices, **fields},
-                                  separators=(",", ":")).encode() + b"\n\n"
+    return (
+        b"data: "
+        + json.dumps({"id": "c", "model": "served-1", "choices": choices, **fields}, separators=(",", ":")).encode()
+        + b"\n\n"
+    )
 
 
 ROLE = chunk({"role": "assistant", "content": ""})
@@ -63,8 +66,10 @@ def test_the_last_usage_counts() -> None:
 @pytest.mark.parametrize("spacing", [(",", ":"), (", ", ": "), (" ,\t", " :  ")])
 def test_what_matters_is_found_however_the_json_is_spaced(spacing: tuple[str, str]) -> None:
     """The tests by substring are a short cut, never the meaning."""
+
     def event(value: object) -> bytes:
         return b"data: " + json.dumps(value, separators=spacing).encode() + b"\n\n"
+
     reader = StreamReader(hide_usage=True)
     reader.feed(ROLE)
     finish = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}], "usage": None})
@@ -97,12 +102,15 @@ def test_an_error_is_seen_before_anything_has_to_be_sent() -> None:
     assert (reader.events, reader.saw_error, reader.error_code) == (1, True, "overloaded")
 
 
-@pytest.mark.parametrize(("event", "code"), [
-    (b'data: {"error":{"type":"server_error","code":null}}\n\n', "server_error"),
-    (b'data: {"error":"gone"}\n\n', "gone"),
-    (b'event: error\ndata: {"code":500,"message":"x"}\n\n', "500"),
-    (b"event: error\ndata: not json\n\n", None),
-])
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        (b'data: {"error":{"type":"server_error","code":null}}\n\n', "server_error"),
+        (b'data: {"error":"gone"}\n\n', "gone"),
+        (b'event: error\ndata: {"code":500,"message":"x"}\n\n', "500"),
+        (b"event: error\ndata: not json\n\n", None),
+    ],
+)
 def test_errors_come_in_several_shapes(event: bytes, code: str | None) -> None:
     """As an object, a text, or an event of that name; its code is kept, its words are not."""
     reader = StreamReader()
@@ -135,8 +143,10 @@ def test_nothing_follows_the_end() -> None:
     assert reader.events == 2
 
 
-@pytest.mark.parametrize(("mark", "sent"), [
-    (b"data: [DONE]\n", DONE), (b"data: [DONE]\r\n", b"data: [DONE]\r\n\r\n"), (b"data:[DONE]\n", b"data:[DONE]\n\n")])
+@pytest.mark.parametrize(
+    ("mark", "sent"),
+    [(b"data: [DONE]\n", DONE), (b"data: [DONE]\r\n", b"data: [DONE]\r\n\r\n"), (b"data:[DONE]\n", b"data:[DONE]\n\n")],
+)
 def test_an_end_without_its_empty_line_is_an_end(mark: bytes, sent: bytes) -> None:
     """Some servers close the connection right after the line; the client gets a proper event."""
     reader = StreamReader()
@@ -155,7 +165,7 @@ def test_half_an_event_is_never_sent() -> None:
 def test_events_that_are_not_json_are_passed_on() -> None:
     """The client's business, not ours; nothing is learned and nothing breaks."""
     reader = StreamReader()
-    odd = b"data: {not json\n\ndata: \xff\xfe\n\ndata: \"usage\" " + b"[" * 3000 + b"\n\n"
+    odd = b'data: {not json\n\ndata: \xff\xfe\n\ndata: "usage" ' + b"[" * 3000 + b"\n\n"
     assert reader.feed(odd) == odd
     assert reader.events == 3
 

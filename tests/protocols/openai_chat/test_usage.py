@@ -20,22 +20,32 @@ def read(**wire: Any) -> Usage | None:
 
 def test_parts_are_taken_out_of_their_wholes() -> None:
     """Each token counts once: cached, written and spoken ones are not plain input, reasoning is not plain output."""
-    usage = read(prompt_tokens=100, completion_tokens=50, total_tokens=150,
-                 prompt_tokens_details={"cached_tokens": 30, "cache_write_tokens": 20, "audio_tokens": 10},
-                 completion_tokens_details={"reasoning_tokens": 25, "audio_tokens": 5,
-                                            "accepted_prediction_tokens": 3})
+    usage = read(
+        prompt_tokens=100,
+        completion_tokens=50,
+        total_tokens=150,
+        prompt_tokens_details={"cached_tokens": 30, "cache_write_tokens": 20, "audio_tokens": 10},
+        completion_tokens_details={"reasoning_tokens": 25, "audio_tokens": 5, "accepted_prediction_tokens": 3},
+    )
     assert usage == Usage(40, 30, 20, 10, 20, 25, 5)
 
 
-@pytest.mark.parametrize(("wire", "usage"), [
-    ({"prompt_tokens": 8, "total_tokens": 8}, Usage(input=8)),
-    ({"completion_tokens": 3, "total_tokens": 10}, Usage(input=7, output=3)),
-    ({"prompt_tokens": 5, "completion_tokens": None}, Usage(input=5)),
-    ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
-    ({"prompt_tokens": 5.0, "completion_tokens": "3"}, Usage(input=5, output=3)),
-    ({"prompt_tokens": 5, "prompt_tokens_details": None}, Usage(input=5)),
-    ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(cached_input=5)),
-    ({}, None), ({"total_tokens": 5}, None), ({"prompt_tokens": -1}, None), ({"prompt_tokens": 2**60}, None)])
+@pytest.mark.parametrize(
+    ("wire", "usage"),
+    [
+        ({"prompt_tokens": 8, "total_tokens": 8}, Usage(input=8)),
+        ({"completion_tokens": 3, "total_tokens": 10}, Usage(input=7, output=3)),
+        ({"prompt_tokens": 5, "completion_tokens": None}, Usage(input=5)),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
+        ({"prompt_tokens": 5.0, "completion_tokens": "3"}, Usage(input=5, output=3)),
+        ({"prompt_tokens": 5, "prompt_tokens_details": None}, Usage(input=5)),
+        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(cached_input=5)),
+        ({}, None),
+        ({"total_tokens": 5}, None),
+        ({"prompt_tokens": -1}, None),
+        ({"prompt_tokens": 2**60}, None),
+    ],
+)
 def test_what_vendors_make_of_it(wire: dict[str, Any], usage: Usage | None) -> None:
     """Fields may be absent, null, or written as other numbers; what cannot be counted is not guessed."""
     assert read(**wire) == usage
@@ -52,12 +62,16 @@ COUNTS = st.integers(0, 2**40)
 
 @settings(deadline=None)
 @given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
-def test_the_kinds_always_add_up_to_what_the_upstream_counted(prompt: int, completion: int, cached: int, written: int,
-                                                              heard: int, thought: int, spoken: int) -> None:
+def test_the_kinds_always_add_up_to_what_the_upstream_counted(
+    prompt: int, completion: int, cached: int, written: int, heard: int, thought: int, spoken: int
+) -> None:
     """However its details contradict its totals, no token is added and none is lost."""
-    usage = read(prompt_tokens=prompt, completion_tokens=completion,
-                 prompt_tokens_details={"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": heard},
-                 completion_tokens_details={"reasoning_tokens": thought, "audio_tokens": spoken})
+    usage = read(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        prompt_tokens_details={"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": heard},
+        completion_tokens_details={"reasoning_tokens": thought, "audio_tokens": spoken},
+    )
     assert usage is not None
     assert (usage.total_input, usage.total_output) == (prompt, completion)
     assert min(usage.parts().values(), default=0) >= 0

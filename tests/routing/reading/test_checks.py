@@ -26,8 +26,11 @@ def problems(rules: str, more: str = "") -> list[Problem]:
 
 
 def errors(rules: str) -> list[tuple[str, int, str | None]]:
-    return [(problem.code, problem.location.line, problem.hint) for problem in problems(rules)
-            if problem.severity is Severity.ERROR]
+    return [
+        (problem.code, problem.location.line, problem.hint)
+        for problem in problems(rules)
+        if problem.severity is Severity.ERROR
+    ]
 
 
 def test_a_policy_decides_every_request() -> None:
@@ -40,41 +43,64 @@ def test_a_policy_decides_every_request() -> None:
 
 def test_rules_that_can_never_decide_are_shown_with_the_rule_that_covers_them() -> None:
     """With the reason, and both places."""
-    found = [problem for problem in problems(
-        "  - {name: wide, when: {prompt.tokens: {at_least: 10k}}, route: {to: large}}\n"
-        "  - {name: narrow, when: {prompt.tokens: {at_least: 20k}, tags: {any: [x]}}, route: {to: large}}\n" + LAST
-        + "  - {name: late, route: {to: large}}\n") if problem.code == "policy.unreachable-rule"]
+    found = [
+        problem
+        for problem in problems(
+            "  - {name: wide, when: {prompt.tokens: {at_least: 10k}}, route: {to: large}}\n"
+            "  - {name: narrow, when: {prompt.tokens: {at_least: 20k}, tags: {any: [x]}}, route: {to: large}}\n"
+            + LAST
+            + "  - {name: late, route: {to: large}}\n"
+        )
+        if problem.code == "policy.unreachable-rule"
+    ]
     assert [(each.location.line, each.hint, each.related[0][0].line) for each in found] == [
         (3, "`wide` before it matches whatever this one matches", 2),
-        (5, "`last` before it matches every request", 4)]
+        (5, "`last` before it matches every request", 4),
+    ]
 
 
-@pytest.mark.parametrize(("when", "to", "reason"), [
-    ("request.operation: embeddings", "[large, seeing]",
-     "`large` serves `chat`, not `embeddings`; `seeing` serves `chat`, not `embeddings`"),
-    ("request.needs: {all: [vision]}", "[large]", "`large` lacks `vision`"),
-    ("request.needs: {any: [vision]}", "[large]", "`large` lacks `vision`"),
-    ("prompt.tokens: {at_least: 50k}", "[seeing]",
-     "`seeing` has a context of 10000 tokens, the prompt has at least 50000"),
-    ("prompt.tokens: {at_least: 5k, below: 20k}, all_of: [{request.operation: embeddings}]", "[large]",
-     "`large` serves `chat`, not `embeddings`"),
-])
+@pytest.mark.parametrize(
+    ("when", "to", "reason"),
+    [
+        (
+            "request.operation: embeddings",
+            "[large, seeing]",
+            "`large` serves `chat`, not `embeddings`; `seeing` serves `chat`, not `embeddings`",
+        ),
+        ("request.needs: {all: [vision]}", "[large]", "`large` lacks `vision`"),
+        ("request.needs: {any: [vision]}", "[large]", "`large` lacks `vision`"),
+        (
+            "prompt.tokens: {at_least: 50k}",
+            "[seeing]",
+            "`seeing` has a context of 10000 tokens, the prompt has at least 50000",
+        ),
+        (
+            "prompt.tokens: {at_least: 5k, below: 20k}, all_of: [{request.operation: embeddings}]",
+            "[large]",
+            "`large` serves `chat`, not `embeddings`",
+        ),
+    ],
+)
 def test_a_route_that_cannot_serve_its_own_rule_is_an_error(when: str, to: str, reason: str) -> None:
     """No request that the rule matches could ever be served; each candidate says why, with numbers."""
     assert errors(f"  - {{name: some, when: {{{when}}}, route: {{to: {to}}}}}\n{LAST}") == [
-        ("policy.route-to-nowhere", 2, reason)]
+        ("policy.route-to-nowhere", 2, reason)
+    ]
 
 
-@pytest.mark.parametrize(("when", "to"), [
-    ("request.operation: embeddings", "[large, embed]"),
-    ("request.operation: [chat, embeddings]", "[large]"),
-    ("request.needs: {any: [vision, tools]}", "[large]"),
-    ("prompt.tokens: {at_least: 50k}", "[seeing, large]"),
-    ("prompt.tokens: {at_least: 50k, missing: holds}", "[seeing]"),
-    ("prompt.tokens: {at_least: 10k}", "[seeing]"),
-    ("any_of: [{request.needs: {all: [vision]}}, {tags: {any: [x]}}]", "[large]"),
-    ("request.operation: embeddings", "requested"),
-])
+@pytest.mark.parametrize(
+    ("when", "to"),
+    [
+        ("request.operation: embeddings", "[large, embed]"),
+        ("request.operation: [chat, embeddings]", "[large]"),
+        ("request.needs: {any: [vision, tools]}", "[large]"),
+        ("prompt.tokens: {at_least: 50k}", "[seeing, large]"),
+        ("prompt.tokens: {at_least: 50k, missing: holds}", "[seeing]"),
+        ("prompt.tokens: {at_least: 10k}", "[seeing]"),
+        ("any_of: [{request.needs: {all: [vision]}}, {tags: {any: [x]}}]", "[large]"),
+        ("request.operation: embeddings", "requested"),
+    ],
+)
 def test_a_route_that_may_serve_is_left_alone(when: str, to: str) -> None:
     """One candidate is enough, and alternatives demand nothing."""
     assert errors(f"  - {{name: some, when: {{{when}}}, route: {{to: {to}}}}}\n{LAST}") == []
@@ -82,16 +108,26 @@ def test_a_route_that_may_serve_is_left_alone(when: str, to: str) -> None:
 
 def test_what_is_not_in_force_is_said_once_each() -> None:
     """At its first place, with what does not happen."""
-    found = problems("  - {name: some, when: {tags: {any: [x]}}, route: {to: large, stick: 1h, cache: 5m}}\n"
-                     "  - {name: last, route: {to: large, stick: 2h, shadow: {to: embed}}}\n",
-                     "budgets: {month: {limit: $5, window: month}}\n"
-                     "settings: {record: {content: true}}\n"
-                     f"clients: {{web: {{keys: ['hmac-sha256:{'ab' * 32}']}}}}\n"
-                     "providers: {p: {dialect: openai, base_url: https://p.example, allow_private: false,"
-                     " accounts: [{name: a, bucket: b}]}}\n")
+    found = problems(
+        "  - {name: some, when: {tags: {any: [x]}}, route: {to: large, stick: 1h, cache: 5m}}\n"
+        "  - {name: last, route: {to: large, stick: 2h, shadow: {to: embed}}}\n",
+        "budgets: {month: {limit: $5, window: month}}\n"
+        "settings: {record: {content: true}}\n"
+        f"clients: {{web: {{keys: ['hmac-sha256:{'ab' * 32}']}}}}\n"
+        "providers: {p: {dialect: openai, base_url: https://p.example, allow_private: false,"
+        " accounts: [{name: a, bucket: b}]}}\n",
+    )
     assert [(each.message.split(" not in force")[0], each.location.line) for each in found] == [
-        ("`budgets` are", 1), ("`settings.record` is", 2), ("`clients` are", 3), ("`allow_private: false` is", 4),
-        ("`bucket` is", 4), ("`stick` is", 6), ("`cache` is", 6), ("`shadow` is", 7), ("the dialect `gemini` is", 4)]
+        ("`budgets` are", 1),
+        ("`settings.record` is", 2),
+        ("`clients` are", 3),
+        ("`allow_private: false` is", 4),
+        ("`bucket` is", 4),
+        ("`stick` is", 6),
+        ("`cache` is", 6),
+        ("`shadow` is", 7),
+        ("the dialect `gemini` is", 4),
+    ]
     assert codes_of(found) == {"policy.not-in-force"}
 
 
@@ -101,6 +137,15 @@ def codes_of(found: list[Problem]) -> set[str]:
 
 def test_a_policy_that_uses_none_of_it_hears_nothing() -> None:
     """No warning without a reason."""
-    result = load_sources([("policy.yaml", CATALOGUE.replace("  far: {dialect: gemini, base_url: https://far.example, "
-                                                             "accounts: [{name: a}]}\n", "") + f"rules:\n{LAST}")])
+    result = load_sources(
+        [
+            (
+                "policy.yaml",
+                CATALOGUE.replace(
+                    "  far: {dialect: gemini, base_url: https://far.example, accounts: [{name: a}]}\n", ""
+                )
+                + f"rules:\n{LAST}",
+            )
+        ]
+    )
     assert result.policy is not None and codes(result.problems) == []

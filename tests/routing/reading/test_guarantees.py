@@ -37,10 +37,18 @@ def faults(text: str) -> list[str]:
 
 def test_a_guarantee_in_full() -> None:
     """Every attribute of a model may be named; pools are replaced by what they hold."""
-    found = guarantee("{name: g, when: {tags: {any: [phi]}}, only: {model: [both], provider: one, region: eu, "
-                      "labels: {tier: [gold, silver]}, capability: tools, price: {at_most: 5}}}")
-    assert found.reach == Reach(frozenset({"large", "small"}), frozenset({"one"}), frozenset({"eu"}),
-                                {"tier": frozenset({"gold", "silver"})}, frozenset({"tools"}), 5 * NANO)
+    found = guarantee(
+        "{name: g, when: {tags: {any: [phi]}}, only: {model: [both], provider: one, region: eu, "
+        "labels: {tier: [gold, silver]}, capability: tools, price: {at_most: 5}}}"
+    )
+    assert found.reach == Reach(
+        frozenset({"large", "small"}),
+        frozenset({"one"}),
+        frozenset({"eu"}),
+        {"tier": frozenset({"gold", "silver"})},
+        frozenset({"tools"}),
+        5 * NANO,
+    )
     assert not found.never and found.when != ALWAYS
 
 
@@ -50,18 +58,26 @@ def test_a_guarantee_without_a_condition_holds_for_all() -> None:
     assert found.never and found.when == ALWAYS and found.reach == Reach(models=frozenset({"large"}))
 
 
-@pytest.mark.parametrize(("written", "expected"), [
-    ("{name: g}", ["12:5 policy.no-promise the guarantee `g` needs `only` or `never`, one of the two"]),
-    ("{name: g, only: {region: eu}, never: {model: large}}",
-     ["12:5 policy.no-promise the guarantee `g` needs `only` or `never`, one of the two"]),
-    ("{name: g, only: {}}", ["12:21 policy.no-promise the guarantee `g` names no models"]),
-    ("{name: g, only: {regoin: eu}}", ["12:22 document.unknown-key unknown key `regoin` in a guarantee's models"]),
-    ("{name: g, only: {region: ue}}", ["12:30 policy.unknown-region `ue` is not a region of any provider"]),
-    ("{name: g, never: {model: lrge}}", ["12:30 policy.unknown-model `lrge` is not a model or pool of this policy"]),
-    ("{name: g, never: {provider: two}}", ["12:33 policy.unknown-provider `two` is not a provider of this policy"]),
-    ("{name: g, never: {price: {at_most: 5}}}", ["12:22 policy.no-promise `never` cannot forbid cheap models"]),
-    ("{name: g, only: {price: {at_most: dear}}}", ["12:39 document.wrong-unit `dear` is not a price"]),
-])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{name: g}", ["12:5 policy.no-promise the guarantee `g` needs `only` or `never`, one of the two"]),
+        (
+            "{name: g, only: {region: eu}, never: {model: large}}",
+            ["12:5 policy.no-promise the guarantee `g` needs `only` or `never`, one of the two"],
+        ),
+        ("{name: g, only: {}}", ["12:21 policy.no-promise the guarantee `g` names no models"]),
+        ("{name: g, only: {regoin: eu}}", ["12:22 document.unknown-key unknown key `regoin` in a guarantee's models"]),
+        ("{name: g, only: {region: ue}}", ["12:30 policy.unknown-region `ue` is not a region of any provider"]),
+        (
+            "{name: g, never: {model: lrge}}",
+            ["12:30 policy.unknown-model `lrge` is not a model or pool of this policy"],
+        ),
+        ("{name: g, never: {provider: two}}", ["12:33 policy.unknown-provider `two` is not a provider of this policy"]),
+        ("{name: g, never: {price: {at_most: 5}}}", ["12:22 policy.no-promise `never` cannot forbid cheap models"]),
+        ("{name: g, only: {price: {at_most: dear}}}", ["12:39 document.wrong-unit `dear` is not a price"]),
+    ],
+)
 def test_every_slip_in_a_guarantee_has_its_place(written: str, expected: list[str]) -> None:
     """A promise that could not be kept, or that promises nothing, is refused."""
     assert faults(written) == expected

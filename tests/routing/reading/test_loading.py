@@ -33,7 +33,8 @@ def test_the_example_of_the_language_loads() -> None:
     policy = result.policy
     assert [rule.name for rule in policy.rules][-1] == "otherwise-what-was-asked-for"
     assert policy.catalogue.models["gpt-large"].price == Price(
-        input=2_500_000_000, cached_input=250_000_000, cache_write=2_500_000_000, output=15 * NANO, reasoning=15 * NANO)
+        input=2_500_000_000, cached_input=250_000_000, cache_write=2_500_000_000, output=15 * NANO, reasoning=15 * NANO
+    )
     assert (policy.budgets["batch-day"].limit, policy.budgets["batch-day"].unit) == (20_000_000, Unit.TOKENS)
     assert policy.guarantees[0].reach.regions == {"eu"} and policy.guarantees[1].never
     assert policy.tests[0].expect.model == "gpt-small"
@@ -59,7 +60,8 @@ def test_files_of_a_directory_are_one_policy(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("version: 1\n" + PROVIDERS)
     (tmp_path / "b.yaml").write_text("models:\n  small: {provider: one}\n" + RULES)
     (tmp_path / "tests" / "t.yaml").write_text(
-        "tests:\n  - {name: t, given: {request.model: small}, expect: {rule: all}}\n")
+        "tests:\n  - {name: t, given: {request.model: small}, expect: {rule: all}}\n"
+    )
     (tmp_path / "drafts" / "c.yaml").write_text("nonsense: [")
     result = load_policy(tmp_path)
     assert result.policy is not None, lines(result.problems)
@@ -98,16 +100,19 @@ def test_a_policy_needs_a_file(tmp_path: Path, place: str) -> None:
     assert result.policy is None and codes(result.problems) == ["policy.no-files"]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("", ["policy.no-version", "policy.no-rules"]),
-    (PROVIDERS + RULES, ["policy.no-version"]),
-    (WHOLE.replace("version: 1", "version: 2"), ["policy.unknown-version"]),
-    (WHOLE.replace("version: 1", "version: [1]"), ["policy.unknown-version"]),
-    ("version: 1\n" + PROVIDERS, ["policy.no-rules"]),
-    (WHOLE + "rulez: []\n", ["document.unknown-key"]),
-    ("[1, 2]", ["document.wrong-type"]),
-    ("version: 1\nproviders: []\nrules: {}\n", ["document.wrong-type", "document.wrong-type"]),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["policy.no-version", "policy.no-rules"]),
+        (PROVIDERS + RULES, ["policy.no-version"]),
+        (WHOLE.replace("version: 1", "version: 2"), ["policy.unknown-version"]),
+        (WHOLE.replace("version: 1", "version: [1]"), ["policy.unknown-version"]),
+        ("version: 1\n" + PROVIDERS, ["policy.no-rules"]),
+        (WHOLE + "rulez: []\n", ["document.unknown-key"]),
+        ("[1, 2]", ["document.wrong-type"]),
+        ("version: 1\nproviders: []\nrules: {}\n", ["document.wrong-type", "document.wrong-type"]),
+    ],
+)
 def test_the_frame_of_a_policy(text: str, expected: list[str]) -> None:
     """A version, rules, and only sections that there are."""
     assert sorted(codes(load_sources([("policy.yaml", text)]).problems)) == sorted(expected)
@@ -116,8 +121,10 @@ def test_the_frame_of_a_policy(text: str, expected: list[str]) -> None:
 def test_a_name_in_two_files_is_shown_with_both_places() -> None:
     """Sections are merged, so a name defined twice is an error, not an override."""
     result = load_sources([("a.yaml", WHOLE), ("b.yaml", "models:\n  large: {provider: one}\nversion: 1\n")])
-    assert lines(result.problems) == ["2:3 document.duplicate-name `large` is defined twice in `models`",
-                                      "3:1 document.duplicate-name `version` is given twice"]
+    assert lines(result.problems) == [
+        "2:3 document.duplicate-name `large` is defined twice in `models`",
+        "3:1 document.duplicate-name `version` is given twice",
+    ]
     assert [problem.related[0][0].file for problem in result.problems] == ["a.yaml", "a.yaml"]
 
 
@@ -159,15 +166,18 @@ def test_a_policy_survives_a_pickle() -> None:
 SECRET = "sk-live-0123456789abcdef"
 
 
-@pytest.mark.parametrize("text", [
-    WHOLE.replace("{name: a}", f"{{name: a, key: {SECRET}}}"),
-    WHOLE.replace("{name: a}", f"{{name: a, key: '{SECRET}'}}"),
-    WHOLE.replace("{name: a}", f"{{name: a, kee: {SECRET}}}"),
-    WHOLE.replace("{name: a}", f"{{name: a, key: {{env: {SECRET}}}}}"),
-    WHOLE.replace("https://one", f"https://u:{SECRET}@one"),
-    WHOLE.replace("rules:", f"clients: {{c: {{keys: [{SECRET}]}}}}\nrules:"),
-    WHOLE + f"{SECRET}: [",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHOLE.replace("{name: a}", f"{{name: a, key: {SECRET}}}"),
+        WHOLE.replace("{name: a}", f"{{name: a, key: '{SECRET}'}}"),
+        WHOLE.replace("{name: a}", f"{{name: a, kee: {SECRET}}}"),
+        WHOLE.replace("{name: a}", f"{{name: a, key: {{env: {SECRET}}}}}"),
+        WHOLE.replace("https://one", f"https://u:{SECRET}@one"),
+        WHOLE.replace("rules:", f"clients: {{c: {{keys: [{SECRET}]}}}}\nrules:"),
+        WHOLE + f"{SECRET}: [",
+    ],
+)
 def test_no_secret_leaves_the_policy_with_its_problems(text: str) -> None:
     """Neither messages nor the lines shown under them repeat a key that somebody wrote down by mistake."""
     result = load_sources([("policy.yaml", text)])

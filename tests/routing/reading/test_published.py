@@ -21,9 +21,19 @@ POLICY, TESTS = policy_schema(FACTS), policy_test_schema(FACTS)
 SHIPPED = Path(__file__).parents[3] / "rules"
 
 FORM = {
-    "document.unknown-key", "document.missing-key", "document.wrong-unit", "document.bad-name", "document.unknown-word",
-    "policy.unknown-fact", "policy.unknown-operator", "policy.wrong-operator", "policy.no-outcome", "policy.two-outcomes",
-    "policy.empty-condition", "policy.empty-list", "policy.unknown-version",
+    "document.unknown-key",
+    "document.missing-key",
+    "document.wrong-unit",
+    "document.bad-name",
+    "document.unknown-word",
+    "policy.unknown-fact",
+    "policy.unknown-operator",
+    "policy.wrong-operator",
+    "policy.no-outcome",
+    "policy.two-outcomes",
+    "policy.empty-condition",
+    "policy.empty-list",
+    "policy.unknown-version",
 }
 """Codes of mistakes that an editor can see: the form is wrong, whatever else the policy says."""
 
@@ -65,35 +75,74 @@ def test_mistakes_of_form_show_in_an_editor_and_others_do_not(mistake) -> None: 
         return
     codes = {problem.code for problem in result.problems.errors}
     documents = [(Path(document.file), build.as_data(document.root)) for document in result.documents]
-    faults = [fault for file, data in documents if data is not None
-              for fault in build.faults(TESTS if is_test_file(file) else POLICY, data)]
+    faults = [
+        fault
+        for file, data in documents
+        if data is not None
+        for fault in build.faults(TESTS if is_test_file(file) else POLICY, data)
+    ]
     if codes & FORM and mistake.name not in BEYOND_FORM:
         assert faults, codes
-    if codes <= {"policy.gap", "policy.unreachable-rule", "policy.unknown-model", "policy.unknown-provider",
-                 "policy.test-failed", "policy.unknown-rule", "policy.unknown-condition", "policy.unknown-pattern"}:
+    if codes <= {
+        "policy.gap",
+        "policy.unreachable-rule",
+        "policy.unknown-model",
+        "policy.unknown-provider",
+        "policy.test-failed",
+        "policy.unknown-rule",
+        "policy.unknown-condition",
+        "policy.unknown-pattern",
+    }:
         assert not faults, codes
 
 
-@pytest.mark.parametrize("condition", [
-    "{tags: {any: [batch]}}", "{tags: {none: phi, missing: holds}}", "{client.team: research}",
-    "{client.team: [research, support]}", "{client.team: {not: interns}}", "{client.team: {known: false}}",
-    "{prompt.tokens: {at_least: 32k, below: 128000}}", "{prompt.tokens: {not: {between: [1k, 2k]}}}",
-    "{request.stream: true}", "{request.model: {glob: gpt-*}}", "{request.model: {prefix: [gpt, llama]}}",
-    "{time.of_day: {from: '22:00', to: 06:00, zone: Europe/Berlin}}", "{time.weekday: [sat, sun]}",
-    "{time.date: {from: '2026-12-24', to: '2026-12-26'}}", "{any_of: [named, {client.team: 12}]}",
-    "{all_of: [{request.stream: false}, named]}", "named", "{client.label.cost-centre: '4711'}",
-    "{request.needs: {all: [tools, vision]}}",
-])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "{tags: {any: [batch]}}",
+        "{tags: {none: phi, missing: holds}}",
+        "{client.team: research}",
+        "{client.team: [research, support]}",
+        "{client.team: {not: interns}}",
+        "{client.team: {known: false}}",
+        "{prompt.tokens: {at_least: 32k, below: 128000}}",
+        "{prompt.tokens: {not: {between: [1k, 2k]}}}",
+        "{request.stream: true}",
+        "{request.model: {glob: gpt-*}}",
+        "{request.model: {prefix: [gpt, llama]}}",
+        "{time.of_day: {from: '22:00', to: 06:00, zone: Europe/Berlin}}",
+        "{time.weekday: [sat, sun]}",
+        "{time.date: {from: '2026-12-24', to: '2026-12-26'}}",
+        "{any_of: [named, {client.team: 12}]}",
+        "{all_of: [{request.stream: false}, named]}",
+        "named",
+        "{client.label.cost-centre: '4711'}",
+        "{request.needs: {all: [tools, vision]}}",
+    ],
+)
 def test_conditions_that_the_language_has_fit(condition: str) -> None:
     """The operators of each type of fact, in the ways they may be written."""
     assert _policy_faults(f"rules:\n- {{name: a, when: {condition}, route: {{to: small}}}}") == []
 
 
-@pytest.mark.parametrize("condition", [
-    "{tags: batch}", "{client.team: {at_least: 3}}", "{prompt.tokens: lots}", "{prompt.tokens: {between: [1k]}}",
-    "{request.stream: yes}", "{time.weekday: sunday}", "{any_of: named}", "{any_of: []}", "[named]", "{}",
-    "{request.modle: auto}", "{client.team: {nott: a}}", "{client.team: {missing: maybe}}",
-])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "{tags: batch}",
+        "{client.team: {at_least: 3}}",
+        "{prompt.tokens: lots}",
+        "{prompt.tokens: {between: [1k]}}",
+        "{request.stream: yes}",
+        "{time.weekday: sunday}",
+        "{any_of: named}",
+        "{any_of: []}",
+        "[named]",
+        "{}",
+        "{request.modle: auto}",
+        "{client.team: {nott: a}}",
+        "{client.team: {missing: maybe}}",
+    ],
+)
 def test_conditions_that_the_language_has_not_do_not_fit(condition: str) -> None:
     """What the reader refuses for its form, the schema refuses."""
     assert _policy_faults(f"rules:\n- {{name: a, when: {condition}, route: {{to: small}}}}")

@@ -46,9 +46,13 @@ def test_a_route_in_full() -> None:
         "within: {cost: $0.05, first_token: 800ms, quality: 0.5, region: [eu, us], labels: {tier: gold}}, "
         "split: {large: 95%, little: 5%, by: conversation}, set: {max_output: 4k, temperature: 0.5, reasoning_effort: low}}"
     ) == Route(
-        ("large", "little"), Pick.WEIGHTED, {"large": 3, "little": 1},
+        ("large", "little"),
+        Pick.WEIGHTED,
+        {"large": 3, "little": 1},
         Within(NANO // 20, 0.8, 0.5, frozenset({"eu", "us"}), {"tier": "gold"}),
-        Split((("large", 950_000), ("little", 50_000)), "conversation"), caps=Caps(4000, 0.5, "low"))
+        Split((("large", 950_000), ("little", 50_000)), "conversation"),
+        caps=Caps(4000, 0.5, "low"),
+    )
 
 
 def test_the_shortest_route_and_the_shortest_refusal() -> None:
@@ -65,34 +69,60 @@ def test_shares_of_a_split_may_name_models_of_a_pool_and_what_was_requested() ->
     assert route.split == Split((("micro", 333_333), ("requested", 666_667)))
 
 
-@pytest.mark.parametrize(("written", "expected"), [
-    ("route: {to: [lage]}", ["3:18 policy.unknown-model `lage` is not a model or pool of this policy"]),
-    ("route: {to: []}", ["3:17 policy.empty-route the route leads nowhere"]),
-    ("route: {pick: cheapest}", ["3:12 document.missing-key `route` needs `to`"]),
-    ("route: {to: [large, large]}", ["3:25 document.listed-twice `large` stands twice in this route"]),
-    ("route: {to: large, pick: cheep}", ["3:30 document.unknown-word `cheep` is not a way to pick"]),
-    ("route: {to: small, pick: weighted}", ["3:30 policy.no-weights `pick: weighted` has no weights to go by"]),
-    ("route: {to: large, weights: {large: 3}}", ["3:24 policy.unused-weights `weights` mean nothing with `pick: in_order`"]),
-    ("route: {to: large, pick: weighted, weights: {small: 3}}",
-     ["3:50 policy.not-in-route `small` has a weight but is not in `to`"]),
-    ("route: {to: large, pick: weighted, weights: {large: 0}}", ["3:40 policy.bad-weights all weights are 0"]),
-    ("route: {to: large, split: {large: 90%}}", ["3:31 policy.bad-split the shares add up to 90 %, not to 100 %"]),
-    ("route: {to: large, split: {large: 90}}", ["3:39 document.wrong-unit `90` is not a share"]),
-    ("route: {to: large, split: {small: 100%}}", ["3:32 policy.not-in-route `small` has a share but is not in `to`"]),
-    ("route: {to: large, split: {large: 100%, by: moon}}",
-     ["3:49 document.unknown-word `moon` is not something a split can go by"]),
-    ("route: {to: large, within: {cost: 5}}", ["3:39 document.wrong-unit `5` is not an amount of money"]),
-    ("route: {to: large, within: {quality: 1.5}}", ["3:42 document.out-of-range `1.5` is out of range"]),
-    ("route: {to: large, set: {temperature: 3}}", ["3:43 document.out-of-range `3` is out of range"]),
-    ("route: {to: large, set: {reasoning_effort: hard}}", ["3:48 document.unknown-word `hard` is not a reasoning effort"]),
-    ("route: {to: large, shadow: {to: smal}}", ["3:24 warning policy.not-in-force `shadow` is not in force in this version: no copy of a request is sent",
-                                                "3:37 policy.unknown-model `smal` is not a model or pool of this policy"]),
-    ("refuse: {status: 200}", ["3:22 document.out-of-range `200` is out of range"]),
-    ("refuse: {mesage: no}", ["3:14 document.unknown-key unknown key `mesage` in `refuse`"]),
-    ("route: {to: large}\n    refuse: {}", ["4:13 policy.two-outcomes the rule `only` both routes and refuses"]),
-    ("when: {tags: {any: [a]}}", ["2:5 policy.no-outcome the rule `only` does not say what to do",
-                                  "2:11 policy.gap a request that meets no condition falls through the last rule `only`"]),
-])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("route: {to: [lage]}", ["3:18 policy.unknown-model `lage` is not a model or pool of this policy"]),
+        ("route: {to: []}", ["3:17 policy.empty-route the route leads nowhere"]),
+        ("route: {pick: cheapest}", ["3:12 document.missing-key `route` needs `to`"]),
+        ("route: {to: [large, large]}", ["3:25 document.listed-twice `large` stands twice in this route"]),
+        ("route: {to: large, pick: cheep}", ["3:30 document.unknown-word `cheep` is not a way to pick"]),
+        ("route: {to: small, pick: weighted}", ["3:30 policy.no-weights `pick: weighted` has no weights to go by"]),
+        (
+            "route: {to: large, weights: {large: 3}}",
+            ["3:24 policy.unused-weights `weights` mean nothing with `pick: in_order`"],
+        ),
+        (
+            "route: {to: large, pick: weighted, weights: {small: 3}}",
+            ["3:50 policy.not-in-route `small` has a weight but is not in `to`"],
+        ),
+        ("route: {to: large, pick: weighted, weights: {large: 0}}", ["3:40 policy.bad-weights all weights are 0"]),
+        ("route: {to: large, split: {large: 90%}}", ["3:31 policy.bad-split the shares add up to 90 %, not to 100 %"]),
+        ("route: {to: large, split: {large: 90}}", ["3:39 document.wrong-unit `90` is not a share"]),
+        (
+            "route: {to: large, split: {small: 100%}}",
+            ["3:32 policy.not-in-route `small` has a share but is not in `to`"],
+        ),
+        (
+            "route: {to: large, split: {large: 100%, by: moon}}",
+            ["3:49 document.unknown-word `moon` is not something a split can go by"],
+        ),
+        ("route: {to: large, within: {cost: 5}}", ["3:39 document.wrong-unit `5` is not an amount of money"]),
+        ("route: {to: large, within: {quality: 1.5}}", ["3:42 document.out-of-range `1.5` is out of range"]),
+        ("route: {to: large, set: {temperature: 3}}", ["3:43 document.out-of-range `3` is out of range"]),
+        (
+            "route: {to: large, set: {reasoning_effort: hard}}",
+            ["3:48 document.unknown-word `hard` is not a reasoning effort"],
+        ),
+        (
+            "route: {to: large, shadow: {to: smal}}",
+            [
+                "3:24 warning policy.not-in-force `shadow` is not in force in this version: no copy of a request is sent",
+                "3:37 policy.unknown-model `smal` is not a model or pool of this policy",
+            ],
+        ),
+        ("refuse: {status: 200}", ["3:22 document.out-of-range `200` is out of range"]),
+        ("refuse: {mesage: no}", ["3:14 document.unknown-key unknown key `mesage` in `refuse`"]),
+        ("route: {to: large}\n    refuse: {}", ["4:13 policy.two-outcomes the rule `only` both routes and refuses"]),
+        (
+            "when: {tags: {any: [a]}}",
+            [
+                "2:5 policy.no-outcome the rule `only` does not say what to do",
+                "2:11 policy.gap a request that meets no condition falls through the last rule `only`",
+            ],
+        ),
+    ],
+)
 def test_every_slip_in_an_outcome_has_its_place(written: str, expected: list[str]) -> None:
     """Line and column of the word that is wrong, and nothing said twice."""
     assert faults(written) == expected
@@ -122,14 +152,17 @@ def test_a_name_whose_models_all_stand_before_it_adds_nothing() -> None:
     result = load("rules:\n  - {name: only, route: {to: [little, micro, large]}}\n")
     assert result.policy is not None
     assert [(problem.code, problem.severity) for problem in result.problems] == [
-        ("policy.unreachable-candidate", Severity.WARNING)]
+        ("policy.unreachable-candidate", Severity.WARNING)
+    ]
     again = load("rules:\n  - {name: only, route: {to: [micro, small, little]}}\n")
     assert codes(again.problems) == ["warning policy.unreachable-candidate"]
 
 
 def test_rules_keep_their_order_and_their_names_are_unique() -> None:
     """Both places of a name given twice are shown."""
-    result = load("rules:\n  - {name: a, when: {tags: {any: [x]}}, route: {to: large}}\n  - {name: a, route: {to: small}}\n")
+    result = load(
+        "rules:\n  - {name: a, when: {tags: {any: [x]}}, route: {to: large}}\n  - {name: a, route: {to: small}}\n"
+    )
     assert codes(result.problems) == ["document.duplicate-name"]
     [problem] = result.problems.errors
     assert (problem.location.line, problem.related[0][0].line) == (3, 2)
@@ -137,5 +170,7 @@ def test_rules_keep_their_order_and_their_names_are_unique() -> None:
 
 def test_a_rule_that_cannot_be_read_covers_no_other() -> None:
     """A mistake in one condition must not make the rules after it look dead."""
-    result = load("rules:\n  - {name: a, when: {tagz: {any: [x]}}, route: {to: large}}\n  - {name: b, route: {to: small}}\n")
+    result = load(
+        "rules:\n  - {name: a, when: {tagz: {any: [x]}}, route: {to: large}}\n  - {name: b, route: {to: small}}\n"
+    )
     assert codes(result.problems) == ["policy.unknown-fact"]

@@ -41,17 +41,23 @@ def test_what_is_not_said_is_as_usual() -> None:
     assert (settings, timeouts, problems.found) == (Settings(), Timeouts(), [])
 
 
-@pytest.mark.parametrize(("written", "expected"), [
-    ("{max_body: 1}", ["1:12 document.out-of-range `1` is out of range"]),
-    ("{max_body: 1 apple}", ["1:12 document.wrong-unit `1 apple` is not a size"]),
-    ("{max_bdy: 1MiB}", ["1:2 document.unknown-key unknown key `max_bdy` in `settings`"]),
-    ("{retries: {attempts: 0}}", ["1:22 document.out-of-range `0` is out of range"]),
-    ("{retries: 3}", ["1:11 document.wrong-type expected `retries` (a mapping), found `3`"]),
-    ("{stream: {stall: never}}", ["1:18 document.wrong-unit `never` is not a duration"]),
-    ("{timeouts: {connect: 0s}}", ["1:22 document.out-of-range `0s` is out of range"]),
-    ("{record: {headers: [Authorization]}}", ["1:21 policy.secret-header the header `authorization` holds a secret"]),
-    ("{record: {content: yes}}", ["1:20 document.wrong-type expected `true` or `false`, found `yes`"]),
-])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{max_body: 1}", ["1:12 document.out-of-range `1` is out of range"]),
+        ("{max_body: 1 apple}", ["1:12 document.wrong-unit `1 apple` is not a size"]),
+        ("{max_bdy: 1MiB}", ["1:2 document.unknown-key unknown key `max_bdy` in `settings`"]),
+        ("{retries: {attempts: 0}}", ["1:22 document.out-of-range `0` is out of range"]),
+        ("{retries: 3}", ["1:11 document.wrong-type expected `retries` (a mapping), found `3`"]),
+        ("{stream: {stall: never}}", ["1:18 document.wrong-unit `never` is not a duration"]),
+        ("{timeouts: {connect: 0s}}", ["1:22 document.out-of-range `0s` is out of range"]),
+        (
+            "{record: {headers: [Authorization]}}",
+            ["1:21 policy.secret-header the header `authorization` holds a secret"],
+        ),
+        ("{record: {content: yes}}", ["1:20 document.wrong-type expected `true` or `false`, found `yes`"]),
+    ],
+)
 def test_every_slip_in_settings_has_its_place(written: str, expected: list[str]) -> None:
     """A setting that is not understood is never passed over."""
     assert lines(read(written)[1]) == expected

@@ -29,26 +29,50 @@ def faults(condition: str) -> tuple[list[str], list[str | None]]:
     return lines(problems), hints(problems)
 
 
-@pytest.mark.parametrize("condition", [
-    "{prompt.matches.secret: true}", "{budget.month.left: {below: 10%}}", "{budget.month.used: {at_least: $3}}",
-    "{model.large.available: true}", "{model.large.first_token: {above: 2s}}", "cheap", "{request.header.x-team: shop}",
-    "{client.label.tier: gold}"])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "{prompt.matches.secret: true}",
+        "{budget.month.left: {below: 10%}}",
+        "{budget.month.used: {at_least: $3}}",
+        "{model.large.available: true}",
+        "{model.large.first_token: {above: 2s}}",
+        "cheap",
+        "{request.header.x-team: shop}",
+        "{client.label.tier: gold}",
+    ],
+)
 def test_names_that_are_declared_may_be_asked_about(condition: str) -> None:
     """Patterns, budgets and models of the policy, headers and labels of any name."""
     assert faults(condition) == ([], [])
 
 
-@pytest.mark.parametrize(("condition", "expected", "hint"), [
-    ("{prompt.matches.secrt: true}", "11:25 policy.unknown-pattern `secrt` is not a pattern of this policy",
-     "did you mean `secret`?"),
-    ("{budget.moth.left: {below: 10%}}", "11:25 policy.unknown-budget `moth` is not a budget of this policy",
-     "did you mean `month`?"),
-    ("{model.lrge.available: true}", "11:25 policy.unknown-model `lrge` is not a model of this policy",
-     "did you mean `large`?"),
-    ("chaep", "11:24 policy.unknown-condition unknown condition `chaep`", "did you mean `cheap`?"),
-    ("{any_of: [cheap, {model.x.available: true}]}", "11:42 policy.unknown-model `x` is not a model of this policy",
-     "there is `large`"),
-])
+@pytest.mark.parametrize(
+    ("condition", "expected", "hint"),
+    [
+        (
+            "{prompt.matches.secrt: true}",
+            "11:25 policy.unknown-pattern `secrt` is not a pattern of this policy",
+            "did you mean `secret`?",
+        ),
+        (
+            "{budget.moth.left: {below: 10%}}",
+            "11:25 policy.unknown-budget `moth` is not a budget of this policy",
+            "did you mean `month`?",
+        ),
+        (
+            "{model.lrge.available: true}",
+            "11:25 policy.unknown-model `lrge` is not a model of this policy",
+            "did you mean `large`?",
+        ),
+        ("chaep", "11:24 policy.unknown-condition unknown condition `chaep`", "did you mean `cheap`?"),
+        (
+            "{any_of: [cheap, {model.x.available: true}]}",
+            "11:42 policy.unknown-model `x` is not a model of this policy",
+            "there is `large`",
+        ),
+    ],
+)
 def test_names_that_are_not_declared_are_problems(condition: str, expected: str, hint: str) -> None:
     """With the place of the fact that names them, also under `any_of`."""
     assert faults(condition) == ([expected], [hint])
@@ -71,10 +95,16 @@ def test_a_slip_in_a_named_condition_is_reported_where_it_stands() -> None:
 def test_patterns_are_re2() -> None:
     """What RE2 cannot do in linear time is refused; what matches everything is pointed out."""
     text = POLICY.replace("CONDITION", "cheap").replace(
-        'secret: "BEGIN KEY"', r'a: "(?=x)", b: "(x", c: "(x)\\1", d: "x*", e: [x]')
+        'secret: "BEGIN KEY"', r'a: "(?=x)", b: "(x", c: "(x)\\1", d: "x*", e: [x]'
+    )
     problems = load_sources([("policy.yaml", text)]).problems
     assert [code for code in codes(problems) if "not-in-force" not in code] == [
-        "policy.bad-pattern", "policy.bad-pattern", "policy.bad-pattern", "warning policy.loose-pattern", "document.wrong-type"]
+        "policy.bad-pattern",
+        "policy.bad-pattern",
+        "policy.bad-pattern",
+        "warning policy.loose-pattern",
+        "document.wrong-type",
+    ]
 
 
 def test_clients_and_teams_that_nobody_is_are_pointed_out() -> None:
@@ -85,4 +115,7 @@ def test_clients_and_teams_that_nobody_is_are_pointed_out() -> None:
     assert not load_sources([("policy.yaml", text)]).problems.errors
     problems = load_sources([("policy.yaml", text), ("clients.yaml", clients)]).problems
     found = [(each.code, each.location.column, each.hint) for each in problems if each.code != "policy.not-in-force"]
-    assert found == [("policy.unknown-client", 35, "did you mean `web`?"), ("policy.unknown-team", 62, "did you mean `shop`?")]
+    assert found == [
+        ("policy.unknown-client", 35, "did you mean `web`?"),
+        ("policy.unknown-team", 62, "did you mean `shop`?"),
+    ]

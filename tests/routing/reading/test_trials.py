@@ -32,35 +32,41 @@ def faults(*tests: str) -> list[str]:
     return [line for line in lines(problems) if "untested-rule" not in line and "not-in-force" not in line]
 
 
-@pytest.mark.parametrize("test", [
-    "given: {tags: [phi, x]}, expect: {rule: tagged, model: small, refuse: false}",
-    "given: {tags: phi}, expect: {rule: tagged}",
-    'given: {time.of_day: "23:30"}, expect: {rule: night}',
-    'given: {time.of_day: "05:59:59"}, expect: {rule: night}',
-    'given: {time.of_day: "06:00"}, expect: {rule: rest}',
-    "given: {prompt.tokens: 32k}, expect: {rule: long, refuse: 413}",
-    "given: {prompt.tokens: 32000}, expect: {refuse: true}",
-    "given: {prompt.tokens: 31999}, expect: {rule: rest, refuse: false}",
-    "given: {}, expect: {rule: rest}",
-    "given: {prompt.tokens: 32k, request.model: x}, expect: {refuse: 413}",
-    "given: {client.name: web}, expect: {rule: gold, model: large}",
-    "given: {client.name: web, client.team: other}, expect: {rule: rest}",
-    "expect: {model: small}",
-])
+@pytest.mark.parametrize(
+    "test",
+    [
+        "given: {tags: [phi, x]}, expect: {rule: tagged, model: small, refuse: false}",
+        "given: {tags: phi}, expect: {rule: tagged}",
+        'given: {time.of_day: "23:30"}, expect: {rule: night}',
+        'given: {time.of_day: "05:59:59"}, expect: {rule: night}',
+        'given: {time.of_day: "06:00"}, expect: {rule: rest}',
+        "given: {prompt.tokens: 32k}, expect: {rule: long, refuse: 413}",
+        "given: {prompt.tokens: 32000}, expect: {refuse: true}",
+        "given: {prompt.tokens: 31999}, expect: {rule: rest, refuse: false}",
+        "given: {}, expect: {rule: rest}",
+        "given: {prompt.tokens: 32k, request.model: x}, expect: {refuse: 413}",
+        "given: {client.name: web}, expect: {rule: gold, model: large}",
+        "given: {client.name: web, client.team: other}, expect: {rule: rest}",
+        "expect: {model: small}",
+    ],
+)
 def test_a_test_that_holds_is_silent(test: str) -> None:
     """Clocks count in every zone that a rule names; a known client brings its team, labels and tags."""
     assert faults(test) == []
 
 
-@pytest.mark.parametrize(("test", "said"), [
-    ("given: {tags: [x]}, expect: {rule: tagged}", "expected rule `tagged`, got `rest`"),
-    ("given: {prompt.tokens: 32k}, expect: {refuse: false}", "expected no refusal, got 413 by `long`"),
-    ("given: {prompt.tokens: 32k}, expect: {refuse: 403}", "expected a refusal with 403, got 413 by `long`"),
-    ("given: {tags: [phi]}, expect: {refuse: true}", "expected a refusal, `tagged` routes"),
-    ("given: {tags: [phi]}, expect: {refuse: 403}", "expected a refusal with 403, got a route by `tagged`"),
-    ("given: {tags: [phi]}, expect: {model: large}", "expected model `large`, got `small` by `tagged`"),
-    ("given: {prompt.tokens: 32k}, expect: {model: large}", "expected model `large`, got a refusal by `long`"),
-])
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("given: {tags: [x]}, expect: {rule: tagged}", "expected rule `tagged`, got `rest`"),
+        ("given: {prompt.tokens: 32k}, expect: {refuse: false}", "expected no refusal, got 413 by `long`"),
+        ("given: {prompt.tokens: 32k}, expect: {refuse: 403}", "expected a refusal with 403, got 413 by `long`"),
+        ("given: {tags: [phi]}, expect: {refuse: true}", "expected a refusal, `tagged` routes"),
+        ("given: {tags: [phi]}, expect: {refuse: 403}", "expected a refusal with 403, got a route by `tagged`"),
+        ("given: {tags: [phi]}, expect: {model: large}", "expected model `large`, got `small` by `tagged`"),
+        ("given: {prompt.tokens: 32k}, expect: {model: large}", "expected model `large`, got a refusal by `long`"),
+    ],
+)
 def test_a_test_that_fails_says_what_came_out(test: str, said: str) -> None:
     """At the place of its name, so that an editor leads there."""
     assert faults(test) == [f"2:12 policy.test-failed the test `t0` fails: {said}"]
@@ -88,18 +94,24 @@ def test_every_difference_of_a_test_is_told() -> None:
     assert second.endswith("expected model `large`, got `small` by `tagged`")
 
 
-@pytest.mark.parametrize(("test", "said"), [
-    ("given: {promt.tokens: 3}, expect: {rule: rest}", "2:24 policy.unknown-fact unknown fact `promt.tokens`"),
-    ("given: {prompt.tokens: 3 apples}, expect: {rule: rest}", "2:39 policy.wrong-value"),
-    ("given: {prompt.tokens: [3]}, expect: {rule: rest}", "2:39 document.wrong-type"),
-    ("given: {request.operation: chatt}, expect: {rule: rest}", "2:43 policy.wrong-value"),
-    ("given: {}, expect: {rule: rst}", "2:42 policy.unknown-rule `rst` is not a rule of this policy"),
-    ("given: {}, expect: {model: lrge}", "2:43 policy.unknown-model `lrge` is not a model of this policy"),
-    ("given: {}, expect: {refuse: maybe}", "2:44 document.wrong-type"),
-    ("given: {}, expect: {}", "2:35 policy.empty-test the test expects nothing"),
-    ("given: {}", "2:5 document.missing-key a test needs `expect`"),
-    ("given: {}, expct: {rule: rest}, expect: {rule: rest}", "2:27 document.unknown-key unknown key `expct` in a test"),
-])
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("given: {promt.tokens: 3}, expect: {rule: rest}", "2:24 policy.unknown-fact unknown fact `promt.tokens`"),
+        ("given: {prompt.tokens: 3 apples}, expect: {rule: rest}", "2:39 policy.wrong-value"),
+        ("given: {prompt.tokens: [3]}, expect: {rule: rest}", "2:39 document.wrong-type"),
+        ("given: {request.operation: chatt}, expect: {rule: rest}", "2:43 policy.wrong-value"),
+        ("given: {}, expect: {rule: rst}", "2:42 policy.unknown-rule `rst` is not a rule of this policy"),
+        ("given: {}, expect: {model: lrge}", "2:43 policy.unknown-model `lrge` is not a model of this policy"),
+        ("given: {}, expect: {refuse: maybe}", "2:44 document.wrong-type"),
+        ("given: {}, expect: {}", "2:35 policy.empty-test the test expects nothing"),
+        ("given: {}", "2:5 document.missing-key a test needs `expect`"),
+        (
+            "given: {}, expct: {rule: rest}, expect: {rule: rest}",
+            "2:27 document.unknown-key unknown key `expct` in a test",
+        ),
+    ],
+)
 def test_every_slip_in_a_test_has_its_place(test: str, said: str) -> None:
     """A test that is not understood never counts as passed."""
     found = faults(test)
@@ -108,11 +120,14 @@ def test_every_slip_in_a_test_has_its_place(test: str, said: str) -> None:
 
 def test_tests_that_show_the_same_and_rules_that_none_reaches() -> None:
     """Both are warnings: the policy may be served."""
-    text = "tests:\n  - {name: a, given: {tags: [phi]}, expect: {rule: tagged}}\n" \
-           "  - {name: b, given: {tags: [phi]}, expect: {rule: tagged}}\n"
+    text = (
+        "tests:\n  - {name: a, given: {tags: [phi]}, expect: {rule: tagged}}\n"
+        "  - {name: b, given: {tags: [phi]}, expect: {rule: tagged}}\n"
+    )
     result = load_sources([("policy.yaml", POLICY), ("tests/t.yaml", text)])
     assert result.policy is not None
     assert lines(result.problems)[1:] == [
         "11:12 warning policy.untested-rule no test reaches `night`, `gold`, `long`, `rest`",
-        "3:12 warning policy.duplicate-test the test `b` shows what `a` shows"]
+        "3:12 warning policy.duplicate-test the test `b` shows what `a` shows",
+    ]
     assert hints(result.problems)[2] == "take one of them out, or give it other facts"

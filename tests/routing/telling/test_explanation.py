@@ -62,9 +62,12 @@ def recorded(policy: Policy, body: Mapping[str, Any], headers: Mapping[str, str]
     decision = policy.tree.decide(facts)
     plan = None
     if decision.rule is not None and isinstance(decision.rule.outcome, Route):
-        plan = Planner(policy, [("one", "main")]).plan(decision.rule.outcome, decision.rule.name, demand, facts, ANONYMOUS,
-                                                       BLANK, at=0.0, draw=0.3)
-    line = decided_line(Heading("01TEST", "host-w0", policy.digest, facts.now), facts, demand, decision, plan, 0.3, [("one", "main")])
+        plan = Planner(policy, [("one", "main")]).plan(
+            decision.rule.outcome, decision.rule.name, demand, facts, ANONYMOUS, BLANK, at=0.0, draw=0.3
+        )
+    line = decided_line(
+        Heading("01TEST", "host-w0", policy.digest, facts.now), facts, demand, decision, plan, 0.3, [("one", "main")]
+    )
     again: dict[str, Any] = json.loads(json.dumps(line))
     return again
 
@@ -77,7 +80,9 @@ def test_a_request_that_was_never_sent(policy: Policy) -> None:
     found = explain_given(policy, {"prompt.tokens": 50_000, "time.of_day": 12 * 3600}, NOON)
     assert (found.rule, found.where) == ("rest", "policy.yaml:12")
     assert [(each.model, each.kept, each.reason) for each in found.candidates] == [
-        ("large", True, "kept"), ("small", False, "model.context")]
+        ("large", True, "kept"),
+        ("small", False, "model.context"),
+    ]
     assert [rule.name for rule in found.rules] == ["phi", "night", "gone", "rest"]
     assert found.rules[2].why_not[0].verdict is Verdict.MISSING
     text = as_text(found)
@@ -114,7 +119,9 @@ def test_a_recorded_request_is_explained_under_the_policy_that_served_it(policy:
     found = explain_record(policy, record, None)
     assert (found.rule, found.notes) == ("rest", ())
     assert [(each.model, each.kept, each.words) for each in found.candidates] == [
-        ("small", True, "may serve the request"), ("large", False, "its key is not set")]
+        ("small", True, "may serve the request"),
+        ("large", False, "its key is not set"),
+    ]
     text = as_text(found)
     assert "Decision 01TEST of 2026-11-21T12:00:00.000Z, under policy " + policy.digest in text
     assert "The client `anonymous` asked `auto` for chat" in text
@@ -128,8 +135,10 @@ def test_attempts_and_the_end_are_told(policy: Policy) -> None:
     assert isinstance(rest, Route)
     facts = RequestFacts(read_chat(json.dumps(HELLO).encode()), ANONYMOUS, {}, NOON, policy, BLANK)
     kept = Planner(policy).plan(rest, "rest", LiveDemand(facts), facts, ANONYMOUS, BLANK, at=0.0, draw=0.5).kept
-    attempts = (Attempt(kept[0], AttemptOutcome(None, 429, 2.0), 0.0, 0.25),
-                Attempt(kept[1], AttemptOutcome(None, 200), 0.3, 0.9))
+    attempts = (
+        Attempt(kept[0], AttemptOutcome(None, 429, 2.0), 0.0, 0.25),
+        Attempt(kept[1], AttemptOutcome(None, 200), 0.3, 0.9),
+    )
     ending = ended_line("01TEST", NOON, Ending(candidate=kept[1], attempts=attempts, seconds=1.5))
     text = as_text(explain_record(policy, record, json.loads(json.dumps(ending))))
     assert "  1. small by two/main: status 429 (upstream.overloaded)" in text and ", then large" in text
@@ -159,7 +168,8 @@ def test_json_says_what_the_text_says(policy: Policy) -> None:
     shown = json.loads(json.dumps(as_json(explain_record(policy, record, None))))
     assert (shown["version"], shown["id"], shown["rule"]) == (1, "01TEST", "rest")
     assert shown["rules"][0]["conditions"] == [
-        {"text": "tags: {any: [phi]}", "verdict": "did not hold", "fact": "tags", "value": ["batch"]}]
+        {"text": "tags: {any: [phi]}", "verdict": "did not hold", "fact": "tags", "value": ["batch"]}
+    ]
     assert [each["verdict"] for each in shown["candidates"]] == ["kept", "dropped"]
     assert shown["decided"] == record and shown["ended"] is None
 
@@ -172,8 +182,9 @@ def test_what_a_client_sent_cannot_move_the_cursor(policy: Policy) -> None:
 
 def test_a_long_policy_is_told_in_a_page() -> None:
     """The text names the nearest rules before the one that decided, JSON all of them."""
-    rules = "".join(f"  - {{name: r{number}, when: {{request.model: m{number}}}, route: {{to: small}}}}\n"
-                    for number in range(200))
+    rules = "".join(
+        f"  - {{name: r{number}, when: {{request.model: m{number}}}, route: {{to: small}}}}\n" for number in range(200)
+    )
     policy = load_sources([("policy.yaml", POLICY.replace("rules:\n", f"rules:\n{rules}"))]).policy
     assert policy is not None
     given: dict[str, Value] = {"request.model": "nobody", "time.of_day": 0, "tags": frozenset()}

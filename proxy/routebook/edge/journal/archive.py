@@ -60,8 +60,9 @@ class Archive:
         self._task = asyncio.create_task(self._run())
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Catch up for the last time: whoever reads the index afterwards finds everything in it."""
         self._leaving = True
         self.wake()
@@ -99,7 +100,9 @@ class Archive:
             self._prunes_at = now + PRUNE_SECONDS
             removed = index.prune(time.time() - self._keep_seconds)
             if removed:
-                operations_log().info("records forgotten", segments=len(removed), older_than_days=self._keep_seconds / DAY)
+                operations_log().info(
+                    "records forgotten", segments=len(removed), older_than_days=self._keep_seconds / DAY
+                )
         self.behind = index.behind()
 
     def _settle(self, index: Index) -> None:
@@ -129,13 +132,24 @@ class Archive:
     def _note_failure(self, error: Exception) -> None:
         """Once per state of failing: the records are safe in the journal meanwhile."""
         if not self._failing:
-            operations_log().error("index not written", exception=type(error).__name__, reason=str(error),
-                                   does="goes on with the journal alone and tries again")
+            operations_log().error(
+                "index not written",
+                exception=type(error).__name__,
+                reason=str(error),
+                does="goes on with the journal alone and tries again",
+            )
         self._failing = True
 
 
 def crashed_line(record: str, instance: str) -> dict[str, Any]:
     """The second line of a record whose process died before it could write one."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"id": record, "time": now, "instance": instance,
-            "end": CRASHED, "status": None, "error": "gateway.crashed", "crashed": True}
+    return {
+        "id": record,
+        "time": now,
+        "instance": instance,
+        "end": CRASHED,
+        "status": None,
+        "error": "gateway.crashed",
+        "crashed": True,
+    }

@@ -22,8 +22,19 @@ FILE = "index.sqlite"
 VERSION = 1
 """Of the tables below: an index of another version is built again."""
 
-DECIDED_COLUMNS = ("instance", "time", "client", "team", "rule", "requested", "operation", "stream", "digest",
-                   "segment", "place")
+DECIDED_COLUMNS = (
+    "instance",
+    "time",
+    "client",
+    "team",
+    "rule",
+    "requested",
+    "operation",
+    "stream",
+    "digest",
+    "segment",
+    "place",
+)
 """What comes from a record's first line; `segment` and `place` are where it stands."""
 
 ENDED_COLUMNS = ("status", "end", "model", "cost", "input", "output", "seconds", "end_segment", "end_place")
@@ -31,7 +42,7 @@ ENDED_COLUMNS = ("status", "end", "model", "cost", "input", "output", "seconds",
 
 TABLES = f"""
 CREATE TABLE IF NOT EXISTS segment(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS decision(id TEXT PRIMARY KEY, {', '.join(DECIDED_COLUMNS + ENDED_COLUMNS)}) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS decision(id TEXT PRIMARY KEY, {", ".join(DECIDED_COLUMNS + ENDED_COLUMNS)}) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unended ON decision(instance) WHERE end_place IS NULL;
 PRAGMA user_version = {VERSION};
 """
@@ -67,8 +78,10 @@ _DECODE = msgspec.json.Decoder(Line).decode
 
 
 def _insert(columns: tuple[str, ...]) -> str:
-    return (f"INSERT INTO decision(id, {', '.join(columns)}) VALUES (?{', ?' * len(columns)}) ON CONFLICT(id) DO UPDATE "
-            f"SET {', '.join(f'{column} = excluded.{column}' for column in columns)}")
+    return (
+        f"INSERT INTO decision(id, {', '.join(columns)}) VALUES (?{', ?' * len(columns)}) ON CONFLICT(id) DO UPDATE "
+        f"SET {', '.join(f'{column} = excluded.{column}' for column in columns)}"
+    )
 
 
 _INSERT_DECIDED, _INSERT_ENDED = _insert(DECIDED_COLUMNS), _insert(ENDED_COLUMNS)
@@ -130,14 +143,14 @@ class Index:
         self._database.close()
 
 
-def absorb(database: sqlite3.Connection, folder: Path,
-           prepare: Callable[[Iterable[str]], None] = lambda ids: None) -> int:
+def absorb(
+    database: sqlite3.Connection, folder: Path, prepare: Callable[[Iterable[str]], None] = lambda ids: None
+) -> int:
     """Read every segment from where it was read to; how many lines were not to be understood.
 
     `prepare` is told the ids of a batch before its rows are written.
     """
-    known = {name: (number, read) for number, name, read in
-             database.execute("SELECT number, name, read FROM segment")}
+    known = {name: (number, read) for number, name, read in database.execute("SELECT number, name, read FROM segment")}
     unreadable = 0
     for name in segment_names(folder):
         number, read = known.get(name, (None, 0))
@@ -170,11 +183,31 @@ def _sorted(lines: Iterable[tuple[int, bytes]], segment: int, instance: str) -> 
             skipped += 1
             continue
         if line.event == "decided":
-            decided[line.id] = (line.instance or instance, line.time, line.client, line.team, line.rule,
-                                line.requested, line.operation, line.stream, line.policy, segment, place)
+            decided[line.id] = (
+                line.instance or instance,
+                line.time,
+                line.client,
+                line.team,
+                line.rule,
+                line.requested,
+                line.operation,
+                line.stream,
+                line.policy,
+                segment,
+                place,
+            )
         elif line.event == "ended":
-            ended[line.id] = (line.status, line.end, line.model, line.cost, line.input, line.output, line.seconds,
-                              segment, place)
+            ended[line.id] = (
+                line.status,
+                line.end,
+                line.model,
+                line.cost,
+                line.input,
+                line.output,
+                line.seconds,
+                segment,
+                place,
+            )
     return decided, ended, skipped
 
 

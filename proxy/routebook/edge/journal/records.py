@@ -19,8 +19,25 @@ from routebook.edge.journal.index import DECIDED_COLUMNS, ENDED_COLUMNS, FILE, T
 from routebook.edge.journal.segments import line_at
 from routebook.edge.journal.writer import DIRECTORY
 
-SHOWN = ("id", "time", "client", "team", "rule", "requested", "operation", "stream", "digest",
-         "status", "end", "model", "cost", "input", "output", "seconds", "instance")
+SHOWN = (
+    "id",
+    "time",
+    "client",
+    "team",
+    "rule",
+    "requested",
+    "operation",
+    "stream",
+    "digest",
+    "status",
+    "end",
+    "model",
+    "cost",
+    "input",
+    "output",
+    "seconds",
+    "instance",
+)
 """The columns of a row, in the order in which they are shown."""
 
 _ALL = ("id", *DECIDED_COLUMNS, *ENDED_COLUMNS)
@@ -90,8 +107,9 @@ class Records:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._database.close()
 
     def refresh(self) -> None:
@@ -120,8 +138,10 @@ class Records:
         columns = ", ".join(f'"{name}"' for name in _ALL)
         one = f"SELECT {columns} FROM main.decision WHERE {condition}"
         if self._has_index:
-            one += (f" UNION ALL SELECT {columns} FROM disk.decision WHERE {condition}"
-                    " AND id NOT IN (SELECT id FROM main.decision)")
+            one += (
+                f" UNION ALL SELECT {columns} FROM disk.decision WHERE {condition}"
+                " AND id NOT IN (SELECT id FROM main.decision)"
+            )
             values = values * 2
         found = self._database.execute(f"{one} ORDER BY id DESC LIMIT ?", [*values, limit])
         return [dict(zip(_ALL, row, strict=True)) for row in found]
@@ -143,13 +163,15 @@ class Records:
     def _copy_from_index(self, identities: Iterable[str]) -> None:
         """Have what the index knows of records that the journal says more about."""
         if self._has_index:
-            self._database.executemany("INSERT OR IGNORE INTO main.decision SELECT * FROM disk.decision WHERE id = ?",
-                                       ((identity,) for identity in identities))
+            self._database.executemany(
+                "INSERT OR IGNORE INTO main.decision SELECT * FROM disk.decision WHERE id = ?",
+                ((identity,) for identity in identities),
+            )
 
     def _line(self, segment: int | None, place: int | None) -> dict[str, Any] | None:
         if segment is None or place is None:
             return None
-        name, = self._database.execute("SELECT name FROM main.segment WHERE number = ?", (segment,)).fetchone()
+        (name,) = self._database.execute("SELECT name FROM main.segment WHERE number = ?", (segment,)).fetchone()
         text = line_at(self._folder / name, place)
         if text is None:
             return None

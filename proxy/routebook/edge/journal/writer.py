@@ -150,8 +150,13 @@ class Journal:
     def _now_full(self, error: OSError) -> None:
         if self._full_since is None:
             self._full_since = self._looked_at = time.monotonic()
-            structlog.get_logger().error("journal full", code=JournalUnavailable.code, reason=_reason(error),
-                                         instance=self.instance, does="refuses new requests until there is room")
+            structlog.get_logger().error(
+                "journal full",
+                code=JournalUnavailable.code,
+                reason=_reason(error),
+                instance=self.instance,
+                does="refuses new requests until there is room",
+            )
         self._reserve.unlink(missing_ok=True)
 
     def _pay(self) -> None:

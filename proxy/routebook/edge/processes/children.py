@@ -49,8 +49,14 @@ class Child:
         ours.setblocking(False)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, str(theirs.fileno()), str(listen.fileno()),
-                stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(), listen.fileno()), process_group=0,
+                sys.executable,
+                "-m",
+                module,
+                str(theirs.fileno()),
+                str(listen.fileno()),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), listen.fileno()),
+                process_group=0,
             )
         return cls(process, await Channel.over(ours))
 

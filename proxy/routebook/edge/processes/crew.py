@@ -67,8 +67,9 @@ class Crew:
     workers can be renewed one by one without a request being lost.
     """
 
-    def __init__(self, size: int, listen: socket.socket, host: str, fields: dict[str, Any],
-                 current: Callable[[], Compiled]) -> None:
+    def __init__(
+        self, size: int, listen: socket.socket, host: str, fields: dict[str, Any], current: Callable[[], Compiled]
+    ) -> None:
         self.size = size
         self.replaced = 0
         self.on_ready: Callable[[Hand], object] = lambda hand: None
@@ -201,7 +202,8 @@ class Crew:
         if not (self._leaving.is_set() and code == 0):
             how = "told to end" if left else f"signal {-code}" if code < 0 else f"exit code {code}"
             (operations_log().info if left else operations_log().error)(
-                "worker ended", instance=hand.instance, pid=hand.child.pid, how=how)
+                "worker ended", instance=hand.instance, pid=hand.child.pid, how=how
+            )
             self.replaced += not self._leaving.is_set()
             self.on_end(hand)
         if not self._first_end.done():

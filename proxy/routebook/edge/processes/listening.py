@@ -34,8 +34,9 @@ def read_address(text: str) -> Address:
 def bind(address: Address) -> socket.socket:
     """A socket that listens there; raises OSError with the address in its message."""
     try:
-        family, _, _, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM,
-                                                    flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, place = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         bound = socket.create_server(place[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {address}: {(error.strerror or str(error)).lower()}") from error

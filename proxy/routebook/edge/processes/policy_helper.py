@@ -50,13 +50,15 @@ def write_result(result: LoadResult, output: BinaryIO) -> None:
     """Write what came of reading a policy."""
     usable = result.policy is not None and not result.problems.errors
     policy = result.policy if usable else None
-    head = orjson.dumps({
-        "digest": policy.digest if policy else None,
-        "problems": [problem_to_json(problem) for problem in result.problems],
-        "text": as_text(result.problems, result.documents),
-        "sources": [list(source) for source in policy.sources] if policy else [],
-        "holds": _holds(policy) if policy else {},
-    })
+    head = orjson.dumps(
+        {
+            "digest": policy.digest if policy else None,
+            "problems": [problem_to_json(problem) for problem in result.problems],
+            "text": as_text(result.problems, result.documents),
+            "sources": [list(source) for source in policy.sources] if policy else [],
+            "holds": _holds(policy) if policy else {},
+        }
+    )
     output.write(LENGTH.pack(len(head)) + head)
     if policy is not None:
         pickle.dump(policy, output, protocol=pickle.HIGHEST_PROTOCOL)
@@ -64,8 +66,11 @@ def write_result(result: LoadResult, output: BinaryIO) -> None:
 
 def _holds(policy: Policy) -> dict[str, int]:
     return {
-        "rules": len(policy.rules), "models": len(policy.catalogue.models),
-        "providers": len(policy.catalogue.providers), "clients": len(policy.clients), "tests": len(policy.tests),
+        "rules": len(policy.rules),
+        "models": len(policy.catalogue.models),
+        "providers": len(policy.catalogue.providers),
+        "clients": len(policy.clients),
+        "tests": len(policy.tests),
     }
 
 

@@ -59,22 +59,36 @@ def rejected(code: str, message: str, path: Path, hint: str | None = None) -> Re
 async def compile_policy(path: Path, within: float) -> Compiled | Rejected:
     """Read, compile and test the policy at a path; whatever happens there, this returns within the time limit."""
     helper = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "routebook.edge.processes.policy_helper", str(path), str(within),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        sys.executable,
+        "-m",
+        "routebook.edge.processes.policy_helper",
+        str(path),
+        str(within),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         process_group=0,
     )
     try:
         output, errors = await asyncio.wait_for(helper.communicate(), within)
     except TimeoutError:
-        return rejected("reload.too-slow", f"reading the policy took longer than {within:g} s", path,
-                        "raise `--reload-limit`, or make the policy smaller")
+        return rejected(
+            "reload.too-slow",
+            f"reading the policy took longer than {within:g} s",
+            path,
+            "raise `--reload-limit`, or make the policy smaller",
+        )
     finally:
         if helper.returncode is None:
             helper.kill()
             await helper.wait()
     if helper.returncode != 0:
-        return rejected("reload.helper-died", _last_words(helper.returncode or 0, errors), path,
-                        "the service goes on with the policy it has")
+        return rejected(
+            "reload.helper-died",
+            _last_words(helper.returncode or 0, errors),
+            path,
+            "the service goes on with the policy it has",
+        )
     return _result(output)
 
 

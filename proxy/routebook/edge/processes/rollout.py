@@ -68,8 +68,14 @@ class Tally:
 class Rollout:
     """The policy in force and the way to the next. `takers` are the workers that serve at the moment."""
 
-    def __init__(self, current: Compiled, compile_again: Compile, takers: Callable[[], Sequence[Taker]],
-                 state_dir: Path, path: Path) -> None:
+    def __init__(
+        self,
+        current: Compiled,
+        compile_again: Compile,
+        takers: Callable[[], Sequence[Taker]],
+        state_dir: Path,
+        path: Path,
+    ) -> None:
         self.current = current
         self.tally = Tally(last_success=time.time())
         self._compile = compile_again
@@ -139,8 +145,9 @@ class Rollout:
     async def _staged(self, takers: Sequence[Taker], compiled: Compiled) -> str | None:
         """Why not every worker could take the policy, or None. A worker that died is no reason: its successor will."""
         stage = Message("stage", {"digest": compiled.digest}, compiled.pickled)
-        answers = await asyncio.gather(*(taker.channel.ask(stage, STAGE_SECONDS) for taker in takers),
-                                       return_exceptions=True)
+        answers = await asyncio.gather(
+            *(taker.channel.ask(stage, STAGE_SECONDS) for taker in takers), return_exceptions=True
+        )
         for taker, answer in zip(takers, answers, strict=True):
             if isinstance(answer, Gone) and taker.channel.is_open:
                 return str(answer)
@@ -151,8 +158,9 @@ class Rollout:
     async def _commit(self, takers: Sequence[Taker], compiled: Compiled) -> None:
         """The point of no return: from here on a worker that starts gets the new policy."""
         self.current = compiled
-        answers = await asyncio.gather(*(taker.channel.ask(Message("commit"), COMMIT_SECONDS) for taker in takers),
-                                       return_exceptions=True)
+        answers = await asyncio.gather(
+            *(taker.channel.ask(Message("commit"), COMMIT_SECONDS) for taker in takers), return_exceptions=True
+        )
         for taker, answer in zip(takers, answers, strict=True):
             if isinstance(answer, Message):
                 taker.digest = answer.fields["digest"]
@@ -164,8 +172,7 @@ class Rollout:
 
     def _note(self, outcome: Compiled | Rejected, before: str, seconds: float) -> Reloaded:
         """Count what came of a reload, and say it in the log with its first place."""
-        result = ("rejected" if isinstance(outcome, Rejected)
-                  else "unchanged" if outcome.digest == before else "swapped")
+        result = "rejected" if isinstance(outcome, Rejected) else "unchanged" if outcome.digest == before else "swapped"
         reloaded = Reloaded(result, self.current.digest, time.time(), seconds, outcome.problems, outcome.text)
         self.tally.by_result[result] = self.tally.by_result.get(result, 0) + 1
         self.tally.last = reloaded
@@ -173,18 +180,31 @@ class Rollout:
             self.tally.last_success = reloaded.at
         log = operations_log()
         if isinstance(outcome, Rejected):
-            log.error("reload rejected", keeps=self.current.digest, problems=len(outcome.problems),
-                      seconds=round(seconds, 3), **place_of(outcome.first_error))
+            log.error(
+                "reload rejected",
+                keeps=self.current.digest,
+                problems=len(outcome.problems),
+                seconds=round(seconds, 3),
+                **place_of(outcome.first_error),
+            )
         else:
-            log.info(f"reload {result}", digest=self.current.digest, before=before, seconds=round(seconds, 3),
-                     **self.current.holds)
+            log.info(
+                f"reload {result}",
+                digest=self.current.digest,
+                before=before,
+                seconds=round(seconds, 3),
+                **self.current.holds,
+            )
         return reloaded
 
 
 def place_of(problem: dict[str, Any]) -> dict[str, Any]:
     """What a log line says of a problem: code, place and message."""
-    return {"code": problem["code"], "message": problem["message"],
-            "place": f"{problem['file']}:{problem['line']}:{problem['column']}"}
+    return {
+        "code": problem["code"],
+        "message": problem["message"],
+        "place": f"{problem['file']}:{problem['line']}:{problem['column']}",
+    }
 
 
 async def _tell(taker: Taker, message: Message) -> None:

@@ -1,11 +1,11 @@
 """The state directory: everything that outlives a process, and who owns it.
 
-    lock             held by the supervisor that owns the directory
-    routebook.json   the running service: process id, addresses (gone when nothing runs, or stale after a crash)
-    journal/         segments of the journal (`edge.journal.writer`)
-    index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
-    digest.key       the key of the prompts' digests: whoever has it can test whether a guessed prompt was sent
-    policies/        the policies that have served, by digest (`edge.journal.snapshots`)
+lock             held by the supervisor that owns the directory
+routebook.json   the running service: process id, addresses (gone when nothing runs, or stale after a crash)
+journal/         segments of the journal (`edge.journal.writer`)
+index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
+digest.key       the key of the prompts' digests: whoever has it can test whether a guessed prompt was sent
+policies/        the policies that have served, by digest (`edge.journal.snapshots`)
 """
 
 from __future__ import annotations

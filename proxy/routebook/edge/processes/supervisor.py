@@ -110,11 +110,17 @@ class Supervisor:
         """The policy in force, the workers and the last reload."""
         current, tally = self._rollout.current, self._rollout.tally
         return {
-            "digest": current.digest, "holds": current.holds, "files": [name for name, _ in current.sources],
-            "policy": str(self._options.policy), "warnings": list(current.problems),
-            "workers": [{"instance": hand.instance, "pid": hand.child.pid, "digest": hand.digest}
-                        for hand in self._crew.serving()],
-            "last_reload": as_json(tally.last) if tally.last else None, "version": __version__,
+            "digest": current.digest,
+            "holds": current.holds,
+            "files": [name for name, _ in current.sources],
+            "policy": str(self._options.policy),
+            "warnings": list(current.problems),
+            "workers": [
+                {"instance": hand.instance, "pid": hand.child.pid, "digest": hand.digest}
+                for hand in self._crew.serving()
+            ],
+            "last_reload": as_json(tally.last) if tally.last else None,
+            "version": __version__,
         }
 
     async def metrics_text(self) -> bytes:
@@ -142,7 +148,9 @@ class Supervisor:
         try:
             save_snapshot(options.state_dir, current.digest, current.sources)
         except OSError as error:
-            raise StartRefused(f"the policy's files cannot be kept in `{options.state_dir}` ({error.strerror})") from error
+            raise StartRefused(
+                f"the policy's files cannot be kept in `{options.state_dir}` ({error.strerror})"
+            ) from error
         simulated_at = None
         if options.simulate:
             simulated_at = (await stack.enter_async_context(Simulation())).address
@@ -158,13 +166,19 @@ class Supervisor:
             self._hang_up()
         self._on_open(Opening(*addresses, current.digest, current.holds, simulated_at))
 
-    async def _start_crew(self, stack: AsyncExitStack, listen: socket.socket, current: Compiled,
-                          simulate_at: str | None) -> None:
+    async def _start_crew(
+        self, stack: AsyncExitStack, listen: socket.socket, current: Compiled, simulate_at: str | None
+    ) -> None:
         options = self._options
         self._archive = await stack.enter_async_context(
-            Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days))
-        fields = {"state_dir": str(options.state_dir), "simulate_at": simulate_at, "drain": options.drain,
-                  "log": options.log}
+            Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days)
+        )
+        fields = {
+            "state_dir": str(options.state_dir),
+            "simulate_at": simulate_at,
+            "drain": options.drain,
+            "log": options.log,
+        }
         self._crew = Crew(options.workers, listen, self._host, fields, lambda: self._rollout.current)
         self._rollout = Rollout(current, self._compile, self._crew.serving, options.state_dir, options.policy)
         self._crew.on_ready = self._greet
@@ -193,8 +207,12 @@ class Supervisor:
     async def _compile(self) -> Compiled | Rejected:
         compiled = await compile_policy(self._options.policy, self._options.reload_limit)
         if isinstance(compiled, Compiled) and not compiled.holds["clients"] and not is_loopback(self._options.listen):
-            return rejected("edge.open-to-all", "the policy declares no `clients`, and everybody could call",
-                            self._options.policy, "declare `clients`, or listen on a loopback address")
+            return rejected(
+                "edge.open-to-all",
+                "the policy declares no `clients`, and everybody could call",
+                self._options.policy,
+                "declare `clients`, or listen on a loopback address",
+            )
         return compiled
 
     def _greet(self, hand: Hand) -> None:

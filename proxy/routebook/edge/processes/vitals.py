@@ -9,10 +9,16 @@ from routebook.edge.processes.crew import Crew
 from routebook.edge.processes.rollout import Rollout
 from routebook.edge.scrape import Fact
 
-RELOAD_OK = Family("routebook_config_last_reload_successful", "gauge",
-                   "1 if the policy's files, when last read, were taken; 0 if they were rejected.")
-RELOAD_AT = Family("routebook_config_last_reload_success_timestamp_seconds", "gauge",
-                   "When the policy's files were last read and taken (Unix time).")
+RELOAD_OK = Family(
+    "routebook_config_last_reload_successful",
+    "gauge",
+    "1 if the policy's files, when last read, were taken; 0 if they were rejected.",
+)
+RELOAD_AT = Family(
+    "routebook_config_last_reload_success_timestamp_seconds",
+    "gauge",
+    "When the policy's files were last read and taken (Unix time).",
+)
 RELOADS = Family("routebook_reloads", "counter", "Reloads by result: swapped, unchanged, rejected.", ("result",))
 POLICY = Family("routebook_policy_info", "gauge", "The policy in force, by its digest.", ("digest",))
 BUILD = Family("routebook_build_info", "gauge", "The running version.", ("version",))
@@ -20,8 +26,9 @@ BEGAN = Family("routebook_start_time_seconds", "gauge", "When the service began 
 WORKERS = Family("routebook_workers", "gauge", "Workers that serve.")
 REPLACED = Family("routebook_workers_replaced", "counter", "Workers that died and were replaced.")
 BEHIND = Family("routebook_index_behind_bytes", "gauge", "Journal bytes that the index has not read yet.")
-SETTLED = Family("routebook_records_settled_after_crash", "counter",
-                 "Records whose process died before it wrote their end.")
+SETTLED = Family(
+    "routebook_records_settled_after_crash", "counter", "Records whose process died before it wrote their end."
+)
 
 
 def vitals(rollout: Rollout, crew: Crew, archive: Archive, began: float) -> list[Fact]:
@@ -30,8 +37,10 @@ def vitals(rollout: Rollout, crew: Crew, archive: Archive, began: float) -> list
     return [
         Fact(RELOAD_OK, [((), float(tally.last is None or tally.last.succeeded))]),
         Fact(RELOAD_AT, [((), tally.last_success)]),
-        Fact(RELOADS, [((result,), float(tally.by_result.get(result, 0)))
-                       for result in ("swapped", "unchanged", "rejected")]),
+        Fact(
+            RELOADS,
+            [((result,), float(tally.by_result.get(result, 0))) for result in ("swapped", "unchanged", "rejected")],
+        ),
         Fact(POLICY, [((rollout.current.digest,), 1.0)]),
         Fact(BUILD, [((__version__,), 1.0)]),
         Fact(BEGAN, [((), began)]),

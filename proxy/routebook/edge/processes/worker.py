@@ -143,8 +143,15 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     configure_log(start.fields["log"])
     instance = start.fields["instance"]
     journal = Journal(Path(start.fields["state_dir"]), instance)
-    gateway = Gateway(await unpickle(start.payload), journal, Metrics(), None, start.fields["simulate_at"], instance,
-                      digest_key(Path(start.fields["state_dir"])))
+    gateway = Gateway(
+        await unpickle(start.payload),
+        journal,
+        Metrics(),
+        None,
+        start.fields["simulate_at"],
+        instance,
+        digest_key(Path(start.fields["state_dir"])),
+    )
     gc.freeze()
     worker = Worker(channel, gateway, await start_server(gateway, listen), start.fields["drain"])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)

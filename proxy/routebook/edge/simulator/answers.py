@@ -26,8 +26,10 @@ CREATED = 1_760_000_000
 DIMENSIONS = 256
 """Length of an embedding where the request does not say."""
 
-_FILLER = ("Every word of it is made up, at the pace of a real one, so that a policy can be tried without a key. "
-           "The same question always gets the same answer.")
+_FILLER = (
+    "Every word of it is made up, at the pace of a real one, so that a policy can be tried without a key. "
+    "The same question always gets the same answer."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,13 @@ class Plan:
     def usage(self) -> dict[str, Any]:
         """What this answer would be billed for."""
         said = sum(len(pieces) for pieces in self.texts) + sum(count_tokens(call[2]) + 4 for call in self.calls)
-        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": said,
-                "total_tokens": self.prompt_tokens + said, "prompt_tokens_details": {"cached_tokens": 0},
-                "completion_tokens_details": {"reasoning_tokens": 0}}
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": said,
+            "total_tokens": self.prompt_tokens + said,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        }
 
 
 def count_tokens(text: str) -> int:
@@ -64,8 +70,14 @@ def plan(body: Mapping[str, Any], length: int | None, seed: int) -> Plan:
     shown, reason = _limited(pieces, body, "tool_calls" if calls else "stop")
     digest = hashlib.sha256(f"{seed}{json.dumps(body, sort_keys=True, default=str)}".encode()).hexdigest()
     prompt = sum(count_tokens(text_of(message.get("content"))) + 4 for message in body["messages"])
-    return Plan(f"chatcmpl-{digest[:24]}", model, (shown,) * (body.get("n") or 1),
-                calls, reason, prompt + sum(count_tokens(json.dumps(tool)) for tool in body.get("tools") or ()))
+    return Plan(
+        f"chatcmpl-{digest[:24]}",
+        model,
+        (shown,) * (body.get("n") or 1),
+        calls,
+        reason,
+        prompt + sum(count_tokens(json.dumps(tool)) for tool in body.get("tools") or ()),
+    )
 
 
 def whole(answer: Plan) -> dict[str, Any]:
@@ -73,9 +85,19 @@ def whole(answer: Plan) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "refusal": None}
     if answer.calls:
         message["tool_calls"] = [_call(*call) for call in answer.calls]
-    return {**_frame(answer, "chat.completion"), "usage": answer.usage, "choices": [
-        {"index": index, "message": {**message, "content": "".join(pieces) or None}, "logprobs": None,
-         "finish_reason": answer.finish_reason} for index, pieces in enumerate(answer.texts)]}
+    return {
+        **_frame(answer, "chat.completion"),
+        "usage": answer.usage,
+        "choices": [
+            {
+                "index": index,
+                "message": {**message, "content": "".join(pieces) or None},
+                "logprobs": None,
+                "finish_reason": answer.finish_reason,
+            }
+            for index, pieces in enumerate(answer.texts)
+        ],
+    }
 
 
 def events(answer: Plan, with_usage: bool) -> Iterator[dict[str, Any]]:
@@ -103,10 +125,16 @@ def embeddings(body: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
     """Vectors of length one that depend on the text alone."""
     size, as_base64 = body.get("dimensions") or DIMENSIONS, body.get("encoding_format") == "base64"
     tokens = sum(count_tokens(text) for text in texts)
-    data = [{"object": "embedding", "index": index, "embedding": _written(_vector(text, size), as_base64)}
-            for index, text in enumerate(texts)]
-    return {"object": "list", "data": data, "model": body["model"].partition("@")[0],
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+    data = [
+        {"object": "embedding", "index": index, "embedding": _written(_vector(text, size), as_base64)}
+        for index, text in enumerate(texts)
+    ]
+    return {
+        "object": "list",
+        "data": data,
+        "model": body["model"].partition("@")[0],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
 
 
 def example_of(schema: Mapping[str, Any]) -> Any:
@@ -132,8 +160,13 @@ def example_of(schema: Mapping[str, Any]) -> Any:
 
 
 def _frame(answer: Plan, kind: str) -> dict[str, Any]:
-    return {"id": answer.identity, "object": kind, "created": CREATED, "model": answer.model,
-            "system_fingerprint": "fp_simulated"}
+    return {
+        "id": answer.identity,
+        "object": kind,
+        "created": CREATED,
+        "model": answer.model,
+        "system_fingerprint": "fp_simulated",
+    }
 
 
 def _speech(body: Mapping[str, Any], model: str, question: str) -> str:
@@ -166,7 +199,7 @@ def _limited(pieces: tuple[str, ...], body: Mapping[str, Any], reason: str) -> t
     text = "".join(pieces)
     ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
     if ends:
-        pieces = _pieces(text[:min(ends)], None)
+        pieces = _pieces(text[: min(ends)], None)
     most = body.get("max_completion_tokens") or body.get("max_tokens")
     return (pieces[:most], "length") if most is not None and len(pieces) > most else (pieces, reason)
 
@@ -185,9 +218,14 @@ def _calls(body: Mapping[str, Any], question: str) -> tuple[tuple[str, str, str]
             names = [name]
         case _:
             names = [name for name in tools if name in question]
-    return tuple((f"call_{hashlib.sha256(f'{number}{name}{question}'.encode()).hexdigest()[:20]}", name,
-                  json.dumps(example_of(tools[name].get("parameters") or {"type": "object"})))
-                 for number, name in enumerate(names))
+    return tuple(
+        (
+            f"call_{hashlib.sha256(f'{number}{name}{question}'.encode()).hexdigest()[:20]}",
+            name,
+            json.dumps(example_of(tools[name].get("parameters") or {"type": "object"})),
+        )
+        for number, name in enumerate(names)
+    )
 
 
 def _call(identity: str, name: str, arguments: str) -> dict[str, Any]:
@@ -199,7 +237,7 @@ def _call_parts(index: int, call: tuple[str, str, str]) -> Iterator[dict[str, An
     identity, name, arguments = call
     yield {"index": index, **_call(identity, name, "")}
     for start in range(0, len(arguments), 8):
-        yield {"index": index, "function": {"arguments": arguments[start:start + 8]}}
+        yield {"index": index, "function": {"arguments": arguments[start : start + 8]}}
 
 
 def _vector(text: str, size: int) -> list[float]:

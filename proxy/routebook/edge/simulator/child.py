@@ -35,8 +35,9 @@ class Simulation:
         self._keeper = asyncio.create_task(self._keep())
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._leaving = True
         self._child.channel.close()
         await self._keeper

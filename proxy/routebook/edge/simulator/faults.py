@@ -79,7 +79,11 @@ def _quantity(unit: Unit) -> Callable[[str], Any]:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "retry-after": lambda text: text or None,
-    "slow": _quantity(Unit.DURATION), "pace": _quantity(Unit.DURATION), "tokens": _quantity(Unit.COUNT),
-    "cut": _quantity(Unit.BYTES), "stall": _quantity(Unit.COUNT), "error-event": _quantity(Unit.COUNT),
+    "slow": _quantity(Unit.DURATION),
+    "pace": _quantity(Unit.DURATION),
+    "tokens": _quantity(Unit.COUNT),
+    "cut": _quantity(Unit.BYTES),
+    "stall": _quantity(Unit.COUNT),
+    "error-event": _quantity(Unit.COUNT),
     "chance": _quantity(Unit.SHARE),
 }

@@ -116,6 +116,9 @@ _OPTIONS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("top_p", _is_number(0, 1), "a number from 0 to 1"),
     ("tools", lambda value: isinstance(value, list), "a list"),
     ("metadata", lambda value: isinstance(value, dict), "an object"),
-    ("stop", lambda value: isinstance(value, str) or (isinstance(value, list) and len(value) <= 4),
-     "a text or at most four of them"),
+    (
+        "stop",
+        lambda value: isinstance(value, str) or (isinstance(value, list) and len(value) <= 4),
+        "a text or at most four of them",
+    ),
 )

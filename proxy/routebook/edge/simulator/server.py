@@ -42,8 +42,13 @@ class Simulator:
 
 async def start_simulator(sock: socket.socket, pace: float = PACE, seed: int = 0) -> Simulator:
     """Serve on a bound socket from the running loop; `pace` in seconds a token, `seed` decides chances."""
-    runner = web.AppRunner(_application(_Behaviour(pace, random.Random(seed), seed)), handle_signals=False,
-                           access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    runner = web.AppRunner(
+        _application(_Behaviour(pace, random.Random(seed), seed)),
+        handle_signals=False,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=0.1,
+    )
     await runner.setup()
     await web.SockSite(runner, sock, backlog=1024).start()
     host, port = sock.getsockname()[:2]
@@ -105,14 +110,18 @@ async def _read(request: web.Request) -> dict[str, Any]:
 def _fault(request: web.Request, body: dict[str, Any]) -> Fault:
     model, metadata = body.get("model"), body.get("metadata")
     try:
-        return fault_of(model if isinstance(model, str) else "", request.headers.get("x-simulate"),
-                        metadata if isinstance(metadata, dict) else {})
+        return fault_of(
+            model if isinstance(model, str) else "",
+            request.headers.get("x-simulate"),
+            metadata if isinstance(metadata, dict) else {},
+        )
     except UnknownFault as error:
         raise BadRequest(str(error), code="unknown_fault") from error
 
 
-async def _answer_chat(request: web.Request, body: dict[str, Any], fault: Fault,
-                       behaviour: _Behaviour) -> web.StreamResponse:
+async def _answer_chat(
+    request: web.Request, body: dict[str, Any], fault: Fault, behaviour: _Behaviour
+) -> web.StreamResponse:
     check_chat(body)
     answer = plan(body, fault.tokens, behaviour.seed)
     pace = behaviour.pace if fault.pace is None else fault.pace
@@ -125,8 +134,9 @@ async def _answer_chat(request: web.Request, body: dict[str, Any], fault: Fault,
     return await _send_events(request, [b"data: {not JSON\n\n"] if fault.garbage else frames, fault, pace)
 
 
-async def _answer_embeddings(request: web.Request, body: dict[str, Any], fault: Fault,
-                             behaviour: _Behaviour) -> web.StreamResponse:
+async def _answer_embeddings(
+    request: web.Request, body: dict[str, Any], fault: Fault, behaviour: _Behaviour
+) -> web.StreamResponse:
     answer = embeddings(body, check_embeddings(body))
     await asyncio.sleep(behaviour.pace)
     return await _send_whole(request, b"<html>not JSON" if fault.garbage else _json(answer), fault)
@@ -135,16 +145,18 @@ async def _answer_embeddings(request: web.Request, body: dict[str, Any], fault: 
 async def _send_whole(request: web.Request, data: bytes, fault: Fault) -> web.StreamResponse:
     if fault.cut is None:
         return web.Response(body=data, content_type="application/json", headers=_HEADERS)
-    response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "application/json",
-                                           "Content-Length": str(len(data))})
+    response = web.StreamResponse(
+        headers={**_HEADERS, "Content-Type": "application/json", "Content-Length": str(len(data))}
+    )
     await response.prepare(request)
-    await response.write(data[:fault.cut])
+    await response.write(data[: fault.cut])
     return await _drop(request, response)
 
 
 async def _send_events(request: web.Request, frames: list[bytes], fault: Fault, pace: float) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8",
-                                           "Cache-Control": "no-cache"})
+    response = web.StreamResponse(
+        headers={**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+    )
     await response.prepare(request)
     left = fault.cut
     for number, frame in enumerate(frames):
@@ -185,8 +197,7 @@ def _model(name: str) -> dict[str, Any]:
 
 _HEADERS = {"x-request-id": "req_simulated", "openai-processing-ms": "1"}
 
-_KINDS = {401: "authentication_error", 403: "permission_error", 404: "invalid_request_error",
-          429: "rate_limit_error"}
+_KINDS = {401: "authentication_error", 403: "permission_error", 404: "invalid_request_error", 429: "rate_limit_error"}
 
 
 def _refusal(fault: Fault) -> web.Response:
@@ -201,8 +212,12 @@ def _refusal(fault: Fault) -> web.Response:
 
 
 def _error(status: int, message: str, kind: str, code: str | None = None, param: str | None = None) -> web.Response:
-    return web.Response(status=status, body=_json(_error_body(message, kind, code, param)), headers=_HEADERS,
-                        content_type="application/json")
+    return web.Response(
+        status=status,
+        body=_json(_error_body(message, kind, code, param)),
+        headers=_HEADERS,
+        content_type="application/json",
+    )
 
 
 def _error_body(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:

@@ -48,8 +48,9 @@ def _wrong_shape(words: str, within: str) -> ProtocolError:
     path = place[1] if place else ""
     param = f"{within}{'' if path.startswith('[') or not within or not path else '.'}{path}" or None
     fault = _PLACE.sub("", words)
-    return ProtocolError(Side.CLIENT, f"{fault[:1].lower()}{fault[1:]}" + (f" in `{param}`" if param else ""),
-                         param=param)
+    return ProtocolError(
+        Side.CLIENT, f"{fault[:1].lower()}{fault[1:]}" + (f" in `{param}`" if param else ""), param=param
+    )
 
 
 def read_fields(body: bytes) -> dict[str, Raw]:

@@ -6,20 +6,29 @@ from collections.abc import Iterable
 
 import msgspec
 
-TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
-         413: "invalid_request_error", 415: "invalid_request_error", 422: "invalid_request_error",
-         429: "rate_limit_error"}
+TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "invalid_request_error",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+}
 """OpenAI's `type` by HTTP status; 500 and above are `server_error`."""
 
 
-def error_body(status: int, message: str, *, type: str | None = None, code: str | None = None,
-               param: str | None = None) -> bytes:
+def error_body(
+    status: int, message: str, *, type: str | None = None, code: str | None = None, param: str | None = None
+) -> bytes:
     """The body of a refusal; `type` follows from the status where it is not given."""
     return msgspec.json.encode({"error": _error(status, message, type, code, param)})
 
 
-def error_event(status: int, message: str, *, type: str | None = None, code: str | None = None,
-                param: str | None = None) -> bytes:
+def error_event(
+    status: int, message: str, *, type: str | None = None, code: str | None = None, param: str | None = None
+) -> bytes:
     """An error inside a stream, as one event; nothing may follow it, not even the end mark."""
     return b"data: " + error_body(status, message, type=type, code=code, param=param) + b"\n\n"
 
@@ -38,8 +47,7 @@ def _model(name: str, created: int) -> dict[str, object]:
     return {"id": name, "object": "model", "created": created, "owned_by": "routebook"}
 
 
-def _error(status: int, message: str, type: str | None, code: str | None,
-           param: str | None) -> dict[str, object]:
+def _error(status: int, message: str, type: str | None, code: str | None, param: str | None) -> dict[str, object]:
     words = type or TYPES.get(status) or ("server_error" if status >= 500 else "invalid_request_error")
     return {"message": _clean(message), "type": words, "param": param, "code": code}
 

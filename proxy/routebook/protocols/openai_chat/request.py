@@ -73,8 +73,11 @@ class OpenAIChat:
     @lazily
     def max_output(self) -> int | None:
         """The most tokens that one answer may have: the larger of the two fields that say so."""
-        said = [count for name in ("max_completion_tokens", "max_tokens")
-                if name in self.fields and (count := read_field(self.fields, name, _COUNT)) is not None]
+        said = [
+            count
+            for name in ("max_completion_tokens", "max_tokens")
+            if name in self.fields and (count := read_field(self.fields, name, _COUNT)) is not None
+        ]
         return max(said) if said else None
 
     @property
@@ -168,9 +171,11 @@ class Caps(Protocol):
     @property
     def max_output(self) -> int | None:
         """The most tokens that an answer may have."""
+
     @property
     def temperature(self) -> float | None:
         """The temperature where the client names none."""
+
     @property
     def reasoning_effort(self) -> str | None:
         """The reasoning effort where the client names none."""
@@ -199,10 +204,16 @@ def edited(asked: OpenAIChat, model: str, ask_usage: bool, caps: Caps | None = N
 def _capped(asked: OpenAIChat, caps: Caps) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if caps.max_output is not None:
-        said = {name: count for name in ("max_completion_tokens", "max_tokens")
-                if (count := read_field(asked.fields, name, _COUNT)) is not None}
-        changes = {name: caps.max_output for name, count in (said or {"max_completion_tokens": MOST}).items()
-                   if count > caps.max_output}
+        said = {
+            name: count
+            for name in ("max_completion_tokens", "max_tokens")
+            if (count := read_field(asked.fields, name, _COUNT)) is not None
+        }
+        changes = {
+            name: caps.max_output
+            for name, count in (said or {"max_completion_tokens": MOST}).items()
+            if count > caps.max_output
+        }
     if caps.temperature is not None and not _given(asked.fields, "temperature"):
         changes["temperature"] = caps.temperature
     if caps.reasoning_effort is not None and not _given(asked.fields, "reasoning_effort"):

@@ -23,8 +23,9 @@ def read_answer(body: bytes) -> Answered:
     """What stands in a whole answer; nothing where it cannot be read. Never raises: the client gets it all the same."""
     said = read_said(body)
     choices = said.choices or ()
-    finish = next((each.finish_reason for each in choices if each.index == 0),
-                  choices[0].finish_reason if choices else None)
+    finish = next(
+        (each.finish_reason for each in choices if each.index == 0), choices[0].finish_reason if choices else None
+    )
     return Answered(None if said.usage is NOTHING else read_usage(said.usage), _short(finish), _short(said.model))
 
 

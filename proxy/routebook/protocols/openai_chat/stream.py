@@ -22,7 +22,7 @@ BYTES_PER_TOKEN: Final = 4
 LAST: Final = 3
 """Events at the end of a stream that say more than text: the finish reason, the usage, the end."""
 
-_FRAME: Final = len(b"data: " b"\n\n")
+_FRAME: Final = len(b"data: \n\n")
 """What stands around the data of an event that is passed on unread."""
 
 _DONE: Final = b"[DONE]"
@@ -171,7 +171,7 @@ def _ends_apart(whole: bytes) -> tuple[bytes, bytes, bytes]:
         last = whole.rfind(b"\n\n", first, last)
         if last < 0:
             return whole, b"", b""
-    return whole[:first], whole[first:last + 2], whole[last + 2:]
+    return whole[:first], whole[first : last + 2], whole[last + 2 :]
 
 
 def _is_dull(whole: bytes) -> bool:
@@ -179,15 +179,22 @@ def _is_dull(whole: bytes) -> bool:
 
     Each event must be one line of data, so that they can be counted without looking at them either.
     """
-    return (whole.startswith(b"data: ") and whole.count(b"\n") == 2 * whole.count(b"\n\ndata: ") + 2
-            and b"\r" not in whole and _DONE not in whole and _is_plain(whole))
+    return (
+        whole.startswith(b"data: ")
+        and whole.count(b"\n") == 2 * whole.count(b"\n\ndata: ") + 2
+        and b"\r" not in whole
+        and _DONE not in whole
+        and _is_plain(whole)
+    )
 
 
 def _is_plain(data: bytes) -> bool:
     """Whether data holds no usage, finish reason or error that is not null."""
-    return (b'"error"' not in data
-            and _is_null(data, b'"usage"', b'"usage":null', b'"usage": null')
-            and _is_null(data, b'"finish_reason"', b'"finish_reason":null', b'"finish_reason": null'))
+    return (
+        b'"error"' not in data
+        and _is_null(data, b'"usage"', b'"usage":null', b'"usage": null')
+        and _is_null(data, b'"finish_reason"', b'"finish_reason":null', b'"finish_reason": null')
+    )
 
 
 def _is_null(data: bytes, key: bytes, null: bytes, spaced: bytes) -> bool:

@@ -69,5 +69,12 @@ def usage_of(wire: WireUsage) -> Usage | None:
     if (out := wire.completion_tokens_details) is not None:
         reasoning = min(out.reasoning_tokens or 0, completion)
         audio_out = min(out.audio_tokens or 0, completion - reasoning)
-    return Usage(prompt - cached - written - audio_in, cached, written, audio_in,
-                 completion - reasoning - audio_out, reasoning, audio_out)
+    return Usage(
+        prompt - cached - written - audio_in,
+        cached,
+        written,
+        audio_in,
+        completion - reasoning - audio_out,
+        reasoning,
+        audio_out,
+    )

@@ -37,17 +37,36 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     terms = _read_terms(sections, clients)
     targets = sections.names("models") | sections.names("pools")
     rules = read_rules(sections.items["rules"], terms, Targets(catalogue.models, catalogue.pools, targets))
-    scope = Scope(catalogue.models, catalogue.pools, targets, catalogue.providers, sections.names("providers"),
-                  words_of(FACTS, "request.needs"))
+    scope = Scope(
+        catalogue.models,
+        catalogue.pools,
+        targets,
+        catalogue.providers,
+        sections.names("providers"),
+        words_of(FACTS, "request.needs"),
+    )
     guarantees = read_guarantees(sections.items["guarantees"], terms, scope)
     budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
     patterns = _read_patterns(sections.entries["patterns"], problems)
-    tests = read_tests(sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems)
+    tests = read_tests(
+        sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems
+    )
     check_policy(sections, rules, catalogue)
     if problems.errors:
         return None
-    return Policy(digest, sources, catalogue, rules, DecisionTree(rules, FACTS), clients, budgets, patterns, guarantees,
-                  tests, settings)
+    return Policy(
+        digest,
+        sources,
+        catalogue,
+        rules,
+        DecisionTree(rules, FACTS),
+        clients,
+        budgets,
+        patterns,
+        guarantees,
+        tests,
+        settings,
+    )
 
 
 def words_of(table: FactTable, fact: str) -> tuple[str, ...]:
@@ -59,16 +78,26 @@ def words_of(table: FactTable, fact: str) -> tuple[str, ...]:
 def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
     entries, problems = sections.entries, sections.problems
     providers = read_providers(entries["providers"], timeouts, problems)
-    models = read_models(entries["models"], providers, sections.names("providers"), words_of(FACTS, "request.needs"),
-                         words_of(FACTS, "request.operation"), problems)
+    models = read_models(
+        entries["models"],
+        providers,
+        sections.names("providers"),
+        words_of(FACTS, "request.needs"),
+        words_of(FACTS, "request.operation"),
+        problems,
+    )
     pools = read_pools(entries["pools"], sections.names("models"), problems)
     return Catalogue(providers, models, pools)
 
 
 def _read_terms(sections: Sections, clients: dict[str, Client]) -> Terms:
-    declared = {"pattern": sections.names("patterns"), "budget": sections.names("budgets"),
-                "model": sections.names("models"), "client": sections.names("clients"),
-                "team": frozenset(client.team for client in clients.values() if client.team is not None)}
+    declared = {
+        "pattern": sections.names("patterns"),
+        "budget": sections.names("budgets"),
+        "model": sections.names("models"),
+        "client": sections.names("clients"),
+        "team": frozenset(client.team for client in clients.values() if client.team is not None),
+    }
     for key, _ in sections.entries["conditions"]:
         check_name(key, sections.problems, "a condition")
     named = read_conditions(sections.mapping("conditions"), FACTS, sections.problems)
@@ -87,10 +116,18 @@ def _read_patterns(entries: list[Entry], problems: Problems) -> dict[str, str]:
             continue
         fault = pattern_fault(text)
         if fault is not None:
-            problems.error("policy.bad-pattern", f"the pattern `{key.text}` is not a regular expression: {fault}",
-                           node.location, "patterns are written for RE2: no look-around, no back-references")
+            problems.error(
+                "policy.bad-pattern",
+                f"the pattern `{key.text}` is not a regular expression: {fault}",
+                node.location,
+                "patterns are written for RE2: no look-around, no back-references",
+            )
         elif matches_everything(text):
-            problems.warning("policy.loose-pattern", f"the pattern `{key.text}` matches every prompt", node.location,
-                             "it finds a match even in an empty text")
+            problems.warning(
+                "policy.loose-pattern",
+                f"the pattern `{key.text}` matches every prompt",
+                node.location,
+                "it finds a match even in an empty text",
+            )
         patterns[key.text] = text
     return patterns

@@ -21,8 +21,12 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
     """Add the problems of the policy as a whole to the sections' problems."""
     problems = sections.problems
     if sections.whole and not sections.items["rules"]:
-        problems.error("policy.no-rules", "the policy has no rules", sections.places.get("rules", sections.start),
-                       "the shortest policy ends with `- {name: everything-else, route: {to: requested}}`")
+        problems.error(
+            "policy.no-rules",
+            "the policy has no rules",
+            sections.places.get("rules", sections.start),
+            "the shortest policy ends with `- {name: everything-else, route: {to: requested}}`",
+        )
     _check_gap(rules, problems)
     _check_covered(rules, FACTS, problems)
     report_routes_to_nowhere(rules, catalogue, problems)
@@ -32,14 +36,21 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
 def _check_gap(rules: Sequence[Rule[Outcome]], problems: Problems) -> None:
     if rules and rules[-1].when != UNCLEAR and not any(always_holds(rule.when) for rule in rules):
         last = rules[-1]
-        problems.error("policy.gap", f"a request that meets no condition falls through the last rule `{last.name}`",
-                       last.location, "add a last rule without `when`, such as "
-                       "`- {name: everything-else, route: {to: requested}}`")
+        problems.error(
+            "policy.gap",
+            f"a request that meets no condition falls through the last rule `{last.name}`",
+            last.location,
+            "add a last rule without `when`, such as `- {name: everything-else, route: {to: requested}}`",
+        )
 
 
 def _check_covered(rules: Sequence[Rule[Outcome]], table: FactTable, problems: Problems) -> None:
     for rule, cover in covered_rules(rules, table):
         whole = always_holds(cover.when)
-        problems.error("policy.unreachable-rule", f"the rule `{rule.name}` can never decide", rule.location,
-                       f"`{cover.name}` before it matches {'every request' if whole else 'whatever this one matches'}",
-                       [(cover.location, "the rule that covers it")])
+        problems.error(
+            "policy.unreachable-rule",
+            f"the rule `{rule.name}` can never decide",
+            rule.location,
+            f"`{cover.name}` before it matches {'every request' if whole else 'whatever this one matches'}",
+            [(cover.location, "the rule that covers it")],
+        )

@@ -66,8 +66,12 @@ def read_guarantees(items: Iterable[Node], terms: Terms, scope: Scope) -> tuple[
         if isinstance(node, Scalar):
             check_name(node, terms.problems, "a guarantee")
         if name in first:
-            terms.problems.error("document.duplicate-name", f"two guarantees are named `{name}`", place,
-                                 related=[(first[name], "the first one")])
+            terms.problems.error(
+                "document.duplicate-name",
+                f"two guarantees are named `{name}`",
+                place,
+                related=[(first[name], "the first one")],
+            )
         first.setdefault(name, place)
         when = fields.node("when")
         condition = ALWAYS if when is None else terms.condition(when)
@@ -79,18 +83,30 @@ def read_guarantees(items: Iterable[Node], terms: Terms, scope: Scope) -> tuple[
 def _read_reach(fields: Fields, name: str, scope: Scope) -> tuple[Reach, bool]:
     only, never = fields.node("only"), fields.node("never")
     if (only is None) == (never is None):
-        fields.problems.error("policy.no-promise", f"the guarantee `{name}` needs `only` or `never`, one of the two",
-                              fields.location, "write `only: {region: eu}` or `never: {model: [...]}`")
+        fields.problems.error(
+            "policy.no-promise",
+            f"the guarantee `{name}` needs `only` or `never`, one of the two",
+            fields.location,
+            "write `only: {region: eu}` or `never: {model: [...]}`",
+        )
     node = only if only is not None else never
     inner = None if node is None else Fields.of(node, REACH_KEYS, fields.problems, "a guarantee's models")
     if node is None or inner is None:
         return Reach(), False
     if not inner.mapping.entries:
-        fields.problems.error("policy.no-promise", f"the guarantee `{name}` names no models", node.location,
-                              "say which: " + ", ".join(f"`{key}`" for key in REACH_KEYS))
+        fields.problems.error(
+            "policy.no-promise",
+            f"the guarantee `{name}` names no models",
+            node.location,
+            "say which: " + ", ".join(f"`{key}`" for key in REACH_KEYS),
+        )
     if only is None and inner.node("price") is not None:
-        fields.problems.error("policy.no-promise", "`never` cannot forbid cheap models", node.location,
-                              "to keep dear ones out write `only: {price: {at_most: 5}}`")
+        fields.problems.error(
+            "policy.no-promise",
+            "`never` cannot forbid cheap models",
+            node.location,
+            "to keep dear ones out write `only: {price: {at_most: 5}}`",
+        )
     return _reach_of(inner, scope), only is None
 
 
@@ -98,8 +114,9 @@ def _reach_of(fields: Fields, scope: Scope) -> Reach:
     models = _references(fields, "model", scope.targets, "policy.unknown-model", "a model or pool of this policy")
     return Reach(
         models=None if models is None else frozenset(expand(models, scope.pools)),
-        providers=_references(fields, "provider", scope.provider_names, "policy.unknown-provider",
-                              "a provider of this policy"),
+        providers=_references(
+            fields, "provider", scope.provider_names, "policy.unknown-provider", "a provider of this policy"
+        ),
         regions=_references(fields, "region", scope.regions, "policy.unknown-region", "a region of any provider"),
         labels=_read_labels(fields),
         capabilities=_references(fields, "capability", scope.capabilities, "document.unknown-word", "a capability"),
@@ -110,13 +127,17 @@ def _reach_of(fields: Fields, scope: Scope) -> Reach:
 def _references(fields: Fields, name: str, known: Collection[str], code: str, what: str) -> frozenset[str] | None:
     if fields.node(name) is None:
         return None
-    found = (read_reference(item, known, fields.problems, code, what) for item in fields.items(name, f"a list, each {what}"))
+    found = (
+        read_reference(item, known, fields.problems, code, what) for item in fields.items(name, f"a list, each {what}")
+    )
     return frozenset(text for text in found if text is not None)
 
 
 def _read_labels(fields: Fields) -> dict[str, frozenset[str]]:
-    return {key.text: frozenset(read_texts(node, fields.problems))
-            for key, node in fields.named("labels", "a mapping of labels")}
+    return {
+        key.text: frozenset(read_texts(node, fields.problems))
+        for key, node in fields.named("labels", "a mapping of labels")
+    }
 
 
 def _read_price(fields: Fields) -> int | None:

@@ -22,8 +22,13 @@ SPOKEN = frozenset({"openai"})
 """The dialects of providers that this version can call."""
 
 SECTIONS = {
-    "clients": ("`clients` are", ("their keys cannot be checked yet, so every request is refused; without `clients` "
-                                 "requests from this machine are served")),
+    "clients": (
+        "`clients` are",
+        (
+            "their keys cannot be checked yet, so every request is refused; without `clients` "
+            "requests from this machine are served"
+        ),
+    ),
     "budgets": ("`budgets` are", "nothing is counted or held, and `budget` facts are missing"),
 }
 """Sections that are read and checked, and have no effect yet, or not the one that was wanted."""
@@ -60,8 +65,11 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
     for provider in catalogue.providers.values():
         if provider.dialect not in SPOKEN:
-            yield (f"the dialect `{provider.dialect}` is", provider.location,
-                   "models of such providers are left out of every route")
+            yield (
+                f"the dialect `{provider.dialect}` is",
+                provider.location,
+                "models of such providers are left out of every route",
+            )
         if not provider.allow_private:
             yield "`allow_private: false` is", provider.location, "private addresses are called all the same"
     for _, node in sections.entries["providers"]:

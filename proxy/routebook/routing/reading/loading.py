@@ -42,8 +42,12 @@ def load_policy(path: Path) -> LoadResult:
     if not files:
         problems = Problems()
         what = "holds no YAML file" if path.exists() else "does not exist"
-        problems.error("policy.no-files", f"`{path}` {what}", Location(str(path), 1, 1),
-                       "name a policy file, or a directory of them")
+        problems.error(
+            "policy.no-files",
+            f"`{path}` {what}",
+            Location(str(path), 1, 1),
+            "name a policy file, or a directory of them",
+        )
         return LoadResult(None, problems, ())
     names = [file.relative_to(path).as_posix() if file != path else file.name for file in files]
     with collector_off(sum(file.stat().st_size for file in files if file.is_file())):
@@ -87,8 +91,11 @@ def _without_keys(document: Document, problems: Problems) -> Document:
 
     The stars keep the columns, so that carets still point where they should.
     """
-    places = {problem.location for problem in problems.found
-              if problem.code == "catalogue.literal-key" and problem.location.file == document.file}
+    places = {
+        problem.location
+        for problem in problems.found
+        if problem.code == "catalogue.literal-key" and problem.location.file == document.file
+    }
     written = document.text.splitlines(keepends=True)
     lines = _LIKE_A_KEY.sub(_stars, document.text).splitlines(keepends=True)
     for scalar in scalars_of(document.root) if places else ():

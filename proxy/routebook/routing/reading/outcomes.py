@@ -80,19 +80,37 @@ def read_route(node: Node, targets: Targets, problems: Problems) -> Route | None
     _check_weighted(fields, pick, weights, to, targets)
     cache = bounded(fields, "cache", Unit.DURATION, "1s", "30d")
     stick = bounded(fields, "stick", Unit.DURATION, "1s", "30d")
-    return Route(to, pick, weights, _read_within(fields), _read_split(fields, to, targets), stick, _read_shadow(fields, targets),
-                 _read_caps(fields), cache)
+    return Route(
+        to,
+        pick,
+        weights,
+        _read_within(fields),
+        _read_split(fields, to, targets),
+        stick,
+        _read_shadow(fields, targets),
+        _read_caps(fields),
+        cache,
+    )
 
 
 def _read_targets(fields: Fields, targets: Targets) -> tuple[str, ...]:
     node = fields.node("to")
     items = fields.items("to", "a list of models and pools")
     if node is not None and not items:
-        fields.problems.error("policy.empty-route", "the route leads nowhere", node.location,
-                              "list at least one model, or `requested`")
+        fields.problems.error(
+            "policy.empty-route", "the route leads nowhere", node.location, "list at least one model, or `requested`"
+        )
     known = {*targets.names, REQUESTED}
-    names = [name for item in items if (name := read_reference(
-        item, known, fields.problems, "policy.unknown-model", "a model or pool of this policy")) is not None]
+    names = [
+        name
+        for item in items
+        if (
+            name := read_reference(
+                item, known, fields.problems, "policy.unknown-model", "a model or pool of this policy"
+            )
+        )
+        is not None
+    ]
     report_twice(items, fields.problems, "this route")
     _report_covered(items, targets, fields.problems)
     return tuple(dict.fromkeys(names))
@@ -108,8 +126,12 @@ def _report_covered(items: Collection[Node], targets: Targets, problems: Problem
         names.add(item.text)
         models = set(expand([item.text], targets.pools))
         if models <= seen and item.text in targets.names:
-            problems.warning("policy.unreachable-candidate", f"`{item.text}` adds nothing to this route", item.location,
-                             "the names before it stand for the same models")
+            problems.warning(
+                "policy.unreachable-candidate",
+                f"`{item.text}` adds nothing to this route",
+                item.location,
+                "the names before it stand for the same models",
+            )
         seen |= models
 
 
@@ -117,15 +139,23 @@ def _read_weights(fields: Fields, to: Collection[str]) -> dict[str, int]:
     weights: dict[str, int] = {}
     for key, node in fields.named("weights", "a mapping of weights by model or pool"):
         if key.text not in to:
-            fields.problems.error("policy.not-in-route", f"`{key.text}` has a weight but is not in `to`", key.location,
-                                  suggestion(key.text, to))
+            fields.problems.error(
+                "policy.not-in-route",
+                f"`{key.text}` has a weight but is not in `to`",
+                key.location,
+                suggestion(key.text, to),
+            )
         value = read_bounded(node, Unit.COUNT, fields.problems, "0", "1000000")
         if value is not None:
             weights[key.text] = int(value)
     if weights and not any(weights.values()):
         key_place = fields.mapping.key("weights")
-        fields.problems.error("policy.bad-weights", "all weights are 0", (key_place or fields).location,
-                              "give at least one model a weight")
+        fields.problems.error(
+            "policy.bad-weights",
+            "all weights are 0",
+            (key_place or fields).location,
+            "give at least one model a weight",
+        )
     return weights
 
 
@@ -133,14 +163,22 @@ def _check_weighted(fields: Fields, pick: Pick, weights: dict[str, int], to: Col
     node = fields.node("pick")
     if fields.node("weights") is not None and pick is not Pick.WEIGHTED:
         place = fields.mapping.key("weights") or fields
-        fields.problems.error("policy.unused-weights", f"`weights` mean nothing with `pick: {pick.value}`",
-                              place.location, "write `pick: weighted`, or take the weights out")
+        fields.problems.error(
+            "policy.unused-weights",
+            f"`weights` mean nothing with `pick: {pick.value}`",
+            place.location,
+            "write `pick: weighted`, or take the weights out",
+        )
     if pick is not Pick.WEIGHTED or weights or node is None:
         return
     models = [targets.models[name] for name in expand(to, targets.pools) if name in targets.models]
     if not any(account.weight != 1 for model in models for account in model.provider.accounts):
-        fields.problems.error("policy.no-weights", "`pick: weighted` has no weights to go by", node.location,
-                              "add `weights: {MODEL: 3, OTHER: 1}` to the route, or `weight` to the providers' accounts")
+        fields.problems.error(
+            "policy.no-weights",
+            "`pick: weighted` has no weights to go by",
+            node.location,
+            "add `weights: {MODEL: 3, OTHER: 1}` to the route, or `weight` to the providers' accounts",
+        )
 
 
 def _read_within(fields: Fields) -> Within:
@@ -167,14 +205,22 @@ def _read_split(fields: Fields, to: Collection[str], targets: Targets) -> Split 
             by = read_word(value, SPLIT_BY, fields.problems, "something a split can go by") or by
             continue
         if key.text not in known_names:
-            fields.problems.error("policy.not-in-route", f"`{key.text}` has a share but is not in `to`", key.location,
-                                  suggestion(key.text, known_names))
+            fields.problems.error(
+                "policy.not-in-route",
+                f"`{key.text}` has a share but is not in `to`",
+                key.location,
+                suggestion(key.text, known_names),
+            )
         share = read_bounded(value, Unit.SHARE, fields.problems, "0%", "100%")
         shares[key.text] = None if share is None else round(share * _MILLION)
     known = [share for share in shares.values() if share is not None]
     if len(known) == len(shares) and sum(known) != _MILLION:
-        fields.problems.error("policy.bad-split", f"the shares add up to {sum(known) / 10_000:g} %, not to 100 %",
-                              node.location, "each request goes to exactly one of them")
+        fields.problems.error(
+            "policy.bad-split",
+            f"the shares add up to {sum(known) / 10_000:g} %, not to 100 %",
+            node.location,
+            "each request goes to exactly one of them",
+        )
     return Split(tuple((name, share or 0) for name, share in shares.items()), by)
 
 
@@ -184,8 +230,9 @@ def _read_shadow(fields: Fields, targets: Targets) -> tuple[str, int] | None:
     target = None if inner is None else inner.node("to")
     if inner is None or target is None:
         return None
-    name = read_reference(target, targets.names, fields.problems, "policy.unknown-model",
-                          "a model or pool of this policy")
+    name = read_reference(
+        target, targets.names, fields.problems, "policy.unknown-model", "a model or pool of this policy"
+    )
     share = bounded(inner, "share", Unit.SHARE, "0%", "100%")
     return None if name is None else (name, _MILLION if share is None else round(share * _MILLION))
 

@@ -51,15 +51,28 @@ def policy_schema(table: FactTable) -> Schema:
 def policy_test_schema(table: FactTable) -> Schema:
     """The schema of a file under `tests/`."""
     root = build.record({"tests": SECTIONS["tests"]}, {"tests": _section(build.listed(build.ref("test")))})
-    return build.document(root, "urn:routebook:schema:policy-test:1", "A file of tests of a Routebook policy",
-                          build.together(_test_schemas(table), value_schemas(table)))
+    return build.document(
+        root,
+        "urn:routebook:schema:policy-test:1",
+        "A file of tests of a Routebook policy",
+        build.together(_test_schemas(table), value_schemas(table)),
+    )
 
 
 def _definitions(table: FactTable) -> dict[str, Schema]:
     needs, operations = _words(table, "request.needs"), _words(table, "request.operation")
     return build.together(
-        provider_schemas(), model_schemas(needs, operations), client_schemas(), budget_schemas(), condition_schemas(table),
-        _outcome_schemas(), _rule_schemas(), _guarantee_schemas(needs), _setting_schemas(), _test_schemas(table))
+        provider_schemas(),
+        model_schemas(needs, operations),
+        client_schemas(),
+        budget_schemas(),
+        condition_schemas(table),
+        _outcome_schemas(),
+        _rule_schemas(),
+        _guarantee_schemas(needs),
+        _setting_schemas(),
+        _test_schemas(table),
+    )
 
 
 def _section(schema: Schema) -> Schema:
@@ -85,15 +98,22 @@ def _outcome_schemas() -> dict[str, Schema]:
         "cache": duration,
     }
     within = {
-        "cost": build.quantity(Unit.MONEY), "first_token": duration, "quality": {"type": "number", "minimum": 0, "maximum": 1},
-        "region": build.one_or_more(build.text()), "labels": build.named(build.text(), PATTERN),
+        "cost": build.quantity(Unit.MONEY),
+        "first_token": duration,
+        "quality": {"type": "number", "minimum": 0, "maximum": 1},
+        "region": build.one_or_more(build.text()),
+        "labels": build.named(build.text(), PATTERN),
     }
     caps = {
-        "max_output": build.quantity(Unit.TOKENS), "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+        "max_output": build.quantity(Unit.TOKENS),
+        "temperature": {"type": "number", "minimum": 0, "maximum": 2},
         "reasoning_effort": build.word(outcomes.EFFORTS),
     }
-    refuse = {"status": {"type": "integer", "minimum": 400, "maximum": 599, "default": 403}, "message": build.text(),
-              "code": build.text()}
+    refuse = {
+        "status": {"type": "integer", "minimum": 400, "maximum": 599, "default": 403},
+        "message": build.text(),
+        "code": build.text(),
+    }
     return {
         "within": build.record(outcomes.WITHIN_KEYS, within),
         "set": build.record(outcomes.SET_KEYS, caps),
@@ -103,7 +123,12 @@ def _outcome_schemas() -> dict[str, Schema]:
 
 
 def _rule_schemas() -> dict[str, Schema]:
-    values = {"name": name(), "when": build.ref("condition"), "route": build.ref("route"), "refuse": build.ref("refuse")}
+    values = {
+        "name": name(),
+        "when": build.ref("condition"),
+        "route": build.ref("route"),
+        "refuse": build.ref("refuse"),
+    }
     either: Schema = {"oneOf": [{"required": ["route"]}, {"required": ["refuse"]}]}
     return {"rule": {**build.record(RULE_KEYS, values, ["name"]), **either}}
 
@@ -111,31 +136,45 @@ def _rule_schemas() -> dict[str, Schema]:
 def _guarantee_schemas(capabilities: tuple[str, ...]) -> dict[str, Schema]:
     texts = build.one_or_more(build.text())
     reach = {
-        "model": texts, "provider": texts, "region": texts, "labels": build.named(texts, PATTERN),
+        "model": texts,
+        "provider": texts,
+        "region": texts,
+        "labels": build.named(texts, PATTERN),
         "capability": build.one_or_more(build.word(capabilities)),
         "price": build.record({"at_most": "dollars per million tokens"}, {"at_most": dollars()}, ["at_most"]),
     }
     values = {"name": name(), "when": build.ref("condition"), "only": build.ref("reach"), "never": build.ref("reach")}
     either: Schema = {"oneOf": [{"required": ["only"]}, {"required": ["never"]}]}
-    return {"reach": {**build.record(guarantees.REACH_KEYS, reach), "minProperties": 1},
-            "guarantee": {**build.record(guarantees.GUARANTEE_KEYS, values, ["name"]), **either}}
+    return {
+        "reach": {**build.record(guarantees.REACH_KEYS, reach), "minProperties": 1},
+        "guarantee": {**build.record(guarantees.GUARANTEE_KEYS, values, ["name"]), **either},
+    }
 
 
 def _test_schemas(table: FactTable) -> dict[str, Schema]:
     refuse = build.one_of_kinds(build.flag(), {"type": "integer", "minimum": 400, "maximum": 599})
     expect = build.record(EXPECT_KEYS, {"rule": build.text(), "model": build.text(), "refuse": refuse})
-    values = {"name": build.text(), "given": build.or_nothing(given_schema(table)), "expect": {**expect, "minProperties": 1}}
+    values = {
+        "name": build.text(),
+        "given": build.or_nothing(given_schema(table)),
+        "expect": {**expect, "minProperties": 1},
+    }
     return {"test": build.record(TEST_KEYS, values, ["name", "expect"])}
 
 
 def _setting_schemas() -> dict[str, Schema]:
     tokens, duration = build.quantity(Unit.TOKENS), build.quantity(Unit.DURATION)
     values = {
-        "max_body": build.quantity(Unit.BYTES), "body_timeout": duration, "default_max_output": tokens,
+        "max_body": build.quantity(Unit.BYTES),
+        "body_timeout": duration,
+        "default_max_output": tokens,
         "timeouts": build.ref("timeouts"),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
         "retries": build.or_nothing(build.record(settings.RETRY_KEYS, {"attempts": build.quantity(Unit.COUNT)})),
-        "record": build.or_nothing(build.record(settings.RECORD_KEYS, {"headers": build.one_or_more(build.text()),
-                                                                       "content": build.flag(False)})),
+        "record": build.or_nothing(
+            build.record(
+                settings.RECORD_KEYS, {"headers": build.one_or_more(build.text()), "content": build.flag(False)}
+            )
+        ),
     }
     return {"settings": build.record(settings.SETTING_KEYS, values)}

@@ -39,9 +39,13 @@ def read_rules(items: Iterable[Node], terms: Terms, targets: Targets) -> tuple[R
             continue
         name, place = _read_name(fields)
         if name in first:
-            terms.problems.error("document.duplicate-name", f"two rules are named `{name}`", place,
-                                 "records name the rule that decided; choose another name",
-                                 [(first[name], "the first one")])
+            terms.problems.error(
+                "document.duplicate-name",
+                f"two rules are named `{name}`",
+                place,
+                "records name the rule that decided; choose another name",
+                [(first[name], "the first one")],
+            )
         if name:
             first.setdefault(name, place)
         rules.append(Rule(name, _read_when(fields, terms, is_clear), _read_outcome(fields, name, targets), place))
@@ -74,14 +78,23 @@ def _read_name(fields: Fields) -> tuple[str, Location]:
 def _read_outcome(fields: Fields, name: str, targets: Targets) -> Outcome:
     route, refuse = fields.node("route"), fields.node("refuse")
     if route is not None and refuse is not None:
-        fields.problems.error("policy.two-outcomes", f"{_called(name)} both routes and refuses", refuse.location,
-                              "keep one of them", [(route.location, "the other one")])
+        fields.problems.error(
+            "policy.two-outcomes",
+            f"{_called(name)} both routes and refuses",
+            refuse.location,
+            "keep one of them",
+            [(route.location, "the other one")],
+        )
     if route is not None:
         return read_route(route, targets, fields.problems) or Refuse()
     if refuse is not None:
         return read_refusal(refuse, fields.problems)
-    fields.problems.error("policy.no-outcome", f"{_called(name)} does not say what to do", fields.location,
-                          "add `route: {to: [...]}` or `refuse: {status: 403}`")
+    fields.problems.error(
+        "policy.no-outcome",
+        f"{_called(name)} does not say what to do",
+        fields.location,
+        "add `route: {to: [...]}` or `refuse: {status: 403}`",
+    )
     return Refuse()
 
 

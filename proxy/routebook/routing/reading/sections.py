@@ -68,8 +68,9 @@ class Sections:
 def read_sections(documents: Sequence[tuple[str, Document]], problems: Problems) -> Sections:
     """The sections of (name in the policy, document) pairs; files under `tests/` hold tests only."""
     sections = Sections(problems)
-    mappings = [(name, document, root) for name, document in documents
-                if (root := _root(document, problems)) is not None]
+    mappings = [
+        (name, document, root) for name, document in documents if (root := _root(document, problems)) is not None
+    ]
     if documents:
         sections.start = Location(documents[0][1].file, 1, 1)
     for name, _, root in mappings:
@@ -91,7 +92,9 @@ def is_test_file(name: str) -> bool:
 
 def _was_read(document: Document) -> bool:
     root = document.root
-    return document.readable and (root is None or isinstance(root, Mapping) or (isinstance(root, Scalar) and root.is_null))
+    return document.readable and (
+        root is None or isinstance(root, Mapping) or (isinstance(root, Scalar) and root.is_null)
+    )
 
 
 def _root(document: Document, problems: Problems) -> Mapping | None:
@@ -103,8 +106,9 @@ def _root(document: Document, problems: Problems) -> Mapping | None:
         case Scalar() as root if root.is_null:
             return None
         case root:
-            problems.error("document.wrong-type", f"expected sections such as `rules:`, found {kind_of(root)}",
-                           root.location)
+            problems.error(
+                "document.wrong-type", f"expected sections such as `rules:`, found {kind_of(root)}", root.location
+            )
             return None
 
 
@@ -132,15 +136,20 @@ def _add_entries(key: Scalar, node: Node, sections: Sections) -> None:
         case Scalar() if node.is_null:
             pass
         case _:
-            sections.problems.error("document.wrong-type",
-                                    f"expected a mapping of {key.text} by name, found {kind_of(node)}", node.location)
+            sections.problems.error(
+                "document.wrong-type", f"expected a mapping of {key.text} by name, found {kind_of(node)}", node.location
+            )
 
 
 def _add_items(key: Scalar, node: Node, sections: Sections) -> None:
     if key.text == "rules" and "rules" in sections.places:
         sections.problems.error(
-            "policy.rules-in-two-files", "the rules stand in more than one place", key.location,
-            "put them into one file, so that their order is what you read", [(sections.places["rules"], "the others")])
+            "policy.rules-in-two-files",
+            "the rules stand in more than one place",
+            key.location,
+            "put them into one file, so that their order is what you read",
+            [(sections.places["rules"], "the others")],
+        )
     sections.places.setdefault(key.text, key.location)
     match node:
         case ListNode():
@@ -149,23 +158,40 @@ def _add_items(key: Scalar, node: Node, sections: Sections) -> None:
             pass
         case _:
             sections.whole = False
-            sections.problems.error("document.wrong-type", f"expected a list of {key.text}, found {kind_of(node)}",
-                                    node.location, f"begin each of the {key.text} with `- name: ...`")
+            sections.problems.error(
+                "document.wrong-type",
+                f"expected a list of {key.text}, found {kind_of(node)}",
+                node.location,
+                f"begin each of the {key.text} with `- name: ...`",
+            )
 
 
 def _check_version(roots: Iterable[Mapping], sections: Sections) -> None:
     found = [(key, node) for root in roots for key, node in root if key.text == "version"]
     if not found:
-        sections.problems.error("policy.no-version", "no file says which version of the language this is",
-                                sections.start, "add `version: 1`")
+        sections.problems.error(
+            "policy.no-version",
+            "no file says which version of the language this is",
+            sections.start,
+            "add `version: 1`",
+        )
         return
     for key, _ in found[1:]:
-        sections.problems.error("document.duplicate-name", "`version` is given twice", key.location,
-                                "one of the files says it for all", [(found[0][0].location, "the first one")])
+        sections.problems.error(
+            "document.duplicate-name",
+            "`version` is given twice",
+            key.location,
+            "one of the files says it for all",
+            [(found[0][0].location, "the first one")],
+        )
     for _, node in found:
         if not isinstance(node, Scalar) or node.text != VERSION:
-            sections.problems.error("policy.unknown-version", f"the language has no version {kind_of(node)}",
-                                    node.location, "write `version: 1`")
+            sections.problems.error(
+                "policy.unknown-version",
+                f"the language has no version {kind_of(node)}",
+                node.location,
+                "write `version: 1`",
+            )
 
 
 def _report_duplicates(sections: Sections) -> None:
@@ -175,6 +201,10 @@ def _report_duplicates(sections: Sections) -> None:
             # A name twice within one file is a duplicate key, which the loader has reported.
             if key.text in first and first[key.text].file != key.location.file:
                 sections.problems.error(
-                    "document.duplicate-name", f"`{key.text}` is defined twice in `{name}`", key.location,
-                    "names are shared by all files of a policy", [(first[key.text], "the first one")])
+                    "document.duplicate-name",
+                    f"`{key.text}` is defined twice in `{name}`",
+                    key.location,
+                    "names are shared by all files of a policy",
+                    [(first[key.text], "the first one")],
+                )
             first.setdefault(key.text, key.location)

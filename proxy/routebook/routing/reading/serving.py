@@ -43,12 +43,17 @@ def report_routes_to_nowhere(rules: Sequence[Rule[Outcome]], catalogue: Catalogu
         if not isinstance(rule.outcome, Route) or REQUESTED in rule.outcome.to:
             continue
         demand = demand_of(needed(rule.when))
-        models = [catalogue.models[name] for name in expand(rule.outcome.to, catalogue.pools)
-                  if name in catalogue.models]
+        models = [
+            catalogue.models[name] for name in expand(rule.outcome.to, catalogue.pools) if name in catalogue.models
+        ]
         refusals = [refusal for model in models if (refusal := demand.refusal(model)) is not None]
         if models and len(refusals) == len(models):
-            problems.error("policy.route-to-nowhere", f"no model of `{rule.name}` can serve what its condition asks for",
-                           rule.location, "; ".join(refusals))
+            problems.error(
+                "policy.route-to-nowhere",
+                f"no model of `{rule.name}` can serve what its condition asks for",
+                rule.location,
+                "; ".join(refusals),
+            )
 
 
 def demand_of(tests: Iterable[Test]) -> Demand:

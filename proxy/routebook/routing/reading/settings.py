@@ -87,7 +87,11 @@ def _read_record(fields: Fields) -> tuple[tuple[str, ...], bool]:
     for item in inner.items("headers", "a list of header names"):
         name = item.text.lower() if isinstance(item, Scalar) else ""
         if name in CREDENTIALS:
-            fields.problems.error("policy.secret-header", f"the header `{name}` holds a secret", item.location,
-                                  "no secret ever stands in a record")
+            fields.problems.error(
+                "policy.secret-header",
+                f"the header `{name}` holds a secret",
+                item.location,
+                "no secret ever stands in a record",
+            )
         headers.append(name)
     return tuple(headers), inner.flag("content")

@@ -19,14 +19,12 @@ FAMILIES = {
 }
 """Families of facts whose NAME must be declared in the policy: what it names, and the code where it does not."""
 
-CALLERS = {
-    "client.name": ("client", "policy.unknown-client"),
-    "client.team": ("team", "policy.unknown-team"),
-}
+CALLERS = {"client.name": ("client", "policy.unknown-client"), "client.team": ("team", "policy.unknown-team")}
 """Facts whose values come from the `clients` section, where a policy has one."""
 
-CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-goog-api-key",
-                         "api-key"})
+CREDENTIALS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-goog-api-key", "api-key"}
+)
 """Headers that hold secrets: no rule may ask for them, no record may hold them."""
 
 _HEADER = "request.header."
@@ -59,12 +57,20 @@ class Terms:
         if argument is None:
             return
         if test.fact.startswith(_HEADER) and argument.lower() in CREDENTIALS:
-            self.problems.error("policy.secret-header", f"the header `{argument}` holds a secret", test.location,
-                                "rules may ask who the client is with `client.name` or `client.team`")
+            self.problems.error(
+                "policy.secret-header",
+                f"the header `{argument}` holds a secret",
+                test.location,
+                "rules may ask who the client is with `client.name` or `client.team`",
+            )
         for prefix, (what, code) in FAMILIES.items():
             if test.fact.startswith(prefix) and argument not in self.declared.get(what, ()):
-                self.problems.error(code, f"`{argument}` is not a {what} of this policy",
-                                    test.location, suggestion(argument, self.declared.get(what, ())))
+                self.problems.error(
+                    code,
+                    f"`{argument}` is not a {what} of this policy",
+                    test.location,
+                    suggestion(argument, self.declared.get(what, ())),
+                )
 
     def _check_callers(self, test: Test) -> None:
         """Names of clients and teams that no client of the policy bears: such a rule waits for nobody."""
@@ -73,8 +79,12 @@ class Terms:
             return
         what, code = known
         for name in sorted(test.predicate.words - set(self.declared.get(what, ()))):
-            self.problems.warning(code, f"`{name}` is not a {what} of this policy", test.location,
-                                  suggestion(name, self.declared.get(what, ())))
+            self.problems.warning(
+                code,
+                f"`{name}` is not a {what} of this policy",
+                test.location,
+                suggestion(name, self.declared.get(what, ())),
+            )
 
 
 def tests_of(condition: Condition) -> Iterator[Test]:

@@ -28,8 +28,9 @@ EXPECT_KEYS = {
 """The keys of `expect`, with what they mean."""
 
 
-def read_tests(items: Iterable[Node], table: FactTable, rules: Collection[str], models: Collection[str],
-               problems: Problems) -> tuple[PolicyTest, ...]:
+def read_tests(
+    items: Iterable[Node], table: FactTable, rules: Collection[str], models: Collection[str], problems: Problems
+) -> tuple[PolicyTest, ...]:
     """The policy tests in order; `rules` and `models` are the names that they may expect."""
     tests: list[PolicyTest] = []
     first: dict[str, Location] = {}
@@ -40,8 +41,12 @@ def read_tests(items: Iterable[Node], table: FactTable, rules: Collection[str], 
         name, node = fields.text("name", "") or "", fields.node("name")
         place = fields.location if node is None else node.location
         if name and name in first:
-            problems.error("document.duplicate-name", f"two tests are named `{name}`", place,
-                           related=[(first[name], "the first one")])
+            problems.error(
+                "document.duplicate-name",
+                f"two tests are named `{name}`",
+                place,
+                related=[(first[name], "the first one")],
+            )
         first.setdefault(name, place)
         given = _read_given(fields, table)
         tests.append(PolicyTest(name, given, _read_expectation(fields, rules, models), place))
@@ -53,8 +58,12 @@ def _read_given(fields: Fields, table: FactTable) -> dict[str, Value]:
     for key, node in fields.named("given", "a mapping of facts"):
         spec = table.find(key.text)
         if spec is None:
-            fields.problems.error("policy.unknown-fact", f"unknown fact `{key.text}`", key.location,
-                                  suggestion(key.text, [each.name for each in table]))
+            fields.problems.error(
+                "policy.unknown-fact",
+                f"unknown fact `{key.text}`",
+                key.location,
+                suggestion(key.text, [each.name for each in table]),
+            )
             continue
         if spec.type is FactType.SET:
             text = ",".join(read_texts(node, fields.problems))
@@ -77,13 +86,23 @@ def _read_expectation(fields: Fields, rules: Collection[str], models: Collection
     if node is None or inner is None:
         return Expectation()
     if not inner.mapping.entries:
-        fields.problems.error("policy.empty-test", "the test expects nothing", node.location,
-                              "say which `rule` decides, which `model` is tried first, or `refuse: true`")
+        fields.problems.error(
+            "policy.empty-test",
+            "the test expects nothing",
+            node.location,
+            "say which `rule` decides, which `model` is tried first, or `refuse: true`",
+        )
     rule_node, model_node = inner.node("rule"), inner.node("model")
-    rule = None if rule_node is None else read_reference(
-        rule_node, rules, fields.problems, "policy.unknown-rule", "a rule of this policy")
-    model = None if model_node is None else read_reference(
-        model_node, models, fields.problems, "policy.unknown-model", "a model of this policy")
+    rule = (
+        None
+        if rule_node is None
+        else read_reference(rule_node, rules, fields.problems, "policy.unknown-rule", "a rule of this policy")
+    )
+    model = (
+        None
+        if model_node is None
+        else read_reference(model_node, models, fields.problems, "policy.unknown-model", "a model of this policy")
+    )
     return Expectation(rule, model, _read_refuse(inner))
 
 
@@ -96,6 +115,10 @@ def _read_refuse(fields: Fields) -> int | bool | None:
     status = parse_quantity(node.text, Unit.COUNT) if isinstance(node, Scalar) else None
     if status is not None and 400 <= status <= 599:
         return int(status)
-    fields.problems.error("document.wrong-type", f"expected whether it is refused, found {kind_of(node)}", node.location,
-                          "write `true`, `false`, or the status, 400 to 599")
+    fields.problems.error(
+        "document.wrong-type",
+        f"expected whether it is refused, found {kind_of(node)}",
+        node.location,
+        "write `true`, `false`, or the status, 400 to 599",
+    )
     return None

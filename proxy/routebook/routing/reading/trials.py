@@ -29,21 +29,32 @@ def _report_twins(policy: Policy, problems: Problems) -> None:
     for test in policy.tests:
         same = first.setdefault((frozenset(test.given.items()), test.expect), test)
         if same is not test:
-            problems.warning("policy.duplicate-test", f"the test `{test.name}` shows what `{same.name}` shows",
-                             test.location, "take one of them out, or give it other facts",
-                             [(same.location, "the first one")])
+            problems.warning(
+                "policy.duplicate-test",
+                f"the test `{test.name}` shows what `{same.name}` shows",
+                test.location,
+                "take one of them out, or give it other facts",
+                [(same.location, "the first one")],
+            )
 
 
 def _report_untested(policy: Policy, problems: Problems) -> None:
     """Warn about rules that no test reaches; a policy without any tests has been told by nobody that it has them."""
-    reached = {rule.name for test in policy.tests
-               if (rule := policy.tree.decide(given_facts(policy, test.given)).rule) is not None}
+    reached = {
+        rule.name
+        for test in policy.tests
+        if (rule := policy.tree.decide(given_facts(policy, test.given)).rule) is not None
+    }
     missed = [rule for rule in policy.rules if rule.name not in reached]
     if policy.tests and missed:
         names = ", ".join(f"`{rule.name}`" for rule in missed[:_NAMED])
         more = f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else ""
-        problems.warning("policy.untested-rule", f"no test reaches {names}{more}", missed[0].location,
-                         "add a test whose request each of them should decide")
+        problems.warning(
+            "policy.untested-rule",
+            f"no test reaches {names}{more}",
+            missed[0].location,
+            "add a test whose request each of them should decide",
+        )
 
 
 def faults_of(planner: Planner, test: PolicyTest) -> list[str]:

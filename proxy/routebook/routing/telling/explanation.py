@@ -83,14 +83,16 @@ def explain_record(policy: Policy | None, record: Mapping[str, Any], ending: Map
     if policy is None:
         note = f"the policy {record['policy']} is not kept here, so only what the record holds is shown"
         outcome = {"route": "route", "refuse": "refuse", "none": "no rule matched"}.get(record["outcome"], "")
-        return Explanation(record["rule"], record["where"], outcome, _recorded_path(record), (), candidates, (note,),
-                           record, ending)
+        return Explanation(
+            record["rule"], record["where"], outcome, _recorded_path(record), (), candidates, (note,), record, ending
+        )
     again = decide_again(policy, record)
     notes = tuple(f"deciding again gives something else: {difference}" for difference in differences(record, again))
     known = recorded_facts(record)
     found = _explanation(policy, again.decision, {key: known.get(key) for key in record["facts"]}, candidates, notes)
-    return Explanation(record["rule"], record["where"], found.outcome, found.path, found.rules, candidates, notes, record,
-                       ending)
+    return Explanation(
+        record["rule"], record["where"], found.outcome, found.path, found.rules, candidates, notes, record, ending
+    )
 
 
 def candidates_of(plan: Plan | None) -> tuple[CandidateExplained, ...]:
@@ -100,8 +102,13 @@ def candidates_of(plan: Plan | None) -> tuple[CandidateExplained, ...]:
     return (*map(_kept, plan.kept), *map(_dropped, plan.dropped))
 
 
-def _explanation(policy: Policy, decision: Decision[Outcome], facts: Mapping[str, Value | None],
-                 candidates: tuple[CandidateExplained, ...], notes: tuple[str, ...]) -> Explanation:
+def _explanation(
+    policy: Policy,
+    decision: Decision[Outcome],
+    facts: Mapping[str, Value | None],
+    candidates: tuple[CandidateExplained, ...],
+    notes: tuple[str, ...],
+) -> Explanation:
     rule = decision.rule
     return Explanation(
         rule=None if rule is None else rule.name,
@@ -115,8 +122,9 @@ def _explanation(policy: Policy, decision: Decision[Outcome], facts: Mapping[str
 
 
 def _kept(candidate: Candidate) -> CandidateExplained:
-    return CandidateExplained(candidate.name, "/".join(candidate.key), True, candidate.reason, candidate.words,
-                              candidate.estimated_cost)
+    return CandidateExplained(
+        candidate.name, "/".join(candidate.key), True, candidate.reason, candidate.words, candidate.estimated_cost
+    )
 
 
 def _dropped(dropped: Dropped) -> CandidateExplained:
@@ -124,11 +132,15 @@ def _dropped(dropped: Dropped) -> CandidateExplained:
 
 
 def _recorded(line: Mapping[str, Any]) -> CandidateExplained:
-    return CandidateExplained(line["model"], line.get("account"), line["verdict"] == "kept", line["reason"],
-                              in_words(line["reason"], line.get("numbers") or {}), line.get("cost"))
+    return CandidateExplained(
+        line["model"],
+        line.get("account"),
+        line["verdict"] == "kept",
+        line["reason"],
+        in_words(line["reason"], line.get("numbers") or {}),
+        line.get("cost"),
+    )
 
 
 def _recorded_path(record: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{step['fact']}: {step['standing']} rules still stood" for step in record["steps"])
-
-

@@ -18,8 +18,13 @@ MOST_RULES = 40
 
 def as_text(found: Explanation) -> str:
     """The whole story, the answer first."""
-    blocks = [_story(found), _list("How the rules were walked:", found.path), _own(found), _others(found),
-              _list("Candidates, in the order in which they are tried:", _candidates(found.candidates))]
+    blocks = [
+        _story(found),
+        _list("How the rules were walked:", found.path),
+        _own(found),
+        _others(found),
+        _list("Candidates, in the order in which they are tried:", _candidates(found.candidates)),
+    ]
     if found.ending is not None:
         blocks.append(_list("Attempts:", _attempts(found.ending["attempts"])))
         blocks.append(list(_ending(found.ending)))
@@ -37,8 +42,17 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "outcome": found.outcome,
         "walk": list(found.path),
         "rules": [_rule_json(rule) for rule in found.rules],
-        "candidates": [{"model": each.model, "account": each.account, "verdict": "kept" if each.kept else "dropped",
-                        "reason": each.reason, "words": each.words, "cost": each.cost} for each in found.candidates],
+        "candidates": [
+            {
+                "model": each.model,
+                "account": each.account,
+                "verdict": "kept" if each.kept else "dropped",
+                "reason": each.reason,
+                "words": each.words,
+                "cost": each.cost,
+            }
+            for each in found.candidates
+        ],
         "notes": list(found.notes),
         "decided": found.record,
         "ended": found.ending,
@@ -79,8 +93,14 @@ def _asked(record: Mapping[str, Any]) -> Iterator[str]:
 def _own(found: Explanation) -> list[str]:
     """The deciding rule's conditions, each with the value it saw."""
     own = next((rule for rule in found.rules if rule.decided), None)
-    return [] if own is None else ["Why it matched:", *(f"  {line.strip() if not line.startswith('    ') else line}"
-                                                        for line in rule_lines(own, FACTS)[1:])]
+    return (
+        []
+        if own is None
+        else [
+            "Why it matched:",
+            *(f"  {line.strip() if not line.startswith('    ') else line}" for line in rule_lines(own, FACTS)[1:]),
+        ]
+    )
 
 
 def _others(found: Explanation) -> list[str]:
@@ -118,11 +138,15 @@ def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 def _ending(ending: Mapping[str, Any]) -> Iterator[str]:
     by = f" from {ending['model']} by {ending['account']}" if ending.get("model") else ""
     error = f" ({ending['error']})" if ending.get("error") else ""
-    yield (f"The client got status {ending['status']}{by} in {_took(ending['seconds'])}: "
-           f"{end_in_words(ending['end'])}{error}")
+    yield (
+        f"The client got status {ending['status']}{by} in {_took(ending['seconds'])}: "
+        f"{end_in_words(ending['end'])}{error}"
+    )
     if ending.get("input") or ending.get("output"):
-        yield (f"Used {count(ending['input'])} tokens in and {count(ending['output'])} out "
-               f"({ending['usage_by']}), for {dollars(ending['cost'])}")
+        yield (
+            f"Used {count(ending['input'])} tokens in and {count(ending['output'])} out "
+            f"({ending['usage_by']}), for {dollars(ending['cost'])}"
+        )
 
 
 def _took(duration: float) -> str:
@@ -136,8 +160,13 @@ def _list(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def _rule_json(rule: RuleAccount) -> dict[str, Any]:
-    return {"name": rule.name, "where": str(rule.location), "decided": rule.decided, "verdict": rule.verdict.value,
-            "conditions": [_condition_json(each) for each in rule.conditions]}
+    return {
+        "name": rule.name,
+        "where": str(rule.location),
+        "decided": rule.decided,
+        "verdict": rule.verdict.value,
+        "conditions": [_condition_json(each) for each in rule.conditions],
+    }
 
 
 def _condition_json(account: Account) -> dict[str, Any]:

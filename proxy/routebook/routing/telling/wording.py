@@ -44,8 +44,10 @@ def _route(route: Route) -> Iterator[str]:
 
 
 def _split(split: Split) -> str:
-    shares = [f"{parts * 100 / _MILLION:g} % to {'what was asked for' if name == REQUESTED else name}"
-              for name, parts in split.shares]
+    shares = [
+        f"{parts * 100 / _MILLION:g} % to {'what was asked for' if name == REQUESTED else name}"
+        for name, parts in split.shares
+    ]
     return f"{_joined(shares)}, each {split.by} always to the same"
 
 
