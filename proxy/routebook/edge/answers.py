@@ -171,6 +171,7 @@ def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Res
         headers=headers,
         content_type="application/json",
     )
+    response.headers["Server"] = "routebook"
     response.headers["x-routebook-error"] = failure.code
     if failure.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))

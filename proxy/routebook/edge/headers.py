@@ -29,6 +29,9 @@ FORWARDED: Final = tuple(
 )
 """What of a client's headers may go upstream. Credentials, cookies, addresses and encodings are not among them."""
 
+SERVER: Final = {istr("Server"): "routebook"}
+"""How the gateway names itself: without the versions of what it is made of."""
+
 HOP_BY_HOP: Final = frozenset(
     {
         "connection",
@@ -105,7 +108,7 @@ def upstream_head(begun: bytes, client: Mapping[str, str], size: int, simulated:
 def client_headers(upstream: Mapping[str, str]) -> CIMultiDict[str]:
     """The headers of an upstream's answer that its client may see, made safe to send."""
     named = _named_by_connection(upstream.get("Connection"))
-    headers: CIMultiDict[str] = CIMultiDict()
+    headers: CIMultiDict[str] = CIMultiDict(SERVER)
     for name, value in upstream.items():
         if _passes(name) and name.lower() not in named:
             headers.add(name, value if value.isascii() and value.isprintable() else header_safe(value))

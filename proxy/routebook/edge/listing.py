@@ -11,6 +11,7 @@ from routebook.catalogue.callers import Client
 from routebook.edge.answers import Failure, answer
 from routebook.edge.callers import identify
 from routebook.edge.gateway import Gateway
+from routebook.edge.headers import SERVER
 from routebook.protocols.openai_chat.errors import model_body, models_body
 from routebook.routing.policy import Policy
 
@@ -24,7 +25,9 @@ async def list_models(request: web.BaseRequest, gateway: Gateway) -> web.StreamR
         client = identify(request, policy)
     except Failure as failure:
         return answer(failure)
-    return web.Response(body=models_body(sorted(_names(client, policy))), content_type="application/json")
+    return web.Response(
+        body=models_body(sorted(_names(client, policy))), content_type="application/json", headers=SERVER
+    )
 
 
 async def show_model(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
@@ -42,7 +45,7 @@ async def show_model(request: web.BaseRequest, gateway: Gateway) -> web.StreamRe
             )
     except Failure as failure:
         return answer(failure)
-    return web.Response(body=model_body(name), content_type="application/json")
+    return web.Response(body=model_body(name), content_type="application/json", headers=SERVER)
 
 
 def _names(client: Client, policy: Policy) -> Iterator[str]:
