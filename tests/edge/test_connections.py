@@ -11,20 +11,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 
 from routebook.edge.connections import Connections, Origin
 from tests.support.asking import ask, chat, text_of
 from tests.support.proxy import in_process, small_policy
 from tests.support.upstream import Close, Upstream, chunks, completion, reply, stream
 
-CERTIFICATES = Path(__file__).parent.parent / "support" / "tls"
+AUTHORITY = trustme.CA()
+"""Signs for this run of the tests; nothing else trusts it."""
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway trusts the authority of the tests, and no other."""
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
 
 
 @asynccontextmanager
 async def encrypted(upstream: Upstream) -> AsyncIterator[int]:
     """A port on which the upstream speaks TLS as `localhost`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
+    AUTHORITY.issue_cert("localhost").configure_cert(context)
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, ahead = await asyncio.open_connection("127.0.0.1", upstream.port)
@@ -49,11 +58,9 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.close()
 
 
-async def test_an_encrypted_upstream_that_is_trusted(
-    tmp_path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("trusted")
+async def test_an_encrypted_upstream_that_is_trusted(tmp_path: Path, upstream: Upstream) -> None:
     """Whole answers and streams pass, and the connection is kept for the next."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "ca.pem"))
     async with encrypted(upstream) as port, in_process(tmp_path, small_policy(f"https://localhost:{port}/v1")) as proxy:
         for streamed in (False, True, False):
             answer = await ask(proxy.url, stream=streamed)
@@ -63,11 +70,11 @@ async def test_an_encrypted_upstream_that_is_trusted(
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"], ids=["unknown authority", "another name"])
 async def test_an_encrypted_upstream_that_is_not_trusted(
-    tmp_path: Path, upstream: Upstream, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, upstream: Upstream, name: str, request: pytest.FixtureRequest
 ) -> None:
     """Nothing is sent to it, not even a key; the client hears that it cannot be reached."""
     if name == "127.0.0.1":
-        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "ca.pem"))
+        request.getfixturevalue("trusted")
     async with encrypted(upstream) as port, in_process(tmp_path, small_policy(f"https://{name}:{port}/v1")) as proxy:
         answer = await ask(proxy.url)
         record = await proxy.only_record()
