@@ -14,9 +14,10 @@ import pytest
 import trustme
 
 from routebook.edge.connections import Connections, Origin
+from routebook.edge.upstream import RACE
 from tests.support.asking import ask, chat, text_of
 from tests.support.proxy import in_process, small_policy
-from tests.support.upstream import Close, Upstream, chunks, completion, reply, stream
+from tests.support.upstream import Close, Pause, Upstream, chunks, completion, reply, stream
 
 AUTHORITY = trustme.CA()
 """Signs for this run of the tests; nothing else trusts it."""
@@ -102,6 +103,21 @@ async def test_connections_that_were_closed_while_idle_are_not_used(tmp_path: Pa
             await upstream.close_idle()
             await asyncio.sleep(0.02)
             assert upstream.connections == number
+
+
+async def test_a_request_that_an_upstream_left_after_a_while_is_not_sent_to_it_again(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    """It may have worked, and would bill twice. One that left at once was only closing an idle connection."""
+    async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
+        assert (await ask(proxy.url)).status == 200
+        upstream.will([Close()])
+        assert (await ask(proxy.url)).status == 200
+        assert len(upstream.requests) == 3
+        upstream.will([Pause(RACE + 0.2), Close()])
+        failed = await ask(proxy.url)
+    assert failed.status == 502 and failed.json()["error"]["code"] == "upstream.disconnected"
+    assert len(upstream.requests) == 4
 
 
 async def test_many_at_once_share_what_is_kept(tmp_path: Path, upstream: Upstream) -> None:

@@ -24,6 +24,9 @@ LINGER: Final = 1.0
 """Seconds that an upstream has, after the last event of a stream, to finish its body, so that its connection can be
 used again."""
 
+RACE: Final = 1.0
+"""Seconds within which an upstream that closes an idle connection is known to have done so. Later it was at work."""
+
 JOINED: Final = 64 * 1024
 """A body of at most so many bytes leaves in one piece with its head."""
 
@@ -82,8 +85,10 @@ async def call(connections: Connections, origin: Origin, head: bytes, body: byte
     """Send a request and wait for the head of its answer, whatever its status; raises CallFailed.
 
     A connection that was kept may be closed by the upstream at the moment a request is on its way. No head comes back
-    then, and the request is sent again, at last on a connection that was opened for it.
+    then, and the request is sent again, at last on a connection that was opened for it. An upstream that leaves later
+    may have worked: what it did may be billed, so nothing is sent to it twice.
     """
+    now = asyncio.get_running_loop().time
     kept = connections.kept(origin)
     while True:
         try:
@@ -91,10 +96,11 @@ async def call(connections: Connections, origin: Origin, head: bytes, body: byte
         except OSError as error:
             raise _not_connected(error) from None
         deadlines.waits_for(Wait.HEAD)
+        sent = now()
         try:
             return await _asked(connection, head, body, origin, connections)
         except FOREIGN as error:
-            if kept is None or not isinstance(error, aiohttp.ClientConnectionError):
+            if kept is None or now() - sent > RACE or not isinstance(error, aiohttp.ClientConnectionError):
                 raise in_our_words(error, "upstream.disconnected") from None
         deadlines.waits_for(Wait.CONNECTION)
         kept = connections.kept(origin)
