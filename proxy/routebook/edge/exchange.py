@@ -16,6 +16,7 @@ from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
 from routebook.edge.intake import read_body, wanted_within
 from routebook.edge.relay import relay
+from routebook.edge.securing import next_call
 from routebook.policy.rules import Decision
 from routebook.protocols.dialects import OPERATIONS
 from routebook.routing.candidates import Plan
@@ -46,12 +47,15 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
         # List
         demand = LiveDemand(facts)
         route, plan = list_candidates(decision, facts, demand, within, entry)
+        entry.planned(plan, None)
+        # Hold
+        call = await next_call(entry)
         # Note
-        entry.decided(decision, facts, demand, plan, within)
-        if route is None or plan is None or not plan.kept:
-            raise refused(decision.rule, plan)
+        entry.decided(decision, facts, demand, within)
+        if call is None or route is None:
+            raise refused(decision.rule, plan, entry.refusals)
         # Attempt
-        reply = await attempt(Job(request, asked, dialect, operation, route.caps), entry)
+        reply = await attempt(Job(request, asked, dialect, operation, route.caps), entry, call)
         # Relay
         return await relay(request, reply, entry)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again

@@ -23,6 +23,7 @@ from routebook.edge.headers import request_head
 from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.health.measurements import Measurements
+from routebook.health.retry_budget import RetryBudget
 from routebook.protocols.dialects import OPERATIONS
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
@@ -78,6 +79,7 @@ class Gateway:
         self.clock: Clock = clock or SystemClock()
         self.instance = instance
         self.memory = Measurements()
+        self.retries = RetryBudget()
         self.connections = Connections()
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key

@@ -61,9 +61,27 @@ DURATION = Family(
 FIRST_TOKEN = Family(
     "routebook_first_token_seconds", "histogram", "From the call of the upstream to its first byte.", ("model",)
 )
+REFUSED = Family(
+    "routebook_ledger_refusals",
+    "counter",
+    "Calls that a budget or a limit did not allow, by what it counts, its name and why.",
+    ("kind", "name", "why"),
+)
 REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
 
-FAMILIES = (REQUESTS, IN_PROGRESS, DECISIONS, DROPPED, ATTEMPTS, TOKENS, COST, DURATION, FIRST_TOKEN, REFUSED_JOURNAL)
+FAMILIES = (
+    REQUESTS,
+    IN_PROGRESS,
+    DECISIONS,
+    DROPPED,
+    ATTEMPTS,
+    TOKENS,
+    COST,
+    DURATION,
+    FIRST_TOKEN,
+    REFUSED,
+    REFUSED_JOURNAL,
+)
 """Everything that a worker counts."""
 
 KINDS = tuple(field.name for field in fields(Usage))
@@ -95,6 +113,7 @@ class Metrics:
         self._cost = self._counts[COST.name]
         self._duration = self._histograms[DURATION.name]
         self._first_token = self._histograms[FIRST_TOKEN.name]
+        self._refused = self._counts[REFUSED.name]
         self._in_progress = 0
 
     def __repr__(self) -> str:
@@ -143,7 +162,17 @@ class Metrics:
         if model is not None and usage is not None:
             self._count_tokens(model, usage)
         if model is not None and cost:
-            _add(self._cost, (model,), cost / NANO)
+            self.cost(model, cost)
+
+    def cost(self, model: str, nano: int) -> None:
+        """A call cost so many nano-dollars."""
+        if nano:
+            _add(self._cost, (model,), nano / NANO)
+
+    def refused(self, pot: str, why: str) -> None:
+        """A budget or a limit refused a call; the pot's scope is left out, for it may be a client's word."""
+        kind, _, rest = pot.partition("/")
+        _add(self._refused, (kind, rest.partition("/")[0], why), 1)
 
     def journal_refused(self) -> None:
         """A request was refused because the journal could not be written."""

@@ -84,6 +84,14 @@ class Journal:
             self._now_full(error)
             raise JournalUnavailable(_reason(error)) from error
 
+    def held(self, line: Mapping[str, Any]) -> None:
+        """Write what a record holds from now on, in place of what it held; raises JournalUnavailable."""
+        try:
+            self._lines.write("held", line)
+        except OSError as error:
+            self._now_full(error)
+            raise JournalUnavailable(_reason(error)) from error
+
     def ended(self, line: Mapping[str, Any]) -> None:
         """Write the second line of a record. Never raises: on a full disk it goes into the space set aside.
 
