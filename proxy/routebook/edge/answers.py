@@ -18,7 +18,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from routebook.edge.faults import CallFailed, ClientStalled
+from routebook.ledger.claims import Kind as PotKind
 from routebook.ledger.claims import Refusal, Why
+from routebook.ledger.pot_names import pot_named
 from routebook.policy.rules import Rule
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.openai_chat.errors import error_body
@@ -80,6 +82,7 @@ KINDS: Final = {
     "client.gone": Kind(GONE, _ASKED, Who.CLIENT),
     "client.stalled": Kind(GONE, _ASKED, Who.TIME),
     "budget.exhausted": Kind(429, "insufficient_quota", Who.BUDGET),
+    "budget.unpriced": Kind(503, _SERVER, Who.BUDGET),
     "limit.reached": Kind(429, "rate_limit_error", Who.BUDGET),
     "limit.queue-full": Kind(429, "rate_limit_error", Who.BUDGET),
     "limit.queue-timeout": Kind(429, "rate_limit_error", Who.BUDGET),
@@ -175,13 +178,15 @@ def held_back(refusals: Sequence[Refusal]) -> Failure:
     """What the client hears where budgets or limits allow none of the candidates: of the one that allows one soonest."""
     soonest = min(refusals, key=lambda each: math.inf if each.retry_after is None else each.retry_after)
     claim = soonest.claim
-    what, _, rest = claim.pot.partition("/")
-    name = rest.partition("/")[0]
+    pot = pot_named(claim.pot)
+    what, name = pot.kind, pot.name
     match soonest.why:
         case Why.UNAVAILABLE:
             return Failure(
                 "ledger.unavailable", f"the budget `{name}` cannot be drawn on at the moment", retry_after=1.0
             )
+        case Why.UNPRICED:
+            return Failure("budget.unpriced", f"the budget `{name}` counts money, and no model has a known price")
         case Why.QUEUE_FULL:
             return Failure(
                 "limit.queue-full",
@@ -194,7 +199,7 @@ def held_back(refusals: Sequence[Refusal]) -> Failure:
                 f"waited {claim.wait:g} s {_for_what(what, name)}",
                 retry_after=soonest.retry_after or 1.0,
             )
-    if what == "budget":
+    if claim.kind is PotKind.WINDOW:
         words = (
             f"the budget `{name}` is used up"
             if soonest.retry_after is not None
@@ -205,7 +210,7 @@ def held_back(refusals: Sequence[Refusal]) -> Failure:
 
 
 def _for_what(what: str, name: str) -> str:
-    unit = {"tokens": "tokens a minute", "requests": "requests a minute"}.get(what, "requests at the same time")
+    unit = {"tpm": "tokens a minute", "rpm": "requests a minute"}.get(what, "requests at the same time")
     return f"for the accounts of the upstream ({unit})" if name == "account" else f"for the limit `{name}` ({unit})"
 
 

@@ -28,7 +28,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
 from routebook.routing.meter import NOTHING, Metered, as_held, metered
-from routebook.routing.outcomes import Outcome, Refuse, Within
+from routebook.routing.outcomes import Outcome, Refuse, Route, Within
 from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, hold_part, unread_line
 
 MAY_BE_BILLED = frozenset(
@@ -102,6 +102,13 @@ class Entry:
         pause = max(pause, self.attempts.retry_after or 0.0)
         return None if retries.within is not None and self._elapsed() + pause >= retries.within else pause
 
+    def draws_on(self, facts: RequestFacts, demand: LiveDemand, route: Route | None) -> RequestDraws | None:
+        """What the request draws on, whoever serves it; None where that is nothing."""
+        if route is None:
+            return None
+        drawing, client = self.serving.drawing, facts.client.name
+        return drawing.of(facts, demand, client, route.caps.max_output, self.now)
+
     def planned(self, plan: Plan | None, draws: RequestDraws | None) -> None:
         """Who may serve it, in order, and what it draws on whoever does (None: on nothing)."""
         self._plan = plan or Plan((), ())
@@ -118,18 +125,26 @@ class Entry:
         """
         held = NOT_HELD
         if self._draws is not None:
-            needs = self._draws.needs(candidate)
-            granted = await self.gateway.till.hold(claims_of(needs), self._draws.who, wait) if needs else ()
-            if isinstance(granted, Refusal):
-                self.refusals.append((candidate, granted))
-                self.gateway.metrics.refused(granted.claim.pot, granted.why.value)
+            found = await self._hold(self._draws, candidate, wait)
+            if isinstance(found, Refusal):
+                self.refusals.append((candidate, found))
+                self.gateway.metrics.refused(found.claim.pot, found.why.value)
                 return None
-            held = Held(needs, granted)
+            held = found
         call = Call(candidate, held)
         self._calls.append(call)
         if self._on_disk and held.needs and not self._write_held():
             raise Failure("journal.unavailable", "what is held cannot be recorded at the moment")
         return call
+
+    async def _hold(self, draws: RequestDraws, candidate: Candidate, wait: bool) -> Held | Refusal:
+        needs = draws.needs(candidate)
+        if isinstance(needs, Refusal):
+            return needs
+        if not needs:
+            return NOT_HELD
+        counters = await self.gateway.till.hold(claims_of(needs), draws.who, wait)
+        return counters if isinstance(counters, Refusal) else Held(needs, counters)
 
     def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""

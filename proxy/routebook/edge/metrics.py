@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from routebook.chat.usage import Usage
+from routebook.ledger.pot_names import pot_named
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of the buckets for times, in seconds: from a cached answer to a long stream."""
@@ -171,8 +172,8 @@ class Metrics:
 
     def refused(self, pot: str, why: str) -> None:
         """A budget or a limit refused a call; the pot's scope is left out, for it may be a client's word."""
-        kind, _, rest = pot.partition("/")
-        _add(self._refused, (kind, rest.partition("/")[0], why), 1)
+        parts = pot_named(pot)
+        _add(self._refused, (parts.kind, parts.name, why), 1)
 
     def journal_refused(self) -> None:
         """A request was refused because the journal could not be written."""

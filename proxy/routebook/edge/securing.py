@@ -8,10 +8,26 @@ multiply its outage; another provider may always be called.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from routebook.edge.calls import Call
 from routebook.edge.entry import Entry
 from routebook.ledger.claims import Why
+from routebook.routing.facts import Figure, RequestFacts
+
+
+async def figures(entry: Entry, facts: RequestFacts) -> Mapping[str, Figure]:
+    """How the budgets stand that rules ask about, in this request's scope. Where the ledger's owner is away they are
+    missing, as a fact that nobody knows is."""
+    drawing = entry.serving.drawing
+    if not drawing.asked:
+        return {}
+    found: dict[str, Figure] = {}
+    for budget, pots in drawing.pots(facts, entry.now):
+        used = await entry.gateway.till.settled(pots)
+        if used is not None and pots:
+            found[budget.name] = Figure(max(used), budget.limit)
+    return found
 
 
 async def next_call(entry: Entry) -> Call | None:

@@ -23,15 +23,14 @@ class Need(msgspec.Struct, frozen=True, gc=False):
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
-    """What is held for one call; `starts` are the slices it was granted in, in the order of the needs."""
+    """What is held for one call, and the counters that it is held under, in the order of the needs."""
 
     needs: tuple[Need, ...] = ()
-    starts: tuple[int, ...] = ()
+    counters: tuple[Counter, ...] = ()
 
     def draws(self) -> Iterator[tuple[Counter, Need]]:
         """Each need with the counter that it is held under."""
-        for need, start in zip(self.needs, self.starts, strict=True):
-            yield (need.claim.pot, start), need
+        return zip(self.counters, self.needs, strict=True)
 
 
 NOT_HELD = Held()

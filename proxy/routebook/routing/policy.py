@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
 from routebook.documents.problems import Location
-from routebook.ledger.budgets import Budget
+from routebook.ledger.budgets import Budget, Limit
 from routebook.policy.conditions import Condition
 from routebook.policy.facts import Value
 from routebook.policy.rules import Rule
@@ -83,6 +83,7 @@ class Settings:
     retries: Retries = Retries()
     record_headers: tuple[str, ...] = ()
     record_content: bool = False
+    injected_max_output: int | None = None
     orphans: str = "hold"
     abandoned: str = "estimate"
 
@@ -106,3 +107,4 @@ class Policy:
     guarantees: tuple[Guarantee, ...] = ()
     tests: tuple[PolicyTest, ...] = ()
     settings: Settings = Settings()
+    limits: dict[str, Limit] = field(default_factory=dict)
