@@ -5,24 +5,23 @@ It also holds what has to be let go when an exchange ends, in whatever way: the 
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from multidict import CIMultiDict
 
-from routebook.chat.usage import Usage
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.gateway import Gateway
 from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import Answer, finish
 from routebook.policy.rules import Decision
+from routebook.routing.affinity import Conversation
+from routebook.routing.answer_cache import Recalled, Said
 from routebook.routing.attempts import AttemptOutcome, Attempts
 from routebook.routing.candidates import Candidate, Plan
 from routebook.routing.demand import LiveDemand
 from routebook.routing.endings import NORMAL, Phase, end_code
 from routebook.routing.facts import RequestFacts
 from routebook.routing.identity import new_id
-from routebook.routing.meter import NOTHING, Metered, metered
+from routebook.routing.meter import CACHED, NOTHING, Metered, metered
 from routebook.routing.outcomes import Outcome, Refuse, Within
 from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, unread_line
 
@@ -42,24 +41,12 @@ MAY_BE_BILLED = frozenset(
 """Failures after which the upstream may have worked all the same: what it did is estimated, never taken for nothing."""
 
 
-class Said(Protocol):
-    """What an answer says of itself, so far."""
-
-    @property
-    def usage(self) -> Usage | None:
-        """What was used, as the upstream counted."""
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why the model stopped."""
-
-    @property
-    def model(self) -> str | None:
-        """The model that served, in the vendor's words."""
-
-
 class Entry:
-    """The record of one exchange in the making. Times are seconds since it began."""
+    """The record of one exchange in the making. Times are seconds since it began.
+
+    `recalled` is what was found among the kept answers, `conversation` what the request continues: None where its rule
+    keeps none, or does not stick.
+    """
 
     def __init__(self, gateway: Gateway, operation: str) -> None:
         self.gateway = gateway
@@ -73,9 +60,11 @@ class Entry:
         self.phase = Phase.REQUEST
         self.attempts = Attempts((), 0)
         self.http: Answer | None = None
+        self.recalled: Recalled | None = None
+        self.conversation: Conversation | None = None
+        self.rule = ""
         self.ended = False
         self._complete = False
-        self._rule = ""
         self._on_disk: bool | None = None
         self._plan: Plan | None = None
         self._calling: Candidate | None = None
@@ -92,11 +81,13 @@ class Entry:
     ) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
-        line = decided_line(heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within)
+        line = decided_line(
+            heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within, self.recalled
+        )
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
         self._plan = plan or Plan((), ())
-        self._rule = line["rule"] or ""
+        self.rule = line["rule"] or ""
         self.attempts = Attempts(self._plan.kept, self.policy.settings.retries.attempts)
         self._count_decision(decision)
 
@@ -137,10 +128,12 @@ class Entry:
     def marked(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         """The headers with those by which a client finds the record."""
         headers["x-routebook-decision"] = self.id
-        if self._rule:
-            headers["x-routebook-rule"] = header_safe(self._rule)
+        if self.rule:
+            headers["x-routebook-rule"] = header_safe(self.rule)
         if self._calling is not None:
             headers["x-routebook-model"] = header_safe(self._calling.name)
+        if self.recalled is not None:
+            self._mark_recalled(headers, self.recalled)
         return headers
 
     def end(self, status: int, said: Said | None = None, code: str | None = None, estimated_output: int = 0) -> None:
@@ -165,6 +158,7 @@ class Entry:
             seconds=seconds,
             served=None if said is None else said.model,
             finish=None if said is None else said.finish_reason,
+            recalled=self.recalled,
         )
         if self._on_disk is None:
             self._write(unread_line(self._heading(), self.operation))
@@ -202,7 +196,14 @@ class Entry:
     def _elapsed(self) -> float:
         return self.gateway.clock.monotonic() - self.began
 
+    def _mark_recalled(self, headers: CIMultiDict[str], recalled: Recalled) -> None:
+        headers["x-routebook-cache"] = "miss" if recalled.answer is None else "hit"
+        if recalled.answer is not None:
+            headers["x-routebook-model"] = header_safe(recalled.model.name)
+
     def _meter(self, said: Said | None, code: str | None, estimated_output: int) -> Metered:
+        if self.recalled is not None and self.recalled.answer is not None:
+            return CACHED
         candidate, usage = self._calling, None if said is None else said.usage
         if candidate is None or (code is not None and code not in MAY_BE_BILLED and usage is None):
             return NOTHING
@@ -228,5 +229,7 @@ class Entry:
             None if rule is None else rule.name,
             "refuse" if rule is None or isinstance(rule.outcome, Refuse) else "route",
         )
+        if rule is not None and self.recalled is not None:
+            metrics.recalled(rule.name, self.recalled.result)
         for dropped in self._plan.dropped if self._plan is not None else ():
             metrics.dropped(dropped.name, dropped.reason)

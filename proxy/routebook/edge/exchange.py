@@ -11,18 +11,20 @@ from multidict import CIMultiDict
 
 from routebook.edge.answers import answer, failure_of, refused
 from routebook.edge.attempting import Job, attempt
+from routebook.edge.caching import look_up, replay
 from routebook.edge.callers import identify
 from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
 from routebook.edge.intake import read_body, wanted_within
 from routebook.edge.relay import relay
+from routebook.edge.sticking import follow, remember
 from routebook.policy.rules import Decision
 from routebook.protocols.dialects import OPERATIONS
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import LiveDemand
 from routebook.routing.endings import Phase
 from routebook.routing.facts import RequestFacts
-from routebook.routing.outcomes import Outcome, Route, Within
+from routebook.routing.outcomes import Caps, Outcome, Route, Within
 
 _log = structlog.get_logger()
 
@@ -46,13 +48,21 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
         # List
         demand = LiveDemand(facts)
         route, plan = list_candidates(decision, facts, demand, within, entry)
+        # Recall
+        job = Job(request, asked, dialect, operation, Caps() if route is None else route.caps)
+        reusing = look_up(route, plan, job, client.name, entry)
         # Note
         entry.decided(decision, facts, demand, plan, within)
         if route is None or plan is None or not plan.kept:
             raise refused(decision.rule, plan)
+        if entry.recalled is not None and entry.recalled.answer is not None:
+            return await replay(job, entry.recalled.answer, entry)
         # Attempt
-        reply = await attempt(Job(request, asked, dialect, operation, route.caps), entry)
+        reply = await attempt(job, entry)
+        remember(entry)
         # Relay
+        if reusing is not None:
+            reply = reusing.copying(reply, entry.attempts.made[-1].candidate)
         return await relay(request, reply, entry)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
         return end_early(error, request, entry)
@@ -68,6 +78,7 @@ def list_candidates(
     rule = decision.rule
     if rule is None or not isinstance(rule.outcome, Route):
         return None, None
+    conversation = follow(rule.outcome, facts, entry)
     return rule.outcome, entry.serving.planner.plan(
         rule.outcome,
         rule.name,
@@ -78,6 +89,7 @@ def list_candidates(
         at=entry.began,
         draw=entry.draw,
         asked_within=within,
+        conversation=conversation,
     )
 
 

@@ -22,8 +22,10 @@ from routebook.edge.deadlines import Limits
 from routebook.edge.headers import request_head
 from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
+from routebook.health.affinity import Affinities
 from routebook.health.measurements import Measurements
 from routebook.protocols.dialects import OPERATIONS
+from routebook.routing.answer_cache import AnswerCache, room_under
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 
@@ -78,6 +80,9 @@ class Gateway:
         self.clock: Clock = clock or SystemClock()
         self.instance = instance
         self.memory = Measurements()
+        self.affinities = Affinities()
+        self.cache = AnswerCache()
+        self.cache_secret = os.urandom(32)
         self.connections = Connections()
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
@@ -87,6 +92,11 @@ class Gateway:
 
     def __repr__(self) -> str:
         return f"<Gateway {self.instance} policy {self.policy.digest}>"
+
+    @property
+    def conversation_secret(self) -> bytes:
+        """The key under which conversations are known; the same in all workers of this host."""
+        return self._digest_key
 
     @property
     def policy(self) -> Policy:
@@ -102,6 +112,7 @@ class Gateway:
     def take(self, policy: Policy) -> None:
         """Decide by this policy from the next request on; running exchanges keep the one they began with."""
         self.serving = self._resolve(policy)
+        self.metrics.cache_holds(self.cache.sizes)
 
     async def close(self) -> None:
         """Close the connections to upstreams."""
@@ -116,6 +127,7 @@ class Gateway:
         chore.add_done_callback(self._chores.discard)
 
     def _resolve(self, policy: Policy) -> Serving:
+        self.cache.bound(room_under(policy))
         access = {
             (provider.name, account.name): self._access(provider, account, policy.settings.stall)
             for provider in policy.catalogue.providers.values()
