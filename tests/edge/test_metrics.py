@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from routebook.chat.usage import Usage
 from routebook.edge.metrics import Metrics
-from routebook.edge.scrape import added, as_text
+from routebook.edge.scrape import added, as_text, lasting
 from tests.support.proxy import RunningProxy, running_proxy, small_policy
 from tests.support.rawclient import RawClient, post
 from tests.support.upstream import Upstream
@@ -62,6 +62,20 @@ def test_what_two_workers_counted_is_one_text() -> None:
         if sample.name.endswith("_bucket")
     }
     assert (buckets["0.1"], buckets["0.25"], buckets["300.0"], buckets["+Inf"]) == (0, 2, 2, 4)
+
+
+def test_what_a_dead_worker_held_is_gone_with_it() -> None:
+    """Its counts last; what it had in progress and in memory does not."""
+    metrics = Metrics()
+    metrics.began()
+    metrics.recalled("kept", "miss")
+    metrics.kept("kept", {"kept": 700, "other": 0})
+    shown = families(as_text(added([lasting(metrics.snapshot()), metrics.snapshot()]), []).decode())
+    assert shown["routebook_cache_stored"].samples[0].value == 2
+    assert shown["routebook_cache_lookups"].samples[0].labels == {"rule": "kept", "result": "miss"}
+    held = {sample.labels["rule"]: sample.value for sample in shown["routebook_cache_bytes"].samples}
+    assert held == {"kept": 700, "other": 0}
+    assert shown["routebook_requests_in_progress"].samples[0].value == 1
 
 
 def test_counting_a_request_costs_little() -> None:

@@ -37,6 +37,7 @@ rules:
   - {{name: frugal, when: {{request.model: auto, prompt.tokens: {{below: 2M}}}},
      route: {{to: [dear, shut, small, tiny], pick: cheapest, within: {{cost: $1}}}}}}
   - {{name: fast, when: {{request.model: fast}}, route: {{to: [small, shut], pick: fastest, within: {{region: eu}}}}}}
+  - {{name: again, when: {{request.model: again}}, route: {{to: [shut, small], cache: 1m, stick: 1m}}}}
   - {{name: as-asked, route: {{to: requested}}}}
 guarantees:
   - {{name: tagged-stay-home, when: {{tags: {{any: [phi]}}}}, only: {{region: eu}}}}
@@ -76,6 +77,11 @@ async def _some_of_everything(url: str, upstream: Upstream) -> None:
     await ask(url, chat("fast", stream=True))
     upstream.will([*stream(chunks(), ends=False), Reset()])
     await ask(url, chat("fast", stream=True))
+    for cache_control in ("max-age=60", "max-age=60", "no-cache"):
+        await ask(url, chat("again"), headers=[("cache-control", cache_control)])
+    upstream.will(failure(429, headers=[("retry-after", "60")]))
+    await ask(url, chat("again", user="ann"))
+    await ask(url, chat("again", user="bob"))
     await ask(url, b"{no json")
     await ask(url, chat("shut"))
 
@@ -106,7 +112,13 @@ async def test_the_day_was_eventful(lines: list[dict[str, Any]]) -> None:
     assert len({each["reason"] for line in decided for each in line["candidates"]}) >= 4
     assert any(len(line.get("attempts", ())) > 1 for line in ended)
     assert len({line["end"] for line in ended}) >= 4
-    assert {line["usage_by"] for line in ended if "usage_by" in line} >= {"measured", "nothing"}
+    assert {line["usage_by"] for line in ended if "usage_by" in line} >= {"measured", "nothing", "cached"}
+    assert {line["stick"]["event"] for line in decided if "stick" in line} == {"initialize", "retain", "switch"}
+    assert {frozenset(line["cache"]) for line in decided if "cache" in line} == {
+        frozenset({"hit"}),
+        frozenset({"hit", "of", "age"}),
+        frozenset({"hit", "bypass"}),
+    }
 
 
 def test_the_line_of_a_crash_fits() -> None:

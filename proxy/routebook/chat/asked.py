@@ -91,4 +91,10 @@ class Asked(Protocol):
 
     @property
     def opening(self) -> bytes:
-        """What all requests of one conversation have in common: its first message; never recorded."""
+        """What all requests of one conversation have in common: its first messages, to the first that the user wrote;
+        never recorded."""
+
+    @property
+    def session(self) -> str | None:
+        """What the client itself calls the conversation, where its dialect has a field for that (a cache key, the id of
+        an earlier answer); never recorded."""

@@ -6,11 +6,8 @@ and what is held of budgets and limits for them.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from multidict import CIMultiDict
 
-from routebook.chat.usage import Usage
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.calls import Call
 from routebook.edge.gateway import Gateway
@@ -19,6 +16,8 @@ from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import finish
 from routebook.ledger.claims import Refusal
 from routebook.policy.rules import Decision
+from routebook.routing.affinity import Conversation
+from routebook.routing.answer_cache import Recalled, Said
 from routebook.routing.attempts import Attempt, AttemptOutcome, Attempts
 from routebook.routing.candidates import Candidate, Plan
 from routebook.routing.demand import LiveDemand
@@ -27,7 +26,7 @@ from routebook.routing.endings import NORMAL, Phase, end_code
 from routebook.routing.facts import RequestFacts
 from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
-from routebook.routing.meter import NOTHING, Metered, as_held, metered
+from routebook.routing.meter import CACHED, NOTHING, Metered, as_held, metered
 from routebook.routing.outcomes import Outcome, Refuse, Route, Within
 from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, hold_part, unread_line
 
@@ -47,24 +46,12 @@ MAY_BE_BILLED = frozenset(
 """Failures after which the upstream may have worked all the same: what it did is estimated, never taken for nothing."""
 
 
-class Said(Protocol):
-    """What an answer says of itself, so far."""
-
-    @property
-    def usage(self) -> Usage | None:
-        """What was used, as the upstream counted."""
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why the model stopped."""
-
-    @property
-    def model(self) -> str | None:
-        """The model that served, in the vendor's words."""
-
-
 class Entry:
-    """The record of one exchange in the making. Times are seconds since it began."""
+    """The record of one exchange in the making. Times are seconds since it began.
+
+    `recalled` is what was found among the kept answers, `conversation` what the request continues: None where its rule
+    keeps none, or does not stick.
+    """
 
     def __init__(self, gateway: Gateway, operation: str) -> None:
         self.gateway = gateway
@@ -78,9 +65,11 @@ class Entry:
         self.phase = Phase.REQUEST
         self.attempts = Attempts((), 0)
         self.refusals: list[tuple[Candidate, Refusal]] = []
+        self.recalled: Recalled | None = None
+        self.conversation: Conversation | None = None
+        self.rule = ""
         self.ended = False
         self._complete = False
-        self._rule = ""
         self._on_disk: bool | None = None
         self._plan: Plan | None = None
         self._draws: RequestDraws | None = None
@@ -90,6 +79,16 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"<Entry {self.id} {self.operation}, {'ended' if self.ended else self.phase.name.lower()}>"
+
+    @property
+    def is_recalled(self) -> bool:
+        """Whether an answer that was kept is used again, so that nobody is called."""
+        return self.recalled is not None and self.recalled.answer is not None
+
+    @property
+    def answering(self) -> Candidate | None:
+        """Whose answer it is, once one has begun; before that, who is being called."""
+        return None if self._answering is None else self._answering.candidate
 
     def pause(self, rounds: int) -> float | None:
         """Seconds before another round through the candidates, after so many; None where there is no time for one.
@@ -151,12 +150,14 @@ class Entry:
         assert self._plan is not None
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
-        line = decided_line(heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within)
+        line = decided_line(
+            heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within, self.recalled
+        )
         if self._draws is not None:
             line["hold"] = hold_part(self._sums().with_orphans(), self.refusals)
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
-        self._rule = line["rule"] or ""
+        self.rule = line["rule"] or ""
         self._count_decision(decision)
 
     def calls(self, call: Call) -> None:
@@ -203,10 +204,12 @@ class Entry:
     def marked(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         """The headers with those by which a client finds the record."""
         headers["x-routebook-decision"] = self.id
-        if self._rule:
-            headers["x-routebook-rule"] = header_safe(self._rule)
+        if self.rule:
+            headers["x-routebook-rule"] = header_safe(self.rule)
         if self._answering is not None:
             headers["x-routebook-model"] = header_safe(self._answering.candidate.name)
+        if self.recalled is not None:
+            self._mark_recalled(headers, self.recalled)
         return headers
 
     def end(self, status: int, said: Said | None = None, code: str | None = None, estimated_output: int = 0) -> None:
@@ -226,7 +229,7 @@ class Entry:
             end=NORMAL if code is None else end_code(KINDS[code].who, self.phase),
             status=status,
             error=code,
-            metered=NOTHING if call is None else call.metered,
+            metered=CACHED if self.is_recalled else NOTHING if call is None else call.metered,
             lost=sum(each.metered.cost.total for each in self._calls if each is not call),
             candidate=None if call is None else call.candidate,
             attempts=self.attempts.made,
@@ -234,6 +237,7 @@ class Entry:
             seconds=seconds,
             served=None if said is None else said.model,
             finish=None if said is None else said.finish_reason,
+            recalled=self.recalled,
         )
         self._write_end(ending)
         self.gateway.metrics.ended(
@@ -290,6 +294,11 @@ class Entry:
     def _elapsed(self) -> float:
         return self.gateway.clock.monotonic() - self.began
 
+    def _mark_recalled(self, headers: CIMultiDict[str], recalled: Recalled) -> None:
+        headers["x-routebook-cache"] = "miss" if recalled.answer is None else "hit"
+        if recalled.answer is not None:
+            headers["x-routebook-model"] = header_safe(recalled.model.name)
+
     def _sums(self) -> Sums:
         """What is held of windows by calls that are not over, and used by those that are."""
         sums = Sums()
@@ -333,5 +342,7 @@ class Entry:
             None if rule is None else rule.name,
             "refuse" if rule is None or isinstance(rule.outcome, Refuse) else "route",
         )
+        if rule is not None and self.recalled is not None:
+            metrics.recalled(rule.name, self.recalled.result)
         for dropped in self._plan.dropped if self._plan is not None else ():
             metrics.dropped(dropped.name, dropped.reason)

@@ -11,19 +11,22 @@ from multidict import CIMultiDict
 
 from routebook.edge.answers import answer, failure_of, refused
 from routebook.edge.attempting import Job, attempt
+from routebook.edge.caching import look_up, replay
 from routebook.edge.callers import identify
 from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
 from routebook.edge.intake import read_body, wanted_within
 from routebook.edge.relay import relay
 from routebook.edge.securing import figures, next_call
+from routebook.edge.sticking import follow, remember
 from routebook.policy.rules import Decision
 from routebook.protocols.dialects import OPERATIONS
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import LiveDemand
+from routebook.routing.drawing import RequestDraws
 from routebook.routing.endings import Phase
 from routebook.routing.facts import RequestFacts
-from routebook.routing.outcomes import Outcome, Route, Within
+from routebook.routing.outcomes import Caps, Outcome, Route, Within
 
 _log = structlog.get_logger()
 
@@ -48,19 +51,24 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
         # List
         demand = LiveDemand(facts)
         route, plan = list_candidates(decision, facts, demand, within, entry)
+        # Recall
         draws = entry.draws_on(facts, demand, route)
-        entry.planned(plan, draws)
+        job = Job(request, asked, dialect, operation, caps_of(route, draws))
+        reusing = look_up(route, plan, job, client.name, entry)
         # Hold
-        call = await next_call(entry)
+        entry.planned(plan, draws)
+        call = None if entry.is_recalled else await next_call(entry)
         # Note
         entry.decided(decision, facts, demand, within)
-        if call is None or route is None:
+        if entry.recalled is not None and entry.recalled.answer is not None:
+            return await replay(job, entry.recalled.answer, entry)
+        if call is None:
             raise refused(decision.rule, plan, entry.refusals)
         # Attempt
-        caps = route.caps if draws is None else draws.caps(route.caps)
-        reply = await attempt(Job(request, asked, dialect, operation, caps), entry, call)
+        reply = await attempt(job, entry, call)
+        remember(entry)
         # Relay
-        return await relay(request, reply, entry)
+        return await relay(request, reply if reusing is None else reusing.copying(reply), entry)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
         return end_early(error, request, entry)
     finally:
@@ -75,6 +83,7 @@ def list_candidates(
     rule = decision.rule
     if rule is None or not isinstance(rule.outcome, Route):
         return None, None
+    conversation = follow(rule.outcome, facts, entry)
     return rule.outcome, entry.serving.planner.plan(
         rule.outcome,
         rule.name,
@@ -85,7 +94,14 @@ def list_candidates(
         at=entry.began,
         draw=entry.draw,
         asked_within=within,
+        conversation=conversation,
     )
+
+
+def caps_of(route: Route | None, draws: RequestDraws | None) -> Caps:
+    """What is set on the outgoing request: the rule's caps, and the bound that a budget needs."""
+    caps = Caps() if route is None else route.caps
+    return caps if draws is None else draws.caps(caps)
 
 
 def end_early(error: BaseException, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:

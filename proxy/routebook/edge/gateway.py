@@ -25,10 +25,12 @@ from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.till import Desk as TillDesk
 from routebook.edge.ledger.till import Till
 from routebook.edge.metrics import Metrics
+from routebook.health.affinity import Affinities
 from routebook.health.measurements import Measurements
 from routebook.health.retry_budget import RetryBudget
 from routebook.ledger.vault import Vault
 from routebook.protocols.dialects import OPERATIONS
+from routebook.routing.answer_cache import AnswerCache, room_under
 from routebook.routing.drawing import Drawing
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
@@ -87,6 +89,9 @@ class Gateway:
         self.instance = instance
         self.memory = Measurements()
         self.retries = RetryBudget()
+        self.affinities = Affinities()
+        self.cache = AnswerCache()
+        self.cache_secret = os.urandom(32)
         self.connections = Connections()
         self.till = Till(instance, desk or Desk(Vault(), self.clock.now), self.clock.monotonic)
         self._simulate_at = simulate_at
@@ -97,6 +102,11 @@ class Gateway:
 
     def __repr__(self) -> str:
         return f"<Gateway {self.instance} policy {self.policy.digest}>"
+
+    @property
+    def conversation_secret(self) -> bytes:
+        """The key under which conversations are known; the same in all workers of this host."""
+        return self._digest_key
 
     @property
     def policy(self) -> Policy:
@@ -112,6 +122,7 @@ class Gateway:
     def take(self, policy: Policy) -> None:
         """Decide by this policy from the next request on; running exchanges keep the one they began with."""
         self.serving = self._resolve(policy)
+        self.metrics.cache_holds(self.cache.sizes)
 
     async def close(self) -> None:
         """Close the connections to upstreams, and give back what was granted and not used."""
@@ -127,6 +138,7 @@ class Gateway:
         chore.add_done_callback(self._chores.discard)
 
     def _resolve(self, policy: Policy) -> Serving:
+        self.cache.bound(room_under(policy))
         access = {
             (provider.name, account.name): self._access(provider, account, policy.settings.stall)
             for provider in policy.catalogue.providers.values()

@@ -9,6 +9,7 @@ Labels come from the policy or from closed sets of codes, never from a client: t
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -68,6 +69,16 @@ REFUSED = Family(
     "Calls that a budget or a limit did not allow, by what it counts, its name and why.",
     ("kind", "name", "why"),
 )
+RECALLED = Family(
+    "routebook_cache_lookups",
+    "counter",
+    "Requests under rules that keep answers, by rule and what was found: hit, miss, bypass (the client wanted none).",
+    ("rule", "result"),
+)
+KEPT = Family("routebook_cache_stored", "counter", "Answers that were kept, by rule.", ("rule",))
+KEPT_BYTES = Family(
+    "routebook_cache_bytes", "gauge", "Bytes of answers that are kept, by the rule that did.", ("rule",)
+)
 REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
 
 FAMILIES = (
@@ -81,6 +92,9 @@ FAMILIES = (
     DURATION,
     FIRST_TOKEN,
     REFUSED,
+    RECALLED,
+    KEPT,
+    KEPT_BYTES,
     REFUSED_JOURNAL,
 )
 """Everything that a worker counts."""
@@ -145,6 +159,19 @@ class Metrics:
     def first_token(self, model: str, seconds: float) -> None:
         """The first byte of an answer came so many seconds after the call."""
         _observe(self._first_token, (model,), seconds)
+
+    def recalled(self, rule: str, result: str) -> None:
+        """A kept answer was looked for: `hit`, `miss` or `bypass`."""
+        _add(self._counts[RECALLED.name], (rule, result), 1)
+
+    def kept(self, rule: str, sizes: Mapping[str, int]) -> None:
+        """An answer was kept; `sizes` are the bytes of all that are, by rule."""
+        _add(self._counts[KEPT.name], (rule,), 1)
+        self.cache_holds(sizes)
+
+    def cache_holds(self, sizes: Mapping[str, int]) -> None:
+        """So many bytes of answers are kept, by the rule that did."""
+        self._counts[KEPT_BYTES.name] = {(rule,): size for rule, size in sizes.items()}
 
     def ended(
         self,

@@ -21,6 +21,7 @@ from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import client_headers
 from routebook.edge.upstream import FOREIGN, in_our_words
+from routebook.protocols.dialects import Dialect
 from routebook.protocols.openai_chat.stream import BYTES_PER_TOKEN
 from routebook.routing.endings import Phase
 
@@ -38,7 +39,7 @@ async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.Str
     if reply.reader is None:
         entry.end(reply.http.status, reply.answered, reply.outcome.failure, len(reply.ready) // BYTES_PER_TOKEN)
         return web.Response(body=reply.ready, status=reply.http.status, headers=headers)
-    stream = _Stream(status=reply.http.status, headers=headers)
+    stream = EventStream(status=reply.http.status, headers=headers)
     if entry.gateway.draining:
         stream.force_close()
     await stream.prepare(request)
@@ -50,13 +51,13 @@ async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.Str
     return stream
 
 
-class _Stream(web.StreamResponse):
+class EventStream(web.StreamResponse):
     """A response whose head leaves together with its first event: one packet, not two."""
 
     _send_headers_immediately = False
 
 
-async def _pass_on(request: web.BaseRequest, stream: _Stream, reply: Reply, entry: Entry) -> bytes:
+async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, entry: Entry) -> bytes:
     """Everything but the last bytes, which are returned: the record is complete, and they may go.
 
     What is in the loop happens for every event of every stream: it calls what it needs and nothing between.
@@ -85,12 +86,12 @@ async def _pass_on(request: web.BaseRequest, stream: _Stream, reply: Reply, entr
         entry.end(reply.http.status, reader, failure.code, reader.estimated_output)
         if not failure.is_told:
             raise
-        return _told(failure, error, reply)
+        return last_words(failure, error, reply.dialect)
     entry.end(reply.http.status, reader, ERROR_EVENT if reader.saw_error else None, reader.estimated_output)
     return ready
 
 
-def _told(failure: Failure, error: BaseException, reply: Reply) -> bytes:
+def last_words(failure: Failure, error: BaseException, dialect: Dialect) -> bytes:
     """The failure as the stream's last event; no end mark follows it.
 
     Where the upstream told an error itself before it stopped, that is what the client has heard already.
@@ -99,7 +100,7 @@ def _told(failure: Failure, error: BaseException, reply: Reply) -> bytes:
         task.uncancel()
     if failure.code == ERROR_EVENT:
         return b""
-    return reply.dialect.error_event(failure.status, failure.message, type=failure.kind.type, code=failure.shown_code)
+    return dialect.error_event(failure.status, failure.message, type=failure.kind.type, code=failure.shown_code)
 
 
 def _may_wait(request: web.BaseRequest, data: bytes) -> bool:

@@ -32,6 +32,12 @@ def added(snapshots: Iterable[Snapshot]) -> Snapshot:
     return {name: list(rows.items()) for name, rows in sums.items()}
 
 
+def lasting(snapshot: Snapshot) -> Snapshot:
+    """What is left of a snapshot when its worker is gone: what it counted, not what it held."""
+    held = {family.name for family in FAMILIES if family.kind == "gauge"}
+    return {name: rows for name, rows in snapshot.items() if name not in held}
+
+
 def as_text(counted: Snapshot, facts: Iterable[Fact]) -> bytes:
     """Prometheus' text format (0.0.4) of what workers counted and what the supervisor knows."""
     registry = CollectorRegistry(auto_describe=False)

@@ -4,14 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from routebook.chat.asked import Asked
+from routebook.chat.usage import Usage
 from routebook.protocols.openai_chat.embeddings import edited_embeddings, read_embeddings
 from routebook.protocols.openai_chat.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.openai_chat.request import edited, read_chat
 from routebook.protocols.openai_chat.response import read_answer, read_error_code
 from routebook.protocols.openai_chat.stream import StreamReader
+
+
+class Reading(Protocol):
+    """What reads a streamed answer along while it passes."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may go to the client now: whole events as they came, nothing after the end. Raises ProtocolError."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the protocol's own end has come."""
+
+    @property
+    def saw_error(self) -> bool:
+        """Whether the upstream told an error."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was used, as the upstream counted."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that served, in the vendor's words."""
+
+    @property
+    def estimated_output(self) -> int:
+        """Tokens that came out, by their size: for an upstream that counted nothing."""
 
 
 @dataclass(frozen=True, slots=True)

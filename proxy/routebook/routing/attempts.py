@@ -146,6 +146,11 @@ class Attempts:
         return f"<Attempts {tried or 'none yet'}{', committed' if self.committed else ''}>"
 
     @property
+    def first(self) -> Candidate:
+        """Whom the plan names first; there must be somebody."""
+        return self._candidates[0]
+
+    @property
     def is_over(self) -> bool:
         """Whether nobody may be called any more: an answer has come or begun, or too many have failed."""
         if self.committed or (self.made and self.made[-1].outcome.meaning is Meaning.ANSWER):

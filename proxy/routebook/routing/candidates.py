@@ -62,11 +62,21 @@ class Dropped(msgspec.Struct, frozen=True, gc=False):
         return in_words(self.reason, self.numbers)
 
 
+class Stick(msgspec.Struct, frozen=True, gc=False):
+    """What became of a conversation under a rule that sticks: `event` is `initialize`, `retain` or `switch`, `before`
+    where it was (a model's name and the path of its account), `why` the reason's code where it could not stay."""
+
+    event: str
+    before: tuple[str, str] | None = None
+    why: str | None = None
+
+
 class Plan(msgspec.Struct, frozen=True, gc=False):
     """A route as it stands for one request.
 
     `size` is the prompt as it was measured (None: no candidate came so far), `memory` what was read of it, `point` the
-    request's place in a split, `share` the name that it chose there.
+    request's place in a split, `share` the name that it chose there, `stick` what became of its conversation (None
+    where the rule does not stick, or the request belongs to none).
     """
 
     kept: tuple[Candidate, ...]
@@ -75,3 +85,4 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     memory: Recollection | None = None
     point: int | None = None
     share: str | None = None
+    stick: Stick | None = None

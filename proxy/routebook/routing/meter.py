@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from routebook.catalogue.models import Model
@@ -11,7 +13,7 @@ from routebook.ledger.cost import Cost, cost_of
 
 class Metered(msgspec.Struct, frozen=True, gc=False):
     """Usage and cost. `by` is `measured` (the upstream counted), `estimated` (we did, from sizes), `held` (nobody knows,
-    so what was held is booked) or `nothing` (no answer came, nothing is charged)."""
+    so what was held is booked), `nothing` (no answer came, nothing is charged) or `cached` (nobody was called)."""
 
     usage: Usage
     cost: Cost
@@ -20,6 +22,18 @@ class Metered(msgspec.Struct, frozen=True, gc=False):
 
 NOTHING = Metered(Usage(), Cost({}), "nothing")
 """What a request used that no upstream answered."""
+
+
+CACHED = Metered(Usage(), Cost({}), "cached")
+"""What a request used whose answer was there already."""
+
+
+def saved(model: Model, usage: Usage | None) -> dict[str, Any]:
+    """What an answer used when it was first given, and what that costs at the model's price, as a record says it: None
+    where the upstream did not count."""
+    if usage is None:
+        return {"usage": None, "cost": None}
+    return {"usage": usage.parts(), "cost": cost_of(usage, model.price).total}
 
 
 def metered(model: Model, counted: Usage | None, prompt: int, answer: int) -> Metered:

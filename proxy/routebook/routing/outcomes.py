@@ -53,12 +53,20 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """How an answer may be used again: for so many seconds, by the client who got it or, where `shared`, by all."""
+
+    seconds: float
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Send the request to the first of these that can serve it.
 
     `to` holds model names, pool names and `requested`, as written; `weights` belong to `pick: weighted`.
-    `stick` is seconds for which a conversation stays; `cache` seconds for which an answer may be reused;
-    `shadow` is (model, share in parts per million).
+    `stick` is seconds for which a conversation stays after each of its answers; `shadow` is (model, share in parts per
+    million).
     """
 
     to: tuple[str, ...]
@@ -69,7 +77,7 @@ class Route:
     stick: float | None = None
     shadow: tuple[str, int] | None = None
     caps: Caps = Caps()
-    cache: float | None = None
+    cache: Reuse | None = None
 
 
 @dataclass(frozen=True, slots=True)

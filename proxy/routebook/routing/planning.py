@@ -15,7 +15,8 @@ from routebook.catalogue.models import Model
 from routebook.catalogue.providers import Account
 from routebook.ledger.cost import MILLION
 from routebook.policy.facts import Ask
-from routebook.routing.candidates import Candidate, Dropped, Plan
+from routebook.routing.affinity import Conversation, stay
+from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import Demand, Size
 from routebook.routing.memory import AccountKey, Memory, Recollection
@@ -75,13 +76,16 @@ class Planner:
         at: float,
         draw: float,
         asked_within: Within = UNCONSTRAINED,
+        conversation: Conversation | None = None,
     ) -> Plan:
         """Who may serve the request, in order, and who may not and why.
 
-        `ask` answers the facts that guarantees need; `asked_within` are the client's own constraints. Raises
-        ProtocolError where the request turns out to be malformed.
+        `ask` answers the facts that guarantees need; `asked_within` are the client's own constraints; `conversation`
+        is what a rule that sticks keeps together. Raises ProtocolError where the request turns out to be malformed.
         """
-        return _Planning(self, route, rule, demand, ask, client, Recollection(memory), at, draw, asked_within).plan()
+        return _Planning(
+            self, route, rule, demand, ask, client, Recollection(memory), at, draw, asked_within, conversation
+        ).plan()
 
     def named(self, name: str) -> tuple[_Target, ...]:
         """The models that a name stands for: one, those of a pool, or none."""
@@ -115,6 +119,7 @@ class _Planning:
         at: float,
         draw: float,
         asked_within: Within,
+        conversation: Conversation | None,
     ) -> None:
         self.planner = planner
         self.route = route
@@ -126,6 +131,7 @@ class _Planning:
         self.at = at
         self.draw = draw
         self.asked_within = asked_within
+        self.conversation = None if route.stick is None else conversation
         self.limits = [
             (within, by)
             for within, by in ((route.within, "rule"), (asked_within, "client"))
@@ -154,7 +160,10 @@ class _Planning:
         point, share = (None, None) if self.route.split is None else self._share(self.route.split)
         if len(kept) > 1:
             kept = self._ordered(kept, share)
-        return Plan(tuple(kept), tuple(self.dropped), self.size, self.memory, point, share)
+        stick: Stick | None = None
+        if self.conversation is not None:
+            kept, stick = stay(kept, self.dropped, self.conversation.before)
+        return Plan(tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick)
 
     def _targets(self) -> Sequence[_Target]:
         planner, names = self.planner, self.route.to

@@ -73,6 +73,14 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRoom:
+    """How much of answers a worker keeps for `cache`: bytes in all, and of one answer."""
+
+    bytes: int = 64 * 1024 * 1024
+    entry: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds."""
 
@@ -83,6 +91,7 @@ class Settings:
     retries: Retries = Retries()
     record_headers: tuple[str, ...] = ()
     record_content: bool = False
+    cache: CacheRoom = CacheRoom()
     injected_max_output: int | None = None
     orphans: str = "hold"
     abandoned: str = "estimate"

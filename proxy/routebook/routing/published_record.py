@@ -11,6 +11,7 @@ from dataclasses import fields
 from routebook.chat.usage import Usage
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
+from routebook.routing.affinity import ELSEWHERE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
@@ -55,9 +56,14 @@ _DECIDED = {
     "candidates": "everybody who was considered, those kept first in the order in which they are tried",
     "draw": "the random draw and the place in a split, enough to decide again",
     "memory": "what was read of earlier measurements",
+    "stick": "what became of the conversation, under a rule that sticks",
+    "cache": "what was found among the kept answers, under a rule that keeps them",
     "keyless": "accounts (provider, name) whose key was not set",
 }
 """The keys of the `decided` line."""
+
+_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache"}
+"""Those of them that stand there only where there is something to say."""
 
 _ASKED = {
     "bytes": "size of the body",
@@ -74,6 +80,18 @@ _ASKED = {
     "ignored_tags": "tags that the client may not set",
     "within": "constraints that the client declared",
 }
+_STICK = {
+    "event": "whether the conversation is new here, stays, or cannot stay",
+    "from": "the model and account that answered last; null where the conversation is new here",
+    "why": "the reason for which that may not serve it, as a candidate's; `route.elsewhere`: it is not in the route",
+}
+_CACHE = {
+    "hit": "whether a kept answer was used",
+    "of": "the record of the request that the answer was first given to",
+    "age": "seconds since then",
+    "bypass": "the word of the client's `Cache-Control` that asked for a fresh answer",
+}
+_CACHED = {"usage": "tokens by kind", "cost": "nano-dollars that they would cost now"}
 _STEP = {
     "fact": "the fact that was asked",
     "standing": "rules that still stood after the answer",
@@ -103,6 +121,7 @@ _ENDED = {
     "output": "tokens out, reasoning included",
     "cost": "nano-dollars",
     "cost_parts": "nano-dollars by kind of token",
+    "cached": "what the answer used that was used again, when it was first given; null where nobody counted",
     "unpriced": "kinds of tokens that were used and have no price: the cost is a lower bound",
     "attempts": "every call, in order",
     "first_token": "seconds from the request to the first token",
@@ -205,9 +224,29 @@ def _decided() -> Schema:
         "candidates": build.listed(build.ref("candidate")),
         "draw": build.one_of_kinds(draw, {"type": "null"}),
         "memory": _memory(),
+        "stick": _stick(),
+        "cache": _open(
+            _CACHE,
+            {"hit": build.flag(), "of": _TEXT, "age": _SECONDS, "bypass": build.word(["no-cache", "no-store"])},
+            ["hit"],
+        ),
         "keyless": build.listed(build.listed(_TEXT, 2)),
     }
-    return _open(_DECIDED, values, [key for key in _DECIDED if key not in ("memory", "keyless", "trace", "prompt")])
+    return _open(_DECIDED, values, [key for key in _DECIDED if key not in _SOMETIMES])
+
+
+def _stick() -> Schema:
+    place = _open(
+        {"model": "the model", "account": "provider and account"},
+        {"model": _TEXT, "account": _TEXT},
+        ["model", "account"],
+    )
+    values = {
+        "event": build.word([event.value for event in Event]),
+        "from": build.one_of_kinds(place, {"type": "null"}),
+        "why": build.word([*REASONS, ELSEWHERE]),
+    }
+    return _open(_STICK, values, ["event", "from"])
 
 
 def _memory() -> Schema:
@@ -284,12 +323,18 @@ def _ended() -> Schema:
                 "measured": "the upstream counted",
                 "estimated": "counted here, from sizes",
                 "nothing": "no answer came, nothing is charged",
+                "cached": "nobody was called, the answer was there already",
             }
         ),
         "input": _COUNT,
         "output": _COUNT,
         "cost": _MONEY,
         "cost_parts": build.named(_MONEY),
+        "cached": _open(
+            _CACHED,
+            {"usage": build.one_of_kinds(build.ref("tokens"), {"type": "null"}), "cost": _MAYBE_COUNT},
+            ["usage", "cost"],
+        ),
         "unpriced": _TEXTS,
         "attempts": build.listed(build.ref("attempt")),
         "first_token": _MAYBE_SECONDS,

@@ -18,14 +18,15 @@ from routebook import __version__
 from routebook.ledger.claims import Refusal
 from routebook.policy.facts import Value
 from routebook.policy.rules import Decision, Step
+from routebook.routing.answer_cache import Recalled
 from routebook.routing.attempts import Attempt, Meaning
-from routebook.routing.candidates import Candidate, Dropped, Plan
+from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import LiveDemand
 from routebook.routing.endings import NORMAL
 from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import AccountKey, Recollection
-from routebook.routing.meter import NOTHING, Metered
+from routebook.routing.meter import NOTHING, Metered, saved
 from routebook.routing.outcomes import Outcome, Refuse, Within
 from routebook.routing.sizes import SMALL
 
@@ -59,8 +60,10 @@ def decided_line(
     draw: float,
     keyless: Iterable[AccountKey] = (),
     asked_within: Within = UNCONSTRAINED,
+    recalled: Recalled | None = None,
 ) -> Line:
-    """The first line, written before anything goes upstream. `plan` is None where no route was decided.
+    """The first line, written before anything goes upstream. `plan` is None where no route was decided, `recalled`
+    where the rule keeps no answers.
 
     With the policy that it names it is enough to decide again (`routing.replay`).
     """
@@ -91,6 +94,10 @@ def decided_line(
             line["draw"]["point"], line["draw"]["share"] = plan.point, plan.share
         if plan.memory is not None and (memory := _memory(plan.memory)):
             line["memory"] = memory
+        if plan.stick is not None:
+            line["stick"] = _stick(plan.stick)
+    if recalled is not None:
+        line["cache"] = recalled.line()
     if keyless:
         line["keyless"] = [list(key) for key in sorted(keyless)]
     return line
@@ -120,7 +127,8 @@ def unread_line(heading: Heading, operation: str) -> Line:
 class Ending(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended. `error` is the stable code of what failed, None where nothing did; `candidate` who
     answered, `served` what the answer says it came from; `lost` what calls may have cost that brought no answer, in
-    nano-dollars; `first_token` and `seconds` count from the request's start."""
+    nano-dollars; `first_token` and `seconds` count from the request's start; `recalled` holds the answer that was used
+    again, where one was."""
 
     end: str = NORMAL
     status: int = 200
@@ -133,6 +141,7 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
     attempts: Sequence[Attempt] = ()
     first_token: float | None = None
     seconds: float = 0.0
+    recalled: Recalled | None = None
 
 
 def ended_line(identity: str, now: float, ending: Ending) -> Line:
@@ -162,6 +171,9 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
     }
     if candidate is not None:
         line["model"], line["account"] = candidate.name, candidate.path
+    recalled = ending.recalled
+    if recalled is not None and recalled.answer is not None:
+        line["model"], line["cached"] = recalled.model.name, saved(recalled.model, recalled.answer.usage)
     if metered.cost.unpriced:
         line["unpriced"] = list(metered.cost.unpriced)
     return line
@@ -244,6 +256,14 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
             "quality": within.quality,
             "regions": None if within.regions is None else sorted(within.regions),
         }
+    return line
+
+
+def _stick(stick: Stick) -> Line:
+    before = stick.before
+    line: Line = {"event": stick.event, "from": None if before is None else {"model": before[0], "account": before[1]}}
+    if stick.why is not None:
+        line["why"] = stick.why
     return line
 
 

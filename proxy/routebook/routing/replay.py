@@ -9,6 +9,7 @@ from typing import Any
 from routebook.catalogue.callers import ANONYMOUS
 from routebook.policy.facts import FactType, Value
 from routebook.policy.rules import Decision
+from routebook.routing.affinity import recorded_conversation
 from routebook.routing.candidates import Plan
 from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import KnownDemand, Size
@@ -48,6 +49,7 @@ def decide_again(policy: Policy, record: Mapping[str, Any]) -> Again:
         at=0.0,
         draw=record["draw"]["draw"],
         asked_within=_within(record),
+        conversation=recorded_conversation(record.get("stick")),
     )
     return Again(decision, plan)
 

@@ -90,3 +90,20 @@ async def test_bytes_that_are_no_frame_end_the_channel(data: bytes) -> None:
     with pytest.raises(Gone):
         await asyncio.wait_for(channel.receive(), 2)
     channel.close()
+
+
+async def test_what_may_be_lost_waits_for_nobody(ends: tuple[Channel, Channel]) -> None:
+    """It arrives where the other side reads; where it does not, the sender neither waits nor piles it up; where it is
+    gone, nothing happens."""
+    one, other = ends
+    one.mention(Message("news", {"number": 1}))
+    assert (await other.receive()).fields == {"number": 1}
+    for number in range(2000):
+        one.mention(Message("news", {"number": number}, b"x" * 10_000))
+    heard = [await asyncio.wait_for(other.receive(), 10)]
+    one.close()
+    with pytest.raises(Gone):
+        while True:
+            heard.append(await asyncio.wait_for(other.receive(), 10))
+    assert 100 <= len(heard) < 1000 and [each.fields["number"] for each in heard] == list(range(len(heard)))
+    one.mention(Message("news"))

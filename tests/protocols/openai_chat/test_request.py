@@ -192,3 +192,32 @@ def test_no_error_quotes_what_the_client_sent() -> None:
     with pytest.raises(ProtocolError) as caught:
         _ = chat(messages=[{"content": {"secret": "hunter2"}}]).text
     assert "hunter2" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("messages", "opening"),
+    [
+        ([], b""),
+        ([{"role": "user", "content": "hi"}], b'"hi"'),
+        (
+            [{"role": "system", "content": "a"}, {"role": "developer"}, {"role": "user", "content": "hi"}],
+            b'"a"null"hi"',
+        ),
+        ([{"role": "system", "content": "a"}, {"role": "assistant", "content": "b"}], b'"a"'),
+        ([{"role": 7, "content": "a"}, {"role": "user", "content": [1]}], b'"a"[1]'),
+    ],
+)
+def test_a_conversation_opens_with_everything_to_the_first_words_of_its_user(
+    messages: list[dict[str, object]], opening: bytes
+) -> None:
+    """What follows changes with every turn, what stands before may be the same in all conversations."""
+    later = [{"role": "assistant", "content": "c"}, {"role": "user", "content": "d"}]
+    for more in ([], later if any(each["role"] == "user" for each in messages) else []):
+        body = json.dumps({"model": "m", "messages": [*messages, *more]}, separators=(",", ":"))
+        assert read_chat(body.encode()).opening == opening
+
+
+def test_a_client_may_say_what_shares_a_prompt_cache() -> None:
+    """That is the name of a conversation; most clients give none."""
+    said = b'{"model":"m","messages":[],"prompt_cache_key":"k"}'
+    assert read_chat(said).session == "k" and read_chat(b'{"model":"m","messages":[]}').session is None

@@ -6,7 +6,7 @@ import pytest
 
 from routebook.documents.problems import Severity
 from routebook.documents.quantities import NANO
-from routebook.routing.outcomes import Caps, Outcome, Pick, Refuse, Route, Split, Within
+from routebook.routing.outcomes import Caps, Outcome, Pick, Refuse, Reuse, Route, Split, Within
 from routebook.routing.reading.loading import LoadResult, load_sources
 from tests.support.authored import codes, lines
 
@@ -99,6 +99,19 @@ def test_shares_of_a_split_may_name_models_of_a_pool_and_what_was_requested() ->
         ),
         ("route: {to: large, within: {cost: 5}}", ["3:39 document.wrong-unit `5` is not an amount of money"]),
         ("route: {to: large, within: {quality: 1.5}}", ["3:42 document.out-of-range `1.5` is out of range"]),
+        ("route: {to: large, cache: 1ms}", ["3:31 document.out-of-range `1ms` is out of range"]),
+        ("route: {to: large, cache: {shared: true}}", ["3:31 document.missing-key `cache` needs `for`"]),
+        (
+            "route: {to: large, cache: {for: 31d, share: true}}",
+            [
+                "3:37 document.out-of-range `31d` is out of range",
+                "3:42 document.unknown-key unknown key `share` in `cache`",
+            ],
+        ),
+        (
+            "route: {to: large, cache: [1m]}",
+            ["3:31 document.wrong-type expected a duration such as `300ms`, `2s`, `5m`, `1h` or `7d`, found a list"],
+        ),
         ("route: {to: large, set: {temperature: 3}}", ["3:43 document.out-of-range `3` is out of range"]),
         (
             "route: {to: large, set: {reasoning_effort: hard}}",
@@ -139,7 +152,22 @@ def test_what_stays_for_a_while() -> None:
     """Durations are seconds; a weight of nothing is allowed as long as another has some."""
     route = outcome("route: {to: [large, small], stick: 1h, cache: 5m, pick: weighted, weights: {large: 0, small: 1}}")
     assert isinstance(route, Route)
-    assert (route.stick, route.cache, route.weights) == (3600.0, 300.0, {"large": 0, "small": 1})
+    assert (route.stick, route.cache, route.weights) == (3600.0, Reuse(300.0), {"large": 0, "small": 1})
+
+
+@pytest.mark.parametrize(
+    ("written", "reuse"),
+    [
+        ("10m", Reuse(600.0)),
+        ("{for: 10m}", Reuse(600.0)),
+        ("{for: 1h, shared: true}", Reuse(3600.0, shared=True)),
+        ("{for: 1h, shared: false}", Reuse(3600.0)),
+    ],
+)
+def test_how_long_and_for_whom_answers_are_kept(written: str, reuse: Reuse) -> None:
+    """For one client alone unless the rule says otherwise."""
+    route = outcome(f"route: {{to: large, cache: {written}}}")
+    assert isinstance(route, Route) and route.cache == reuse
 
 
 def test_account_weights_are_weights_too() -> None:

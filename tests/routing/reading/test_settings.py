@@ -7,7 +7,7 @@ import pytest
 from routebook.catalogue.providers import Timeouts
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Problems
-from routebook.routing.policy import Retries, Settings
+from routebook.routing.policy import CacheRoom, Retries, Settings
 from routebook.routing.reading.settings import read_settings
 from tests.support.authored import lines, node
 
@@ -29,9 +29,12 @@ timeouts: {connect: 1s, total: 2m}
 stream: {stall: 30s}
 retries: {attempts: 2}
 record: {headers: [X-Request-Id], content: true}
+cache: {bytes: 1MiB, entry: 2KiB}
 """)
     assert not problems.found
-    assert settings == Settings(1_048_576, 5.0, 2000, 30.0, Retries(2), ("x-request-id",), True)
+    assert settings == Settings(
+        1_048_576, 5.0, 2000, 30.0, Retries(2), ("x-request-id",), True, CacheRoom(1_048_576, 2048)
+    )
     assert timeouts == Timeouts(connect=1.0, total=120.0)
 
 
@@ -55,9 +58,20 @@ def test_what_is_not_said_is_as_usual() -> None:
             "{record: {headers: [Authorization]}}",
             ["1:21 policy.secret-header the header `authorization` holds a secret"],
         ),
+        ("{cache: {bytes: 1KiB}}", ["1:17 document.out-of-range `1KiB` is out of range"]),
+        (
+            "{cache: {bytes: 64KiB, entry: 128KiB}}",
+            ["1:9 document.out-of-range one answer may be larger than all together"],
+        ),
         ("{record: {content: yes}}", ["1:20 document.wrong-type expected `true` or `false`, found `yes`"]),
     ],
 )
 def test_every_slip_in_settings_has_its_place(written: str, expected: list[str]) -> None:
     """A setting that is not understood is never passed over."""
     assert lines(read(written)[1]) == expected
+
+
+def test_one_answer_is_never_larger_than_all_together() -> None:
+    """Where only the room in all is said, and it is small."""
+    (settings, _), problems = read("cache: {bytes: 64KiB}")
+    assert not problems.found and settings.cache == CacheRoom(65_536, 65_536)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from routebook.documents.quantities import NANO
-from routebook.routing.outcomes import Caps, Outcome, Pick, Refuse, Route, Split, Within
+from routebook.routing.outcomes import Caps, Outcome, Pick, Refuse, Reuse, Route, Split, Within
 from routebook.routing.telling.wording import PICKS, outcome_in_words
 
 
@@ -46,6 +46,14 @@ from routebook.routing.telling.wording import PICKS, outcome_in_words
             Route(("a",), caps=Caps(4000, 0.5, "low")),
             "route to a, answering 4k tokens at most, at temperature 0.5, thinking with effort low",
         ),
+        (
+            Route(("a",), stick=1800.0, cache=Reuse(600.0)),
+            (
+                "route to a, each conversation staying where it is for 30 min, using an answer again for the same client "
+                "for 10 min"
+            ),
+        ),
+        (Route(("a",), cache=Reuse(60.0, shared=True)), "route to a, using an answer again for everybody for 60 s"),
         (Refuse(451, "not here", "nope"), "refuse with status 451, `nope`: not here"),
     ],
 )

@@ -18,6 +18,9 @@ import orjson
 _HEAD = struct.Struct(">IQ")
 _LONGEST_FIELDS = 64 * 1024 * 1024
 
+UNREAD = 1024 * 1024
+"""Bytes that may lie unread by the other side before it is told nothing more that may be lost."""
+
 
 class Gone(Exception):
     """The other side has died or closed the channel, or did not answer in time."""
@@ -77,6 +80,11 @@ class Channel:
             await self._writer.drain()
         except OSError as error:
             raise Gone("the other side closed the channel") from error
+
+    def mention(self, message: Message) -> None:
+        """Send what may be lost, and is where the other side is gone or reads nothing: nobody waits for it."""
+        if self.is_open and self._writer.transport.get_write_buffer_size() < UNREAD:
+            self._writer.write(to_frame(message))
 
     async def ask(self, message: Message, seconds: float) -> Message:
         """Send and wait for the answer; raises Gone where none came in time. Somebody must be in `receive`."""

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from routebook.edge.metrics import IN_PROGRESS, Snapshot
+from routebook.edge.metrics import Snapshot
 from routebook.edge.operations_log import operations_log
 from routebook.edge.processes.children import KILL_AFTER, Child
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.processes.reload import Compiled
-from routebook.edge.scrape import added
+from routebook.edge.scrape import added, lasting
 
 WORKER = "routebook.edge.processes.worker"
 
@@ -166,7 +166,7 @@ class Crew:
         code = await hand.child.attend(lambda message: self._hear(hand, message))
         watching.cancel()
         self._hands.remove(hand)
-        self._past = added([self._past, {**hand.counted, IN_PROGRESS.name: []}])
+        self._past = added([self._past, lasting(hand.counted)])
         self._note_end(hand, code)
 
     async def _watch(self, hand: Hand) -> None:
@@ -196,10 +196,18 @@ class Crew:
                     self._all_ready.set()
             case "leaves":
                 hand.leaves.set()
+            case "sticks":
+                self._pass_on(message, hand)
             case "farewell":
                 hand.counted = message.fields["snapshot"]
             case _:
                 await self.on_message(hand, message)
+
+    def _pass_on(self, message: Message, teller: Hand) -> None:
+        """Let the other workers know what one of them has learnt."""
+        for hand in self.serving():
+            if hand is not teller:
+                hand.channel.mention(message)
 
     def _note_end(self, hand: Hand, code: int) -> None:
         """Say how a worker ended that was not to end, and have what it left looked after."""

@@ -26,6 +26,9 @@ from routebook.edge.processes.state import digest_key
 from routebook.edge.server import Listener, start_server
 from routebook.routing.policy import Policy
 
+NEWS_SECONDS = 0.1
+"""How often the other workers are told where conversations are now."""
+
 
 class Worker:
     """A gateway, its listener, and the channel to the supervisor."""
@@ -46,6 +49,7 @@ class Worker:
     async def run(self) -> None:
         """Do what the supervisor says until it says `drain`, is gone, or this process is told to end."""
         listening = asyncio.create_task(self._listen())
+        telling = asyncio.create_task(self._tell_news())
         await self._leaving.wait()
         draining = asyncio.create_task(self._listener.drain(self._drain_seconds))
         cutting = asyncio.create_task(self._cutting.wait())
@@ -57,6 +61,7 @@ class Worker:
         cutting.cancel()
         await self._say_farewell()
         listening.cancel()
+        telling.cancel()
 
     def leave(self, seconds: float | None = None) -> None:
         """Stop accepting and end when the running exchanges have, or cut them after so many seconds; 0 cuts now."""
@@ -95,11 +100,20 @@ class Worker:
                 self._gateway.take(self._gateway.policy)
             case "count":
                 await self._channel.answer(message, snapshot=self._gateway.metrics.snapshot())
+            case "sticks":
+                self._gateway.affinities.hear(message.fields["news"])
             case "drain":
                 self.leave(message.fields["seconds"])
             case "recall":
                 self._gateway.till.tighten(message.fields["pot"])
                 await self._channel.answer(message)
+
+    async def _tell_news(self) -> None:
+        """Tell the other workers, by way of the supervisor, where conversations are: their next requests may go there."""
+        while True:
+            await asyncio.sleep(NEWS_SECONDS)
+            if news := self._gateway.affinities.news():
+                self._channel.mention(Message("sticks", {"news": news}))
 
     async def _stage(self, pickled: bytes) -> str | None:
         """Unpickle a policy beside the one in force; what went wrong, or None."""

@@ -40,6 +40,7 @@ class OpenAIEmbeddings:
     metadata: Final[Mapping[str, str]] = {}
     was_read: Final = True
     opening: Final = b""
+    session: Final = None
 
     def __init__(self, body: bytes) -> None:
         fields = read_fields(body)

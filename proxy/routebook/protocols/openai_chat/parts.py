@@ -11,11 +11,13 @@ from msgspec import Raw
 from routebook.protocols.openai_chat.body import decode
 
 NOTHING = Raw(b"null")
+USER = b'"user"'
 
 
 class Message(msgspec.Struct, gc=False):
-    """One message, as far as routing looks: its content, and what it calls, as they came."""
+    """One message, as far as routing looks: who wrote it, its content, and what it calls, as they came."""
 
+    role: Raw = NOTHING
     content: Raw = NOTHING
     tool_calls: Raw = NOTHING
 

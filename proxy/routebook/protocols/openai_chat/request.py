@@ -20,7 +20,7 @@ from routebook.protocols.openai_chat.body import (
     starts_with,
     with_fields,
 )
-from routebook.protocols.openai_chat.parts import Contents, Message, has_parts, read_contents
+from routebook.protocols.openai_chat.parts import USER, Contents, Message, has_parts, read_contents
 
 MOST: Final = 2**31 - 1
 """The largest count that is believed of a client."""
@@ -149,8 +149,16 @@ class OpenAIChat:
 
     @property
     def opening(self) -> bytes:
-        """The first message, as it came: what all requests of one conversation have in common. Never recorded."""
-        return bytes(self._messages[0].content) if self._messages else b""
+        """Its first messages, to the first that the user wrote: what all requests of one conversation have in common.
+        Instructions alone are not enough, for every conversation of an application may begin with the same. Never
+        recorded."""
+        first = next((at for at, each in enumerate(self._messages) if bytes(each.role) == USER), 0)
+        return b"".join(each.content for each in self._messages[: first + 1])
+
+    @property
+    def session(self) -> str | None:
+        """What the client calls requests that share a prompt cache."""
+        return read_field(self.fields, "prompt_cache_key", WORD)
 
     @lazily
     def _messages(self) -> list[Message]:

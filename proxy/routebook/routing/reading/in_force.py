@@ -39,11 +39,7 @@ ACCOUNT_TERMS = {
 }
 """Keys of providers and accounts that are read and checked, and have no effect yet."""
 
-ROUTE_TERMS = {
-    "shadow": "no copy of a request is sent",
-    "stick": "conversations are not kept on one model",
-    "cache": "no answer is used a second time",
-}
+ROUTE_TERMS = {"shadow": "no copy of a request is sent"}
 """Keys of `route` that are read and checked, and have no effect yet."""
 
 

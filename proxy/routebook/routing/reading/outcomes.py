@@ -10,11 +10,11 @@ from routebook.catalogue.reading_models import expand, report_twice
 from routebook.catalogue.reading_providers import read_labels
 from routebook.documents.bounds import bounded, read_bounded, whole
 from routebook.documents.names import read_reference, suggestion
-from routebook.documents.nodes import Node, Scalar
+from routebook.documents.nodes import Mapping, Node, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields, read_word
-from routebook.routing.outcomes import REQUESTED, Caps, Pick, Refuse, Route, Split, Within
+from routebook.routing.outcomes import REQUESTED, Caps, Pick, Refuse, Reuse, Route, Split, Within
 
 ROUTE_KEYS = {
     "to": "models and pools in order of preference, or `requested`: what the client asked for",
@@ -22,10 +22,10 @@ ROUTE_KEYS = {
     "weights": "for `pick: weighted`: how often each is first, by name",
     "within": "constraints that every candidate must meet",
     "split": "shares of the traffic, by model or pool, stable for each client",
-    "stick": "how long a conversation stays on its model and account",
+    "stick": "how long a conversation stays on its model and account, from one answer to the next",
     "shadow": "a copy to another model, whose answer is discarded",
     "set": "caps and defaults on the outgoing request",
-    "cache": "how long an answer may be used again",
+    "cache": "how long an answer may be used again, by the client who got it",
 }
 """The keys of `route`, with what they mean."""
 
@@ -55,6 +55,12 @@ REFUSE_KEYS = {
 SHADOW_KEYS = {"to": "the model that gets the copy", "share": "of which share of the requests (default 100%)"}
 """The keys of `shadow`, with what they mean."""
 
+CACHE_KEYS = {
+    "for": "how long an answer may be used again",
+    "shared": "whether every client may be given it (default false: only the one who got it)",
+}
+"""The keys of `cache` where it says more than how long."""
+
 SPLIT_BY = {"client": "each client stays with its share", "conversation": "each conversation stays with its share"}
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 _MILLION = 1_000_000
@@ -78,7 +84,6 @@ def read_route(node: Node, targets: Targets, problems: Problems) -> Route | None
     weights = _read_weights(fields, {*to, *expand(to, targets.pools)})
     pick = Pick(fields.word("pick", [each.value for each in Pick], "a way to pick", Pick.IN_ORDER.value))
     _check_weighted(fields, pick, weights, to, targets)
-    cache = bounded(fields, "cache", Unit.DURATION, "1s", "30d")
     stick = bounded(fields, "stick", Unit.DURATION, "1s", "30d")
     return Route(
         to,
@@ -89,7 +94,7 @@ def read_route(node: Node, targets: Targets, problems: Problems) -> Route | None
         stick,
         _read_shadow(fields, targets),
         _read_caps(fields),
-        cache,
+        _read_cache(fields),
     )
 
 
@@ -245,6 +250,20 @@ def _read_caps(fields: Fields) -> Caps:
     temperature = bounded(inner, "temperature", Unit.SCORE, "0", "2")
     effort = inner.word("reasoning_effort", EFFORTS, "a reasoning effort")
     return Caps(whole(inner, "max_output", Unit.TOKENS, "1"), temperature, effort)
+
+
+def _read_cache(fields: Fields) -> Reuse | None:
+    """`cache: 10m`, or a mapping where it says more than how long."""
+    node = fields.node("cache")
+    if not isinstance(node, Mapping):
+        seconds = bounded(fields, "cache", Unit.DURATION, "1s", "30d")
+        return None if seconds is None else Reuse(seconds)
+    inner = Fields.of(node, CACHE_KEYS, fields.problems, "`cache`", ("for",))
+    if inner is None:
+        return None
+    seconds = bounded(inner, "for", Unit.DURATION, "1s", "30d")
+    shared = inner.flag("shared")
+    return None if seconds is None else Reuse(seconds, shared)
 
 
 def read_refusal(node: Node, problems: Problems) -> Refuse:

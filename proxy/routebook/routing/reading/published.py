@@ -95,7 +95,9 @@ def _outcome_schemas() -> dict[str, Schema]:
         "stick": duration,
         "shadow": build.record(outcomes.SHADOW_KEYS, {"to": build.text(), "share": share}, ["to"]),
         "set": build.ref("set"),
-        "cache": duration,
+        "cache": build.one_of_kinds(
+            duration, build.record(outcomes.CACHE_KEYS, {"for": duration, "shared": build.flag(False)}, ["for"])
+        ),
     }
     within = {
         "cost": build.quantity(Unit.MONEY),
@@ -163,13 +165,14 @@ def _test_schemas(table: FactTable) -> dict[str, Schema]:
 
 
 def _setting_schemas() -> dict[str, Schema]:
-    tokens, duration = build.quantity(Unit.TOKENS), build.quantity(Unit.DURATION)
+    tokens, duration, size = (build.quantity(unit) for unit in (Unit.TOKENS, Unit.DURATION, Unit.BYTES))
     values = {
-        "max_body": build.quantity(Unit.BYTES),
+        "max_body": size,
         "body_timeout": duration,
         "default_max_output": tokens,
         "timeouts": build.ref("timeouts"),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
+        "cache": build.or_nothing(build.record(settings.CACHE_KEYS, {"bytes": size, "entry": size})),
         "retries": build.or_nothing(build.record(settings.RETRY_KEYS, {"attempts": build.quantity(Unit.COUNT)})),
         "record": build.or_nothing(
             build.record(

@@ -11,7 +11,7 @@ from routebook.documents.nodes import Mapping, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
-from routebook.routing.policy import Retries, Settings
+from routebook.routing.policy import CacheRoom, Retries, Settings
 from routebook.routing.reading.terms import CREDENTIALS
 
 SETTING_KEYS = {
@@ -20,6 +20,7 @@ SETTING_KEYS = {
     "default_max_output": "tokens of answer assumed where a client names no limit (default 4096)",
     "timeouts": "how long to wait for providers that name no timeouts of their own",
     "stream": "what holds for streamed answers",
+    "cache": "how much room the answers have that rules keep by `cache`",
     "retries": "how far attempts go on",
     "record": "what the decision record holds beyond the usual",
 }
@@ -27,6 +28,12 @@ SETTING_KEYS = {
 
 STREAM_KEYS = {"stall": "how long a client may go without reading before its exchange is ended (default 60s)"}
 """The keys of `settings.stream`, with what they mean."""
+
+CACHE_KEYS = {
+    "bytes": "bytes of answers that a worker keeps (default 64MiB)",
+    "entry": "the largest answer that is kept (default 1MiB)",
+}
+"""The keys of `settings.cache`, with what they mean."""
 
 RETRY_KEYS = {"attempts": "attempts in all, the first one included (default 4)"}
 """The keys of `settings.retries`, with what they mean."""
@@ -56,6 +63,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         retries=_read_retries(fields),
         record_headers=headers,
         record_content=content,
+        cache=_read_cache(fields),
     )
     return settings, read_timeouts(fields, Timeouts())
 
@@ -71,6 +79,25 @@ def _read_stall(fields: Fields, usual: float) -> float:
     inner = _inner(fields, "stream", STREAM_KEYS)
     stall = None if inner is None else bounded(inner, "stall", Unit.DURATION, "100ms", "1d")
     return usual if stall is None else stall
+
+
+def _read_cache(fields: Fields) -> CacheRoom:
+    usual = CacheRoom()
+    inner = _inner(fields, "cache", CACHE_KEYS)
+    if inner is None:
+        return usual
+    in_all = whole(inner, "bytes", Unit.BYTES, "64KiB", "64GiB")
+    of_one = whole(inner, "entry", Unit.BYTES, "1KiB", "64MiB")
+    most = usual.bytes if in_all is None else in_all
+    room = CacheRoom(most, min(usual.entry, most) if of_one is None else of_one)
+    if room.entry > room.bytes:
+        fields.problems.error(
+            "document.out-of-range",
+            "one answer may be larger than all together",
+            inner.location,
+            "`entry` must be at most `bytes`",
+        )
+    return room
 
 
 def _read_retries(fields: Fields) -> Retries:

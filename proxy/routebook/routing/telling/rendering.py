@@ -70,7 +70,10 @@ def _story(found: Explanation) -> list[str]:
         return lines
     if found.rule is None:
         return [*lines, "No rule matched."]
-    return [*lines, f"The rule `{found.rule}` decided ({found.where}): {found.outcome}."]
+    lines.append(f"The rule `{found.rule}` decided ({found.where}): {found.outcome}.")
+    if found.record is not None:
+        lines += [*_stick(found.record.get("stick")), *_cache(found.record.get("cache"))]
+    return lines
 
 
 def _asked(record: Mapping[str, Any]) -> Iterator[str]:
@@ -88,6 +91,33 @@ def _asked(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"The request needs {', '.join(asked['needs'])}"
     if asked.get("ignored_tags"):
         yield f"Tags that this client may not set were ignored: {', '.join(asked['ignored_tags'])}"
+
+
+def _stick(line: Mapping[str, Any] | None) -> Iterator[str]:
+    """What became of the conversation."""
+    if line is None:
+        return
+    before = line["from"]
+    place = "" if before is None else f"{before['model']} by {before['account']}"
+    match line["event"]:
+        case "retain":
+            yield f"The conversation stays with {place}."
+        case "switch":
+            yield f"The conversation was with {place} and cannot stay there: {line['why']}."
+        case _:
+            yield "The conversation is new here, and stays with whoever answers."
+
+
+def _cache(line: Mapping[str, Any] | None) -> Iterator[str]:
+    """What was found among the kept answers."""
+    if line is None:
+        return
+    if line["hit"]:
+        yield f"The answer to {line['of']} was used again, {_took(line['age'])} old: nobody was called."
+    elif "bypass" in line:
+        yield f"The client wanted a fresh answer (`Cache-Control: {line['bypass']}`)."
+    else:
+        yield "No answer was kept that could be used again."
 
 
 def _own(found: Explanation) -> list[str]:
@@ -136,7 +166,8 @@ def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _ending(ending: Mapping[str, Any]) -> Iterator[str]:
-    by = f" from {ending['model']} by {ending['account']}" if ending.get("model") else ""
+    account = f" by {ending['account']}" if ending.get("account") else ""
+    by = f" from {ending['model']}{account}" if ending.get("model") else ""
     error = f" ({ending['error']})" if ending.get("error") else ""
     yield (
         f"The client got status {ending['status']}{by} in {_took(ending['seconds'])}: "
@@ -147,6 +178,15 @@ def _ending(ending: Mapping[str, Any]) -> Iterator[str]:
             f"Used {count(ending['input'])} tokens in and {count(ending['output'])} out "
             f"({ending['usage_by']}), for {dollars(ending['cost'])}"
         )
+    if "cached" in ending:
+        yield from _saved(ending["cached"])
+
+
+def _saved(cached: Mapping[str, Any]) -> Iterator[str]:
+    """What the answer had used that was used again."""
+    if cached["usage"] is not None:
+        used = ", ".join(f"{count(tokens)} {kind.replace('_', ' ')}" for kind, tokens in cached["usage"].items())
+        yield f"It had used {used or 'no'} tokens when it was first given, worth {dollars(cached['cost'])}; now it cost nothing"
 
 
 def _took(duration: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from routebook.routing.outcomes import REQUESTED, Caps, Outcome, Pick, Refuse, Route, Split, Within
+from routebook.routing.outcomes import REQUESTED, Caps, Outcome, Pick, Refuse, Reuse, Route, Split, Within
 from routebook.routing.reasons import count, dollars, seconds
 
 PICKS = {
@@ -40,7 +40,11 @@ def _route(route: Route) -> Iterator[str]:
     if route.split is not None:
         yield _split(route.split)
     yield from _within(route.within)
+    if route.stick is not None:
+        yield f"each conversation staying where it is for {seconds(route.stick)}"
     yield from _caps(route.caps)
+    if route.cache is not None:
+        yield _reuse(route.cache)
 
 
 def _split(split: Split) -> str:
@@ -71,6 +75,11 @@ def _caps(caps: Caps) -> Iterator[str]:
         yield f"at temperature {caps.temperature:g}"
     if caps.reasoning_effort is not None:
         yield f"thinking with effort {caps.reasoning_effort}"
+
+
+def _reuse(reuse: Reuse) -> str:
+    whose = "for everybody" if reuse.shared else "for the same client"
+    return f"using an answer again {whose} for {seconds(reuse.seconds)}"
 
 
 def _joined(words: list[str], last: str = "and") -> str:

@@ -1,0 +1,111 @@
+"""Conversations that stay where they are (`stick:`): on the model and account that answered last, as long as that may
+still serve them. Prompt caches, signatures of thoughts and answers that are kept at the vendor's are worth nothing
+elsewhere.
+
+Staying is an order, never a permission: who was dropped for any reason is not brought back.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from routebook.routing.candidates import Candidate, Dropped, Stick
+from routebook.routing.facts import RequestFacts
+from routebook.routing.outcomes import Route
+
+SESSION_HEADER: Final = "x-routebook-session"
+"""Where a client names the conversation itself, whatever dialect it speaks."""
+
+ELSEWHERE: Final = "route.elsewhere"
+"""Why a conversation moves whose model is not in the route that was decided."""
+
+Place = tuple[str, str]
+"""A model's name and the account's path (`provider/account`)."""
+
+
+class Event(enum.Enum):
+    """What becomes of a conversation at one of its requests."""
+
+    INITIALIZE = "initialize"
+    """It was nowhere before, or too long ago."""
+    RETAIN = "retain"
+    """It stays where it was."""
+    SWITCH = "switch"
+    """It cannot stay."""
+
+
+class Table(Protocol):
+    """Where conversations are (`health.affinity` is one)."""
+
+    def place_of(self, conversation: bytes, at: float, seconds: float) -> Place | None:
+        """Where it was answered last, unless that is longer ago than so many seconds."""
+
+
+class Conversation(msgspec.Struct, frozen=True, gc=False):
+    """The conversation of a request under a rule that sticks. `digest` is empty where only a record is known; `before`
+    is where it was answered last, None where it is new here."""
+
+    before: Place | None = None
+    digest: bytes = b""
+
+    @property
+    def draw(self) -> float:
+        """A number from 0 to below 1 that is the conversation's own: whoever decides about its first request, whichever
+        worker, puts equal candidates in the same order (weighted rendezvous hashing, by `picking.by_weight`)."""
+        return (int.from_bytes(self.digest[:8], "big") >> 11) / 2**53
+
+
+def conversation_of(route: Route, facts: RequestFacts, table: Table, secret: bytes) -> Conversation | None:
+    """The conversation that a request continues, or begins; None where its rule does not stick, or nothing tells it.
+
+    Known by the client and what the client calls it, or else by the model asked for and the messages it began with.
+    """
+    if route.stick is None:
+        return None
+    asked = facts.asked
+    named = facts.headers.get(SESSION_HEADER) or asked.session
+    if named:
+        parts: tuple[bytes, ...] = (b"session", named.encode("utf-8", "surrogatepass"))
+    elif asked.opening:
+        parts = (b"opening", asked.model.encode("utf-8", "surrogatepass"), asked.opening)
+    else:
+        return None
+    digest = blake2b(key=secret, digest_size=16)
+    for part in (facts.client.name.encode(), *parts):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    found = digest.digest()
+    return Conversation(table.place_of(found, facts.at, route.stick), found)
+
+
+def stay(kept: Sequence[Candidate], dropped: Sequence[Dropped], before: Place | None) -> tuple[list[Candidate], Stick]:
+    """The candidates with the one in front that the conversation is with; where it cannot serve, with its model's
+    other accounts in front. One that the prompt may not fit stays behind those that it does."""
+    found = list(kept)
+    if before is None:
+        return found, Stick(Event.INITIALIZE.value)
+    model, path = before
+    at = next((index for index, each in enumerate(found) if each.name == model and each.path == path), None)
+    if at is not None and (found[at].reason == "kept" or all(each.reason != "kept" for each in found)):
+        found.insert(0, found.pop(at))
+        return found, Stick(Event.RETAIN.value, before)
+    found.sort(key=lambda each: (each.reason != "kept", each.name != model))
+    return found, Stick(Event.SWITCH.value, before, _why(dropped, before) if at is None else found[-1].reason)
+
+
+def recorded_conversation(line: Any) -> Conversation | None:
+    """The conversation of a record (its `stick`), None where it had none."""
+    if line is None:
+        return None
+    before = line.get("from")
+    return Conversation(None if before is None else (before["model"], before["account"]))
+
+
+def _why(dropped: Sequence[Dropped], before: Place) -> str:
+    model, path = before
+    return next((each.reason for each in dropped if each.name == model and each.account in (None, path)), ELSEWHERE)
