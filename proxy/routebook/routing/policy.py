@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
 from routebook.documents.problems import Location
-from routebook.ledger.budgets import Budget
+from routebook.ledger.budgets import Abandoned, Budget, Limit, Orphans
 from routebook.policy.conditions import Condition
 from routebook.policy.facts import Value
 from routebook.policy.rules import Rule
@@ -75,6 +75,8 @@ class Settings:
     retries: Retries = Retries()
     record_headers: tuple[str, ...] = ()
     record_content: bool = False
+    orphans: Orphans = Orphans.HOLD
+    abandoned: Abandoned = Abandoned.ESTIMATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +98,4 @@ class Policy:
     guarantees: tuple[Guarantee, ...] = ()
     tests: tuple[PolicyTest, ...] = ()
     settings: Settings = Settings()
+    limits: dict[str, Limit] = field(default_factory=dict)

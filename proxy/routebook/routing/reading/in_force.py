@@ -30,6 +30,7 @@ SECTIONS = {
         ),
     ),
     "budgets": ("`budgets` are", "nothing is counted or held, and `budget` facts are missing"),
+    "limits": ("the section `limits` is", "no request is counted, delayed or refused"),
 }
 """Sections that are read and checked, and have no effect yet, or not the one that was wanted."""
 

@@ -11,6 +11,7 @@ from routebook.documents.nodes import Mapping, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
+from routebook.ledger.budgets import Abandoned, Orphans
 from routebook.routing.policy import Retries, Settings
 from routebook.routing.reading.terms import CREDENTIALS
 
@@ -21,6 +22,7 @@ SETTING_KEYS = {
     "timeouts": "how long to wait for providers that name no timeouts of their own",
     "stream": "what holds for streamed answers",
     "retries": "how far attempts go on",
+    "ledger": "what a request is settled with whose end nobody saw",
     "record": "what the decision record holds beyond the usual",
 }
 """The keys of `settings`, with what they mean."""
@@ -30,6 +32,12 @@ STREAM_KEYS = {"stall": "how long a client may go without reading before its exc
 
 RETRY_KEYS = {"attempts": "attempts in all, the first one included (default 4)"}
 """The keys of `settings.retries`, with what they mean."""
+
+LEDGER_KEYS = {
+    "orphans": "where its process died: what was held (`hold`, the default), its prompt alone, or nothing",
+    "abandoned": "where nobody reported its usage: an estimate (`estimate`, the default), or what was held",
+}
+"""The keys of `settings.ledger`, with what they mean."""
 
 RECORD_KEYS = {
     "headers": "request headers whose values are kept; never those that hold credentials",
@@ -48,6 +56,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
     body_timeout = bounded(fields, "body_timeout", Unit.DURATION, "100ms", "1h")
     max_output = whole(fields, "default_max_output", Unit.TOKENS, "1")
     headers, content = _read_record(fields)
+    orphans, abandoned = _read_ledger(fields)
     settings = Settings(
         max_body=usual.max_body if max_body is None else max_body,
         body_timeout=usual.body_timeout if body_timeout is None else body_timeout,
@@ -56,6 +65,8 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         retries=_read_retries(fields),
         record_headers=headers,
         record_content=content,
+        orphans=orphans,
+        abandoned=abandoned,
     )
     return settings, read_timeouts(fields, Timeouts())
 
@@ -77,6 +88,18 @@ def _read_retries(fields: Fields) -> Retries:
     inner = _inner(fields, "retries", RETRY_KEYS)
     attempts = None if inner is None else whole(inner, "attempts", Unit.COUNT, "1", "20")
     return Retries() if attempts is None else Retries(attempts)
+
+
+def _read_ledger(fields: Fields) -> tuple[Orphans, Abandoned]:
+    usual = Settings()
+    inner = _inner(fields, "ledger", LEDGER_KEYS)
+    if inner is None:
+        return usual.orphans, usual.abandoned
+    orphans = inner.word("orphans", [rule.value for rule in Orphans], "a rule for orphans", usual.orphans.value)
+    abandoned = inner.word(
+        "abandoned", [rule.value for rule in Abandoned], "a rule for abandoned requests", usual.abandoned.value
+    )
+    return Orphans(orphans), Abandoned(abandoned)
 
 
 def _read_record(fields: Fields) -> tuple[tuple[str, ...], bool]:

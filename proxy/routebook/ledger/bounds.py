@@ -1,0 +1,67 @@
+"""The most that a request can cost, held before it is sent, and what it did cost.
+
+A bound is what makes a hold worth something: no request may come to more than was held for it. So each token counts at
+the dearest price that it could have, and where such a price is unknown, there is no bound in money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from routebook.catalogue.models import Price
+from routebook.chat.usage import Usage
+from routebook.documents.quantities import Unit
+from routebook.ledger.cost import MILLION, Cost
+
+_INPUTS = ("input", "cached_input", "cache_write")
+_OUTPUTS = ("output", "reasoning")
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What one request draws on: nano-dollars (None: nobody knows), tokens both ways, and itself."""
+
+    money: int | None
+    tokens: int
+    requests: int = 1
+
+    def of(self, unit: Unit) -> int | None:
+        """The amount in the unit that a budget counts."""
+        match unit:
+            case Unit.MONEY:
+                return self.money
+            case Unit.TOKENS:
+                return self.tokens
+            case _:
+                return self.requests
+
+
+def worst_case(
+    price: Price, prompt: int, answer: int, choices: int = 1, hears: bool = False, speaks: bool = False
+) -> Amounts:
+    """The most that a request can use: a prompt of at most `prompt` tokens, and so many answers of at most `answer`.
+    `hears` and `speaks`: whether sound may go in and come out. Money is None where a price that may apply is unknown."""
+    answers = answer * choices
+    dear_in = _dearest(price, (*_INPUTS, "audio_input") if hears else _INPUTS, prompt)
+    dear_out = _dearest(price, (*_OUTPUTS, "audio_output") if speaks else _OUTPUTS, answers)
+    money = None if dear_in is None or dear_out is None else dear_in + dear_out + price.request
+    return Amounts(money, prompt + answers)
+
+
+def used(usage: Usage, cost: Cost) -> Amounts:
+    """What a request did use. Money is None where something that was used has no price."""
+    return Amounts(None if cost.unpriced else cost.total, usage.total_input + usage.total_output)
+
+
+def _dearest(price: Price, kinds: Collection[str], tokens: int) -> int | None:
+    """What so many tokens of any of these kinds cost at most, in nano-dollars."""
+    if not tokens:
+        return 0
+    rates: list[int | None] = [getattr(price, kind) for kind in kinds]
+    known = [rate for rate in rates if rate is not None]
+    if len(known) < len(rates):
+        return None
+    # A cost is rounded kind by kind: each whose token costs no whole number may add half a nano-dollar.
+    rounded = sum(1 for rate in known if rate % MILLION)
+    return -(-tokens * max(known) // MILLION) + (rounded + 1) // 2
