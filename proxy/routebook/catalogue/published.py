@@ -22,7 +22,7 @@ def name(example: str = "") -> Schema:
 
 
 def provider_schemas() -> dict[str, Schema]:
-    """The definitions `provider`, `account`, `limits` and `timeouts`."""
+    """The definitions `provider`, `account`, `limits`, `queue` and `timeouts`."""
     count, tokens, duration = (build.quantity(unit) for unit in (Unit.COUNT, Unit.TOKENS, Unit.DURATION))
     key = build.one_of_kinds(
         build.record(
@@ -45,8 +45,15 @@ def provider_schemas() -> dict[str, Schema]:
         "allow_private": build.flag(True),
     }
     return {
+        "queue": build.record(providers.QUEUE_KEYS, {"places": count, "wait": build.quantity(Unit.DURATION)}),
         "limits": build.record(
-            providers.LIMIT_KEYS, {"requests_per_minute": count, "tokens_per_minute": tokens, "concurrent": count}
+            providers.LIMIT_KEYS,
+            {
+                "requests_per_minute": count,
+                "tokens_per_minute": tokens,
+                "concurrent": count,
+                "queue": build.ref("queue"),
+            },
         ),
         "timeouts": build.record(providers.TIMEOUT_KEYS, dict.fromkeys(providers.TIMEOUT_KEYS, duration)),
         "account": build.record(providers.ACCOUNT_KEYS, account, ["name"]),

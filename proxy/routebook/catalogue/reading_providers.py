@@ -48,8 +48,12 @@ LIMIT_KEYS = {
     "requests_per_minute": "requests a minute",
     "tokens_per_minute": "tokens a minute, both ways together",
     "concurrent": "requests at the same time",
+    "queue": "who may wait where a limit is reached (default: nobody)",
 }
 """The keys of `limits`, with what they mean."""
+
+QUEUE_KEYS = {"places": "how many requests may wait (default 50)", "wait": "for how long (default 5s)"}
+"""The keys of `queue`, with what they mean."""
 
 TIMEOUT_KEYS = {
     "connect": "until the connection stands",
@@ -129,11 +133,25 @@ def read_limits(fields: Fields, default: AccountLimits) -> AccountLimits:
     requests = whole(inner, "requests_per_minute", Unit.COUNT, "1")
     tokens = whole(inner, "tokens_per_minute", Unit.TOKENS, "1")
     concurrent = whole(inner, "concurrent", Unit.COUNT, "1")
+    places, wait = read_queue(inner, (default.places, default.wait))
     return AccountLimits(
         default.requests_per_minute if requests is None else requests,
         default.tokens_per_minute if tokens is None else tokens,
         default.concurrent if concurrent is None else concurrent,
+        wait,
+        places,
     )
+
+
+def read_queue(fields: Fields, default: tuple[int, float]) -> tuple[int, float]:
+    """The `queue` of a mapping: how many may wait, and for how many seconds; the default where there is none."""
+    node = fields.node("queue")
+    inner = None if node is None else Fields.of(node, QUEUE_KEYS, fields.problems, "`queue`")
+    if inner is None:
+        return default
+    places = whole(inner, "places", Unit.COUNT, "1", "10k")
+    wait = bounded(inner, "wait", Unit.DURATION, "10ms", "10m")
+    return 50 if places is None else places, 5.0 if wait is None else float(wait)
 
 
 def read_labels(fields: Fields) -> dict[str, str]:

@@ -96,7 +96,9 @@ PROBLEMS: Final = {
     "catalogue.shared-key": "two clients have the same key",
     "ledger.bad-limit": "a budget's limit is no amount of money, tokens or requests",
     "ledger.bad-window": "a budget's window is neither of the calendar nor a duration",
-    "ledger.unknown-scope": "a budget counts by something that is no fact",
+    "ledger.unknown-scope": "a budget or limit counts by something that is no fact",
+    "ledger.bad-allowance": "what a host may draw without the shared store is no amount in the unit of the limit, or more",
+    "ledger.no-limit": "a limit names neither a rate nor a number of requests at the same time",
 }
 """What `routebook check` and a reload may find in a policy."""
 

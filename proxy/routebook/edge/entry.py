@@ -14,6 +14,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import finish
+from routebook.ledger.budgets import Abandoned
 from routebook.ledger.claims import Refusal
 from routebook.policy.rules import Decision
 from routebook.routing.affinity import Conversation
@@ -312,7 +313,7 @@ class Entry:
             return NOTHING
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
         found = metered(call.candidate.model, usage, prompt, estimated_output)
-        if usage is None and code is not None and self.policy.settings.abandoned == "hold":
+        if usage is None and code is not None and self.policy.settings.abandoned is Abandoned.HOLD:
             return as_held(found, call.money_held)
         return found
 

@@ -42,20 +42,11 @@ def worst_case(
 ) -> Amounts:
     """The most that a request can use: a prompt of at most `prompt` tokens, and so many answers of at most `answer`.
     `hears` and `speaks`: whether sound may go in and come out. Money is None where a price that may apply is unknown."""
-    dear_in = _dearest(price, (*_INPUTS, "audio_input") if hears else _INPUTS)
-    dear_out = _dearest(price, (*_OUTPUTS, "audio_output") if speaks else _OUTPUTS)
     answers = answer * choices
-    tokens = prompt + answers
-    if (prompt and dear_in is None) or (answers and dear_out is None):
-        return Amounts(None, tokens)
-    parts = (prompt * (dear_in or 0), answers * (dear_out or 0))
-    # A cost is rounded kind by kind, so that each kind may add half a nano-dollar to the exact sum.
-    return Amounts(
-        sum(-(-part // MILLION) + (_KINDS_OF_A_SIDE if part else 0) for part in parts) + price.request, tokens
-    )
-
-
-_KINDS_OF_A_SIDE = 2
+    dear_in = _dearest(price, (*_INPUTS, "audio_input") if hears else _INPUTS, prompt)
+    dear_out = _dearest(price, (*_OUTPUTS, "audio_output") if speaks else _OUTPUTS, answers)
+    money = None if dear_in is None or dear_out is None else dear_in + dear_out + price.request
+    return Amounts(money, prompt + answers)
 
 
 def used(usage: Usage, cost: Cost) -> Amounts:
@@ -63,6 +54,14 @@ def used(usage: Usage, cost: Cost) -> Amounts:
     return Amounts(None if cost.unpriced else cost.total, usage.total_input + usage.total_output)
 
 
-def _dearest(price: Price, kinds: Collection[str]) -> int | None:
-    rates = [getattr(price, kind) for kind in kinds]
-    return None if None in rates else max(rates)
+def _dearest(price: Price, kinds: Collection[str], tokens: int) -> int | None:
+    """What so many tokens of any of these kinds cost at most, in nano-dollars."""
+    if not tokens:
+        return 0
+    rates: list[int | None] = [getattr(price, kind) for kind in kinds]
+    known = [rate for rate in rates if rate is not None]
+    if len(known) < len(rates):
+        return None
+    # A cost is rounded kind by kind: each whose token costs no whole number may add half a nano-dollar.
+    rounded = sum(1 for rate in known if rate % MILLION)
+    return -(-tokens * max(known) // MILLION) + (rounded + 1) // 2

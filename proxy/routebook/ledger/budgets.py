@@ -1,7 +1,8 @@
-"""Budgets as declared: how much, over which window, for whom."""
+"""Budgets and limits as declared: how much, over which time, for whom."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from routebook.documents.problems import Location
@@ -17,6 +18,7 @@ class Budget:
     """A limit over a window. `limit` is nano-dollars, tokens or requests, as `unit` says (MONEY, TOKENS, COUNT).
 
     `per` is the fact that each has an own count for (`client.team`), None for all together. `rolling` is seconds.
+    `allowance` is what each host may draw in a window while a shared store is away, in the limit's unit; None: nothing.
     """
 
     name: str
@@ -33,9 +35,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What may be drawn a minute and at the same time, for each of what `per` counts by; None is unlimited.
+    """How much a minute and how many at the same time; None is unlimited. `per` as of a budget.
 
-    A request may queue for `wait` seconds, among at most `places`.
+    A request that finds it drawn waits up to `wait` seconds, where fewer than `places` others do.
     """
 
     name: str
@@ -45,5 +47,24 @@ class Limit:
     concurrent: int | None = None
     per: str | None = None
     when: Condition = ALWAYS
-    wait: float = 0.0
     places: int = 0
+    wait: float = 0.0
+
+
+class Orphans(enum.Enum):
+    """What a request is settled with whose process died before its end."""
+
+    HOLD = "hold"
+    """All that was held: never too little."""
+    PROMPT = "prompt"
+    """Its prompt, as if nothing had been answered."""
+    NOTHING = "nothing"
+
+
+class Abandoned(enum.Enum):
+    """What a request is settled with whose usage nobody reported, because its end was not seen."""
+
+    ESTIMATE = "estimate"
+    """Its prompt and what was answered of it, as estimated."""
+    HOLD = "hold"
+    """All that was held."""

@@ -12,12 +12,12 @@ from routebook.routing.meter import Metered
 
 
 class Need(msgspec.Struct, frozen=True, gc=False):
-    """One pot that a call draws on: the claim, the unit it is counted in (MONEY, TOKENS, COUNT), and what is booked of
-    it should the process die that made the call. `by_call`: every call counts (an account's quota), not only the one
+    """One pot that a call draws on: the claim, the unit it is counted in (None: requests at the same time, which are never
+    spent), and what is booked of it should the process die that made the call. `by_call`: every call counts (an account's quota), not only the one
     that was answered."""
 
     claim: Claim
-    unit: Unit
+    unit: Unit | None
     orphan: int = 0
     by_call: bool = False
 

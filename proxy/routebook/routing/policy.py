@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
 from routebook.documents.problems import Location
-from routebook.ledger.budgets import Budget, Limit
+from routebook.ledger.budgets import Abandoned, Budget, Limit, Orphans
 from routebook.policy.conditions import Condition
 from routebook.policy.facts import Value
 from routebook.policy.rules import Rule
@@ -93,8 +93,8 @@ class Settings:
     record_content: bool = False
     cache: CacheRoom = CacheRoom()
     injected_max_output: int | None = None
-    orphans: str = "hold"
-    abandoned: str = "estimate"
+    orphans: Orphans = Orphans.HOLD
+    abandoned: Abandoned = Abandoned.ESTIMATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,19 +111,17 @@ def test_what_is_not_in_force_is_said_once_each() -> None:
     found = problems(
         "  - {name: some, when: {tags: {any: [x]}}, route: {to: large, stick: 1h, cache: 5m}}\n"
         "  - {name: last, route: {to: large, stick: 2h, shadow: {to: embed}}}\n",
-        "budgets: {month: {limit: $5, window: month}}\n"
         "settings: {record: {content: true}}\n"
         f"clients: {{web: {{keys: ['hmac-sha256:{'ab' * 32}']}}}}\n"
         "providers: {p: {dialect: openai, base_url: https://p.example, allow_private: false,"
         " accounts: [{name: a, bucket: b}]}}\n",
     )
     assert [(each.message.split(" not in force")[0], each.location.line) for each in found] == [
-        ("`budgets` are", 1),
-        ("`settings.record` is", 2),
-        ("`clients` are", 3),
-        ("`allow_private: false` is", 4),
-        ("`bucket` is", 4),
-        ("`shadow` is", 7),
+        ("`settings.record` is", 1),
+        ("`clients` are", 2),
+        ("`allow_private: false` is", 3),
+        ("`bucket` is", 3),
+        ("`shadow` is", 6),
         ("the dialect `gemini` is", 4),
     ]
     assert codes_of(found) == {"policy.not-in-force"}

@@ -41,9 +41,9 @@ def test_the_example_of_the_language_loads() -> None:
 
 
 def test_what_is_declared_and_not_in_force_is_said() -> None:
-    """Limits, budgets and dialects that this version does not act on are warnings, each once."""
+    """Dialects that this version does not act on are warnings, each once."""
     assert set(codes(load_policy(EXAMPLE).problems)) == {"warning policy.not-in-force", "warning policy.untested-rule"}
-    assert len(codes(load_policy(EXAMPLE).problems)) == 4
+    assert len(codes(load_policy(EXAMPLE).problems)) == 2
 
 
 def test_the_shipped_policy_is_fit_to_serve() -> None:

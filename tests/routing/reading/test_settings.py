@@ -27,13 +27,21 @@ body_timeout: 5s
 default_max_output: 2k
 timeouts: {connect: 1s, total: 2m}
 stream: {stall: 30s}
-retries: {attempts: 2}
+retries: {attempts: 2, rounds: 3, backoff: 1s, within: 9s, budget: 50%, hedge: 2s}
 record: {headers: [X-Request-Id], content: true}
 cache: {bytes: 1MiB, entry: 2KiB}
 """)
     assert not problems.found
     assert settings == Settings(
-        1_048_576, 5.0, 2000, 30.0, Retries(2), ("x-request-id",), True, CacheRoom(1_048_576, 2048)
+        1_048_576,
+        5.0,
+        2000,
+        30.0,
+        Retries(2, 3, 1.0, 9.0, 0.5, 2.0),
+        ("x-request-id",),
+        True,
+        CacheRoom(1_048_576, 2048),
+        injected_max_output=2000,
     )
     assert timeouts == Timeouts(connect=1.0, total=120.0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
 from routebook.catalogue.providers import Timeouts
@@ -11,7 +13,8 @@ from routebook.catalogue.reading_providers import read_providers
 from routebook.documents.names import check_name
 from routebook.documents.problems import Problems
 from routebook.documents.reading import read_text
-from routebook.ledger.reading import read_budgets
+from routebook.ledger.budgets import Budget, Limit
+from routebook.ledger.reading import read_budgets, read_limits
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import read_conditions
 from routebook.policy.tree import DecisionTree
@@ -47,6 +50,8 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     )
     guarantees = read_guarantees(sections.items["guarantees"], terms, scope)
     budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
+    limits = read_limits(sections.entries["limits"], FACTS, terms.condition, problems)
+    _check_scopes([*budgets.values(), *limits.values()], terms)
     patterns = _read_patterns(sections.entries["patterns"], problems)
     tests = read_tests(
         sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems
@@ -66,7 +71,14 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
         guarantees,
         tests,
         settings,
+        limits,
     )
+
+
+def _check_scopes(counting: Sequence[Budget | Limit], terms: Terms) -> None:
+    for each in counting:
+        if each.per is not None:
+            terms.check_fact(each.per, each.location)
 
 
 def words_of(table: FactTable, fact: str) -> tuple[str, ...]:

@@ -28,15 +28,11 @@ SECTIONS = {
             "their keys cannot be checked yet, so every request is refused; without `clients` "
             "requests from this machine are served"
         ),
-    ),
-    "budgets": ("`budgets` are", "nothing is counted or held, and `budget` facts are missing"),
+    )
 }
 """Sections that are read and checked, and have no effect yet, or not the one that was wanted."""
 
-ACCOUNT_TERMS = {
-    "limits": ("`limits` are", "an account is used until the vendor says it is too much"),
-    "bucket": ("`bucket` is", "each account cools down for itself"),
-}
+ACCOUNT_TERMS = {"bucket": ("`bucket` is", "each account cools down for itself")}
 """Keys of providers and accounts that are read and checked, and have no effect yet."""
 
 ROUTE_TERMS = {"shadow": "no copy of a request is sent"}

@@ -7,7 +7,8 @@ from routebook.documents import schema as build
 from routebook.documents.names import PATTERN
 from routebook.documents.quantities import Unit
 from routebook.documents.schema import Schema
-from routebook.ledger.published import budget_schemas
+from routebook.ledger.budgets import Abandoned, Orphans
+from routebook.ledger.published import budget_schemas, limit_schemas
 from routebook.policy.facts import FactTable
 from routebook.policy.published import condition_schemas, given_schema, value_schemas
 from routebook.routing.outcomes import Pick
@@ -37,6 +38,7 @@ def policy_schema(table: FactTable) -> Schema:
         "pools": _section(build.named(build.ref("pool"), PATTERN)),
         "clients": _section(build.named(build.ref("client"), PATTERN)),
         "budgets": _section(build.named(build.ref("budget"), PATTERN)),
+        "limits": _section(build.named(build.ref("limit"), PATTERN)),
         "patterns": _section(build.named(build.text(), PATTERN)),
         "conditions": _section(build.named(build.ref("condition"), PATTERN)),
         "rules": _section(build.listed(build.ref("rule"))),
@@ -66,6 +68,7 @@ def _definitions(table: FactTable) -> dict[str, Schema]:
         model_schemas(needs, operations),
         client_schemas(),
         budget_schemas(),
+        limit_schemas(),
         condition_schemas(table),
         _outcome_schemas(),
         _rule_schemas(),
@@ -173,7 +176,28 @@ def _setting_schemas() -> dict[str, Schema]:
         "timeouts": build.ref("timeouts"),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
         "cache": build.or_nothing(build.record(settings.CACHE_KEYS, {"bytes": size, "entry": size})),
-        "retries": build.or_nothing(build.record(settings.RETRY_KEYS, {"attempts": build.quantity(Unit.COUNT)})),
+        "ledger": build.or_nothing(
+            build.record(
+                settings.LEDGER_KEYS,
+                {
+                    "orphans": build.word([rule.value for rule in Orphans], Orphans.HOLD.value),
+                    "abandoned": build.word([rule.value for rule in Abandoned], Abandoned.ESTIMATE.value),
+                },
+            )
+        ),
+        "retries": build.or_nothing(
+            build.record(
+                settings.RETRY_KEYS,
+                {
+                    "attempts": build.quantity(Unit.COUNT),
+                    "rounds": build.quantity(Unit.COUNT),
+                    "backoff": duration,
+                    "within": duration,
+                    "budget": build.quantity(Unit.SHARE),
+                    "hedge": duration,
+                },
+            )
+        ),
         "record": build.or_nothing(
             build.record(
                 settings.RECORD_KEYS, {"headers": build.one_or_more(build.text()), "content": build.flag(False)}

@@ -2,7 +2,7 @@
 
 | kind | sections |
 |---|---|
-| names with values | providers, models, pools, clients, budgets, patterns, conditions, settings |
+| names with values | providers, models, pools, clients, budgets, limits, patterns, conditions, settings |
 | lists | rules (in one file only, so that the order is what you read), guarantees, tests |
 """
 
@@ -23,6 +23,7 @@ SECTIONS = {
     "pools": "named lists of models",
     "clients": "who may call",
     "budgets": "limits on money, tokens or requests over a window",
+    "limits": "how much a minute, and how many requests at the same time",
     "patterns": "named regular expressions over prompt text (RE2)",
     "conditions": "named conditions, to be used in rules",
     "rules": "the ordered rules; the first that matches decides",
@@ -32,7 +33,7 @@ SECTIONS = {
 }
 """The sections of a policy file, with what they hold."""
 
-NAMED = ("providers", "models", "pools", "clients", "budgets", "patterns", "conditions", "settings")
+NAMED = ("providers", "models", "pools", "clients", "budgets", "limits", "patterns", "conditions", "settings")
 LISTED = ("rules", "guarantees", "tests")
 VERSION = "1"
 

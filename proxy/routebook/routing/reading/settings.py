@@ -11,17 +11,20 @@ from routebook.documents.nodes import Mapping, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
+from routebook.ledger.budgets import Abandoned, Orphans
 from routebook.routing.policy import CacheRoom, Retries, Settings
 from routebook.routing.reading.terms import CREDENTIALS
 
 SETTING_KEYS = {
     "max_body": "the largest request that is read (default 32MiB)",
     "body_timeout": "how long a client may take to send its request (default 30s)",
-    "default_max_output": "tokens of answer assumed where a client names no limit (default 4096)",
+    "default_max_output": "tokens of answer assumed where a client names no limit (default 4096); where it is declared, "
+    "also the bound that is sent upstream with requests that a budget counts",
     "timeouts": "how long to wait for providers that name no timeouts of their own",
     "stream": "what holds for streamed answers",
     "cache": "how much room the answers have that rules keep by `cache`",
     "retries": "how far attempts go on",
+    "ledger": "what a request is settled with whose end nobody saw",
     "record": "what the decision record holds beyond the usual",
 }
 """The keys of `settings`, with what they mean."""
@@ -35,8 +38,22 @@ CACHE_KEYS = {
 }
 """The keys of `settings.cache`, with what they mean."""
 
-RETRY_KEYS = {"attempts": "attempts in all, the first one included (default 4)"}
+RETRY_KEYS = {
+    "attempts": "attempts that may fail, the first one included (default 4); those that an account's key or quota fails "
+    "do not count",
+    "rounds": "how often all candidates are gone through, where their failures may pass (default 1)",
+    "backoff": "how long to wait before another round, about; twice as long before each further one (default 250ms)",
+    "within": "how long after a request's beginning another round may begin (default: no limit)",
+    "budget": "the share of all requests for which a provider that has just failed may be called again (default 20%)",
+    "hedge": "how long a candidate may be silent before a second one is called beside it (default: for ever)",
+}
 """The keys of `settings.retries`, with what they mean."""
+
+LEDGER_KEYS = {
+    "orphans": "where its process died: what was held (`hold`, the default), its prompt alone, or nothing",
+    "abandoned": "where nobody reported its usage: an estimate (`estimate`, the default), or what was held",
+}
+"""The keys of `settings.ledger`, with what they mean."""
 
 RECORD_KEYS = {
     "headers": "request headers whose values are kept; never those that hold credentials",
@@ -55,6 +72,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
     body_timeout = bounded(fields, "body_timeout", Unit.DURATION, "100ms", "1h")
     max_output = whole(fields, "default_max_output", Unit.TOKENS, "1")
     headers, content = _read_record(fields)
+    orphans, abandoned = _read_ledger(fields)
     settings = Settings(
         max_body=usual.max_body if max_body is None else max_body,
         body_timeout=usual.body_timeout if body_timeout is None else body_timeout,
@@ -64,6 +82,9 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         record_headers=headers,
         record_content=content,
         cache=_read_cache(fields),
+        injected_max_output=max_output,
+        orphans=orphans,
+        abandoned=abandoned,
     )
     return settings, read_timeouts(fields, Timeouts())
 
@@ -102,8 +123,33 @@ def _read_cache(fields: Fields) -> CacheRoom:
 
 def _read_retries(fields: Fields) -> Retries:
     inner = _inner(fields, "retries", RETRY_KEYS)
-    attempts = None if inner is None else whole(inner, "attempts", Unit.COUNT, "1", "20")
-    return Retries() if attempts is None else Retries(attempts)
+    usual = Retries()
+    if inner is None:
+        return usual
+    attempts = whole(inner, "attempts", Unit.COUNT, "1", "20")
+    rounds = whole(inner, "rounds", Unit.COUNT, "1", "10")
+    backoff = bounded(inner, "backoff", Unit.DURATION, "1ms", "1m")
+    budget = bounded(inner, "budget", Unit.SHARE, "0%", "100%")
+    return Retries(
+        usual.attempts if attempts is None else attempts,
+        usual.rounds if rounds is None else rounds,
+        usual.backoff if backoff is None else float(backoff),
+        bounded(inner, "within", Unit.DURATION, "10ms", "1h"),
+        usual.budget if budget is None else float(budget),
+        bounded(inner, "hedge", Unit.DURATION, "10ms", "5m"),
+    )
+
+
+def _read_ledger(fields: Fields) -> tuple[Orphans, Abandoned]:
+    usual = Settings()
+    inner = _inner(fields, "ledger", LEDGER_KEYS)
+    if inner is None:
+        return usual.orphans, usual.abandoned
+    orphans = inner.word("orphans", [rule.value for rule in Orphans], "a rule for orphans", usual.orphans.value)
+    abandoned = inner.word(
+        "abandoned", [rule.value for rule in Abandoned], "a rule for abandoned requests", usual.abandoned.value
+    )
+    return Orphans(orphans), Abandoned(abandoned)
 
 
 def _read_record(fields: Fields) -> tuple[tuple[str, ...], bool]:

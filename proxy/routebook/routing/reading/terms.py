@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from routebook.documents.names import suggestion
 from routebook.documents.nodes import Node
-from routebook.documents.problems import Problems
+from routebook.documents.problems import Location, Problems
 from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, OneOf, Test
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import read_condition
@@ -53,22 +53,26 @@ class Terms:
     def check(self, test: Test) -> None:
         """Add a problem where a test asks about something that the policy does not declare, or about a secret."""
         self._check_callers(test)
-        argument = self.table.argument(test.fact)
+        self.check_fact(test.fact, test.location)
+
+    def check_fact(self, fact: str, location: Location) -> None:
+        """Add a problem where a fact is about something that the policy does not declare, or about a secret."""
+        argument = self.table.argument(fact)
         if argument is None:
             return
-        if test.fact.startswith(_HEADER) and argument.lower() in CREDENTIALS:
+        if fact.startswith(_HEADER) and argument.lower() in CREDENTIALS:
             self.problems.error(
                 "policy.secret-header",
                 f"the header `{argument}` holds a secret",
-                test.location,
+                location,
                 "rules may ask who the client is with `client.name` or `client.team`",
             )
         for prefix, (what, code) in FAMILIES.items():
-            if test.fact.startswith(prefix) and argument not in self.declared.get(what, ()):
+            if fact.startswith(prefix) and argument not in self.declared.get(what, ()):
                 self.problems.error(
                     code,
                     f"`{argument}` is not a {what} of this policy",
-                    test.location,
+                    location,
                     suggestion(argument, self.declared.get(what, ())),
                 )
 

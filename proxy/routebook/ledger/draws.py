@@ -1,0 +1,138 @@
+"""What a request draws on: from the budgets and limits of a policy to claims on pots.
+
+Which budgets and limits count a request (`when`) is the caller's business, and so is what they count by: a function says
+the value of a fact. Pots are named as `ledger.pot_names` has it; what a provider grants an account bears the name `account`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from routebook.catalogue.providers import Account
+from routebook.documents.quantities import Unit
+from routebook.ledger.bounds import Amounts
+from routebook.ledger.budgets import Budget, Limit, Orphans
+from routebook.ledger.claims import Claim, Kind
+from routebook.ledger.pot_names import ALL, budget_pots
+from routebook.ledger.reading import ACCOUNT
+from routebook.ledger.windows import slice_of
+
+ScopeValue = str | int | float | bool | frozenset[str] | None
+"""What a request is counted by: a value, several (each counts), or nothing known."""
+
+ScopeValues = Callable[[str], ScopeValue]
+"""The value of the fact (or attribute of the served model) that a budget or limit counts by."""
+
+LONGEST_SCOPE: Final = 120
+"""Characters of a scope in a pot's name; a longer value is cut, with a digest of the whole."""
+
+
+class Draw(NamedTuple):
+    """A claim, and the unit in which it counts; None counts requests at the same time, which are never spent."""
+
+    claim: Claim
+    unit: Unit | None
+
+    def settled(self, used: Amounts) -> int:
+        """What a request that used so much is settled with: all that was held where nobody knows what it used."""
+        amount = 0 if self.unit is None else used.of(self.unit)
+        return self.claim.amount if amount is None else amount
+
+    def orphaned(self, rule: Orphans, prompt: Amounts) -> int:
+        """What it is settled with where its process dies; `prompt` is what its prompt alone costs at most."""
+        match rule:
+            case Orphans.HOLD:
+                return self.claim.amount
+            case Orphans.PROMPT:
+                return min(self.settled(prompt), self.claim.amount)
+            case Orphans.NOTHING:
+                return 0
+
+
+class Allowed(Protocol):
+    """How much a minute and how many at the same time, whoever allows it; None is unlimited."""
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        """Requests a minute."""
+
+    @property
+    def tokens_per_minute(self) -> int | None:
+        """Tokens a minute, both ways together."""
+
+    @property
+    def concurrent(self) -> int | None:
+        """Requests at the same time."""
+
+
+def budget_draws(budget: Budget, values: ScopeValues, amounts: Amounts, now: float) -> list[Draw] | None:
+    """What a request that needs at most these amounts draws on a budget; None where it cannot be said in the budget's
+    unit, because a price is unknown. A request that costs nothing draws on nothing."""
+    amount = amounts.of(budget.unit)
+    if not amount:
+        return None if amount is None else []
+    window = slice_of(budget, now)
+    start, first, ends = window.start, window.first, window.ends
+    limit, unit, allowance = budget.limit, budget.unit, budget.allowance
+    prefix = budget_pots(budget.name, unit)
+    return [
+        Draw(Claim(prefix + scope, Kind.WINDOW, limit, amount, start, first, ends, 0.0, 0, allowance), unit)
+        for scope in scopes(budget.per, values)
+    ]
+
+
+def limit_draws(limit: Limit, values: ScopeValues, amounts: Amounts) -> list[Draw]:
+    """What a request draws on a limit."""
+    return [
+        draw
+        for scope in scopes(limit.per, values)
+        for draw in _allowed(limit, f"{limit.name}/{scope}", amounts, limit.wait, limit.places)
+    ]
+
+
+def account_draws(provider: str, account: Account, amounts: Amounts) -> list[Draw]:
+    """What a request draws on the account that it is sent with; accounts of one bucket share what they are allowed."""
+    scope = f"{provider}/{account.name}" if account.bucket is None else f"{provider}#{account.bucket}"
+    limits = account.limits
+    return _allowed(limits, f"{ACCOUNT}/{scope}", amounts, limits.wait, limits.places)
+
+
+def scopes(per: str | None, values: ScopeValues) -> list[str]:
+    """For whom a request is counted: one scope, or one for each member of a set; an empty set is counted for nobody."""
+    value = None if per is None else values(per)
+    match value:
+        case None:
+            return [ALL]
+        case str():
+            return [_scope(value)]
+        case frozenset():
+            return sorted({_scope(member) for member in value})
+        case bool():
+            return ["true" if value else "false"]
+        case _:
+            return [str(value)]
+
+
+def _scope(value: str) -> str:
+    if len(value) <= LONGEST_SCOPE:
+        return value or ALL
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{value[: LONGEST_SCOPE - 17]}~{digest}"
+
+
+def _allowed(allowed: Allowed, name: str, amounts: Amounts, wait: float, places: int) -> list[Draw]:
+    draws = []
+    requests, tokens, slots = allowed.requests_per_minute, allowed.tokens_per_minute, allowed.concurrent
+    if requests is not None:
+        claim = Claim(f"rpm/{name}", Kind.RATE, requests, amounts.requests, wait=wait, places=places)
+        draws.append(Draw(claim, Unit.COUNT))
+    if tokens is not None and amounts.tokens:
+        # A worst case is rarely the case: one that is larger than the whole minute waits for a full minute, not for ever.
+        most = min(amounts.tokens, tokens)
+        claim = Claim(f"tpm/{name}", Kind.RATE, tokens, most, wait=wait, places=places)
+        draws.append(Draw(claim, Unit.TOKENS))
+    if slots is not None:
+        draws.append(Draw(Claim(f"slots/{name}", Kind.SLOTS, slots, 1, wait=wait, places=places), None))
+    return draws
