@@ -18,6 +18,7 @@ import pytest
 from routebook.edge.journal.archive import CRASHED, Archive
 from routebook.edge.journal.index import FILE, Index
 from routebook.edge.journal.records import Filters, Records, find_record, first_id, status_range
+from routebook.edge.journal.segments import forgettable, instance_of, segment_names
 from routebook.edge.journal.writer import Journal
 
 
@@ -218,13 +219,28 @@ def test_pruning_removes_old_segments_with_their_rows_and_never_one_that_is_writ
     write_record(live, 2)
     for segment in (tmp_path / "journal").glob("*.jsonl"):
         os.utime(segment, (1000, 1000))
-    index = Index(tmp_path)
-    index.catch_up()
-    removed = index.prune(before=2000)
-    index.close()
-    assert [name.startswith("host-w0-old") for name in removed] == [True]
+    assert [instance_of(name) for name in forgettable(tmp_path / "journal", before=2000)] == ["host-w0-old"]
+
+    async def a_moment() -> None:
+        async with Archive(tmp_path, "host-supervisor", keep_days=1):
+            pass
+
+    asyncio.run(a_moment())
+    assert [instance_of(name) for name in segment_names(tmp_path / "journal")] == ["host-w1-live"]
     assert rows_of(tmp_path) == [identity(2)]
     live.close()
+
+
+def test_a_line_that_says_what_is_held_is_no_stranger_to_the_index(tmp_path: Path, journal: Journal) -> None:
+    """The index has nothing to do with it, and does not count it as spoilt."""
+    journal.decided({"id": identity(30), "client": "c"})
+    journal.held({"id": identity(30), "draws": [["budget/day/-", 0, 5, 5]]})
+    journal.ended({"id": identity(30), "end": "--"})
+    index = Index(tmp_path)
+    index.catch_up()
+    assert (index.unreadable, index.behind()) == (0, 0)
+    index.close()
+    assert rows_of(tmp_path)[0] == identity(30)
 
 
 def test_reading_writes_nothing_into_the_state_directory(tmp_path: Path, journal: Journal) -> None:

@@ -103,6 +103,42 @@ def test_a_living_writer_is_known_and_a_dead_one_too(tmp_path: Path) -> None:
     assert living(tmp_path / "journal") == set()
 
 
+ROTATES = """
+import sys, time
+from pathlib import Path
+from routebook.edge.journal.writer import Journal
+journal = Journal(Path(sys.argv[1]), "host-w0-busy", rotate_bytes=100)
+print("ready", flush=True)
+while True:
+    journal.decided({"id": "A", "facts": "x" * 100})
+    time.sleep(0.001)
+"""
+
+
+def test_a_writer_that_goes_on_to_the_next_segment_is_never_taken_for_dead(tmp_path: Path) -> None:
+    """Whatever moment one looks at: its records would be settled under its hands."""
+    with subprocess.Popen([sys.executable, "-c", ROTATES, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        seen = [living(tmp_path / "journal") for _ in range(50)]
+        writer.kill()
+    assert seen == [{"host-w0-busy"}] * 50
+    assert living(tmp_path / "journal") == set()
+
+
+def test_segments_of_a_process_stand_in_their_order_whatever_the_clock_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read first was written first, also where the clock was put back in between."""
+    moments = iter([5_000_000_000_000, 3_000_000_000_000, 3_000_000_000_000, 4_000_000_000_000])
+    monkeypatch.setattr("routebook.edge.journal.writer.time.time_ns", lambda: next(moments))
+    journal = Journal(tmp_path, "one", rotate_bytes=10)
+    for number in range(3):
+        journal.decided({"id": number})
+    journal.close()
+    assert [line["id"] for line in lines_of(tmp_path)] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from routebook.edge.journal.segments import complete_lines, instance_of, is_written, segment_names
+from routebook.edge.journal.following import SEGMENT_TABLE, Chunk, behind, follow
 from routebook.edge.journal.writer import DIRECTORY
 
 FILE = "index.sqlite"
@@ -41,7 +41,7 @@ ENDED_COLUMNS = ("status", "end", "model", "cost", "input", "output", "seconds",
 """What comes from its second line. `cost` is nano-dollars, `input` and `output` are tokens."""
 
 TABLES = f"""
-CREATE TABLE IF NOT EXISTS segment(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL);
+{SEGMENT_TABLE}
 CREATE TABLE IF NOT EXISTS decision(id TEXT PRIMARY KEY, {", ".join(DECIDED_COLUMNS + ENDED_COLUMNS)}) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unended ON decision(instance) WHERE end_place IS NULL;
 PRAGMA user_version = {VERSION};
@@ -112,9 +112,7 @@ class Index:
 
     def behind(self) -> int:
         """How many bytes of the journal are not read yet."""
-        read = dict(self._database.execute("SELECT name, read FROM segment"))
-        sizes = {name: _size(self.folder / name) for name in segment_names(self.folder)}
-        return sum(max(0, size - read.get(name, 0)) for name, size in sizes.items())
+        return behind(self._database, self.folder)
 
     def unended(self) -> dict[str, list[str]]:
         """Ids of records without an end, by the process that decided them."""
@@ -124,19 +122,13 @@ class Index:
             found.setdefault(instance, []).append(record)
         return found
 
-    def prune(self, before: float) -> list[str]:
-        """Forget segments last written before a time (Unix seconds), and their records; the names of those removed."""
-        removed = []
-        for number, name in self._database.execute("SELECT number, name FROM segment").fetchall():
-            path = self.folder / name
-            if _modified(path) >= before or is_written(path):
-                continue
-            with self._database:
+    def forget(self, name: str) -> None:
+        """Drop a segment with the records that it holds a line of."""
+        with self._database:
+            numbers = self._database.execute("SELECT number FROM segment WHERE name = ?", (name,)).fetchall()
+            for (number,) in numbers:
                 self._database.execute("DELETE FROM decision WHERE segment = ?1 OR end_segment = ?1", (number,))
                 self._database.execute("DELETE FROM segment WHERE number = ?", (number,))
-            path.unlink(missing_ok=True)
-            removed.append(name)
-        return removed
 
     def close(self) -> None:
         """Close the database, and fold its write-ahead log into it."""
@@ -150,33 +142,25 @@ def absorb(
 
     `prepare` is told the ids of a batch before its rows are written.
     """
-    known = {name: (number, read) for number, name, read in database.execute("SELECT number, name, read FROM segment")}
     unreadable = 0
-    for name in segment_names(folder):
-        number, read = known.get(name, (None, 0))
-        path = folder / name
-        if _size(path) <= read:
-            continue
-        if number is None:
-            with database:
-                number = database.execute("INSERT INTO segment(name, read) VALUES (?, 0)", (name,)).lastrowid
-        for lines in complete_lines(path, read):
-            decided, ended, skipped = _sorted(lines, number or 0, instance_of(name))
-            unreadable += skipped
-            with database:
-                prepare(decided.keys() | ended.keys())
-                _write(database, decided, ended)
-                last, line = lines[-1]
-                database.execute("UPDATE segment SET read = ? WHERE number = ?", (last + len(line) + 1, number))
+
+    def write(chunk: Chunk) -> None:
+        nonlocal unreadable
+        decided, ended, skipped = _sorted(chunk)
+        unreadable += skipped
+        prepare(decided.keys() | ended.keys())
+        _write(database, decided, ended)
+
+    follow(database, folder, write)
     return unreadable
 
 
-def _sorted(lines: Iterable[tuple[int, bytes]], segment: int, instance: str) -> tuple[Rows, Rows, int]:
+def _sorted(chunk: Chunk) -> tuple[Rows, Rows, int]:
     """The rows of first lines, of second lines, and how many lines were neither."""
     decided: Rows = {}
     ended: Rows = {}
     skipped = 0
-    for place, text in lines:
+    for place, text in chunk.lines:
         try:
             line = _DECODE(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -184,7 +168,7 @@ def _sorted(lines: Iterable[tuple[int, bytes]], segment: int, instance: str) -> 
             continue
         if line.event == "decided":
             decided[line.id] = (
-                line.instance or instance,
+                line.instance or chunk.instance,
                 line.time,
                 line.client,
                 line.team,
@@ -193,7 +177,7 @@ def _sorted(lines: Iterable[tuple[int, bytes]], segment: int, instance: str) -> 
                 line.operation,
                 line.stream,
                 line.policy,
-                segment,
+                chunk.segment,
                 place,
             )
         elif line.event == "ended":
@@ -205,7 +189,7 @@ def _sorted(lines: Iterable[tuple[int, bytes]], segment: int, instance: str) -> 
                 line.input,
                 line.output,
                 line.seconds,
-                segment,
+                chunk.segment,
                 place,
             )
     return decided, ended, skipped
@@ -231,17 +215,3 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

@@ -46,8 +46,31 @@ def is_written(path: Path) -> bool:
 
 
 def living(folder: Path) -> set[str]:
-    """The processes that write to the journal now."""
-    return {instance_of(name) for name in segment_names(folder) if is_written(folder / name)}
+    """The processes that write to the journal now. Whoever is not among them, and has a segment, is dead."""
+    alive: set[str] = set()
+    looked_at: set[str] = set()
+    while new := [name for name in segment_names(folder) if name not in looked_at and instance_of(name) not in alive]:
+        # a process may have gone on to a segment that was not listed before its old one was looked at: list again
+        for name in reversed(new):
+            if instance_of(name) not in alive and is_written(folder / name):
+                alive.add(instance_of(name))
+        looked_at.update(new)
+    return alive
+
+
+def forgettable(folder: Path, before: float) -> list[str]:
+    """Segments last written before a time (Unix seconds) that nobody writes any more."""
+    return [
+        name for name in segment_names(folder) if _modified(folder / name) < before and not is_written(folder / name)
+    ]
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a segment; 0 where it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def complete_lines(path: Path, offset: int) -> Iterator[list[tuple[int, bytes]]]:
@@ -76,3 +99,10 @@ def line_at(path: Path, offset: int) -> bytes | None:
             return file.readline(CHUNK_BYTES)
     except FileNotFoundError:
         return None
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,7 +1,7 @@
 """The journal: what was decided and how it ended, on disk when the call returns.
 
 One record is two lines of JSON: `decided` before anything goes upstream, `ended` before the last byte goes to the
-client. A line is one write to a file opened for appending, so it survives `kill -9` of the process the moment the call
+client; where a request comes to hold more than it began with, a line `held` between them. A line is one write to a file opened for appending, so it survives `kill -9` of the process the moment the call
 returns (it stands in the kernel's page cache; only a loss of power can take it).
 
 Every process writes segments of its own, `<instance>-<time>.jsonl`, and holds a lock on the one it writes: whether the
@@ -58,6 +58,7 @@ class Journal:
         self._full_since: float | None = None
         self._looked_at = 0.0
         self._size = 0
+        self._began = 0
         self._file = self._open_segment()
         try:
             self._set_space_aside()
@@ -76,13 +77,11 @@ class Journal:
 
     def decided(self, line: Mapping[str, Any]) -> None:
         """Write the first line of a record; raises JournalUnavailable where it could not be written."""
-        if self._full_since is not None:
-            self._look_again()
-        try:
-            self._lines.write("decided", line)
-        except OSError as error:
-            self._now_full(error)
-            raise JournalUnavailable(_reason(error)) from error
+        self._begin("decided", line)
+
+    def held(self, line: Mapping[str, Any]) -> None:
+        """Write what a record holds from now on, in place of what it held; raises JournalUnavailable like `decided`."""
+        self._begin("held", line)
 
     def ended(self, line: Mapping[str, Any]) -> None:
         """Write the second line of a record. Never raises: on a full disk it goes into the space set aside.
@@ -118,11 +117,26 @@ class Journal:
         if self._size >= self._rotate_bytes:
             self._rotate()
 
+    def _begin(self, event: str, line: Mapping[str, Any]) -> None:
+        """Write a line that has to be on disk before anything is done on its account."""
+        if self._full_since is not None:
+            self._look_again()
+        try:
+            self._lines.write(event, line)
+        except OSError as error:
+            self._now_full(error)
+            raise JournalUnavailable(_reason(error)) from error
+
     def _open_segment(self) -> int:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        self.segment = f"{self.instance}-{stamp}.jsonl"
-        file = os.open(self.folder / self.segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        """Begin a segment: named after the ones before it whatever the clock does, and never seen without its lock."""
+        self._began = max(time.time_ns() // 1000, self._began + 1)
+        second, micros = divmod(self._began, 1_000_000)
+        stamp = f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{micros:06d}Z"
+        unseen = self.folder / f"{self.instance}.new"
+        file = os.open(unseen, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.segment = f"{self.instance}-{stamp}.jsonl"
+        unseen.rename(self.folder / self.segment)
         return file
 
     def _rotate(self) -> None:
