@@ -234,5 +234,17 @@ def test_the_host_is_named_as_the_policy_names_it() -> None:
 
 def test_every_code_says_whose_side_it_was() -> None:
     """By its first word; so an answer's code alone tells a gateway's failure from an upstream's."""
-    sides = {"request", "caller", "model", "policy", "upstream", "client", "gateway", "journal"}
+    sides = {
+        "request",
+        "caller",
+        "model",
+        "policy",
+        "budget",
+        "limit",
+        "ledger",
+        "upstream",
+        "client",
+        "gateway",
+        "journal",
+    }
     assert {code.partition(".")[0] for code in KINDS} == sides

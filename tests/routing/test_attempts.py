@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routebook.routing.attempts import AttemptOutcome, Attempts, Meaning
+from routebook.routing.attempts import OF_THE_ACCOUNT, Attempt, AttemptOutcome, Attempts, Meaning
 from routebook.routing.candidates import Candidate
 from tests.support.routes import plan, policy
 
@@ -66,9 +66,11 @@ def test_how_long_an_account_is_left_alone(
 def test_candidates_are_called_in_order_until_one_answers() -> None:
     """And then no more."""
     attempts = Attempts(FIVE, 4)
-    assert attempts.current is FIVE[0]
-    assert attempts.ended(AttemptOutcome(status=429, retry_after=3.0), started=0.1, ended=0.2) is FIVE[1]
-    assert attempts.ended(AttemptOutcome(status=200)) is None
+    assert attempts.take() is FIVE[0]
+    attempts.ended(Attempt(FIVE[0], AttemptOutcome(status=429, retry_after=3.0), 0.1, ended=0.2))
+    assert attempts.take() is FIVE[1]
+    attempts.ended(Attempt(FIVE[1], AttemptOutcome(status=200)))
+    assert attempts.take() is None
     assert [each.candidate for each in attempts.made] == [FIVE[0], FIVE[1]]
     assert attempts.retry_after == 3.0
     assert repr(attempts) == "<Attempts large upstream.overloaded -> large answered>"
@@ -77,16 +79,42 @@ def test_candidates_are_called_in_order_until_one_answers() -> None:
 def test_attempts_are_bounded() -> None:
     """However long the plan is."""
     attempts = Attempts(FIVE, 2)
-    attempts.ended(AttemptOutcome("upstream.unreachable"))
-    assert attempts.ended(AttemptOutcome("upstream.unreachable")) is None
+    for candidate in FIVE[:2]:
+        assert attempts.take() is candidate
+        attempts.ended(Attempt(candidate, AttemptOutcome("upstream.unreachable")))
+    assert attempts.take() is None
+
+
+def test_what_speaks_of_an_account_alone_is_no_failed_attempt() -> None:
+    """Every account is tried before a client hears that one was busy, refused or out of quota."""
+    attempts = Attempts(FIVE, 2)
+    for candidate, status in zip(FIVE, (429, 401, 402, 503, 500), strict=True):
+        assert attempts.take() is candidate
+        attempts.ended(Attempt(candidate, AttemptOutcome(status=status)))
+    assert attempts.is_over
+
+
+def test_another_round_is_made_of_those_whose_failure_may_pass() -> None:
+    """And of nobody else, as often as the policy says."""
+    attempts = Attempts(FIVE[:3], 10, rounds=2)
+    for status in (429, 401, 503):
+        candidate = attempts.take()
+        assert candidate is not None
+        attempts.ended(Attempt(candidate, AttemptOutcome(status=status)))
+    assert attempts.take() is None
+    assert attempts.again()
+    assert [attempts.take(), attempts.take(), attempts.take()] == [FIVE[0], FIVE[2], None]
+    assert not attempts.again()
 
 
 def test_nobody_follows_the_first_byte() -> None:
     """Once the client has something of an answer, no other can take its place."""
     attempts = Attempts(FIVE, 4)
+    attempts.take()
     attempts.commit()
-    assert attempts.ended(AttemptOutcome("upstream.cut")) is None
-    assert attempts.current is None
+    attempts.ended(Attempt(FIVE[0], AttemptOutcome("upstream.cut")))
+    assert attempts.take() is None
+    assert not attempts.again()
 
 
 OUTCOMES = st.builds(
@@ -107,15 +135,17 @@ def test_attempts_end_keep_their_order_and_never_move_on_after_commitment(
     attempts = Attempts(candidates, limit)
     called: list[Candidate] = []
     for outcome, commits in story:
-        candidate = attempts.current
+        before = attempts.committed
+        candidate = attempts.take()
         if candidate is None:
             break
-        assert not attempts.committed
+        assert not before
         called.append(candidate)
         if commits:
             attempts.commit()
-        following = attempts.ended(outcome)
+        attempts.ended(Attempt(candidate, outcome))
         if commits or outcome.meaning is Meaning.ANSWER:
-            assert following is None
+            assert not attempts.has_next
     assert called == list(candidates[: len(called)])
-    assert len(called) <= min(many, limit)
+    failed = [outcome for outcome, _ in story[: len(called)] if outcome.failure not in OF_THE_ACCOUNT]
+    assert len(failed) <= max(limit, 1) or limit == 0

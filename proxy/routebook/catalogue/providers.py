@@ -27,11 +27,13 @@ KeySource = EnvironmentKey | FileKey
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """What the vendor grants an account; None is unlimited."""
+    """What the vendor grants an account; None is unlimited. A request may queue for `wait` seconds, among `places`."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent: int | None = None
+    wait: float = 0.0
+    places: int = 0
 
 
 @dataclass(frozen=True, slots=True)

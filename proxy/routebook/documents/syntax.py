@@ -107,13 +107,19 @@ _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
 """A fragment of the parser's words (of either parser), what it means, and what to do."""
 
 
+_TOO_DEEP = "exceeded maximum nesting depth"
+"""What newer versions of the parser say before they would crash; older ones never come so far."""
+
+
 def explain_syntax(file: str, text: str, error: yaml.MarkedYAMLError, problems: Problems) -> None:
     """Add the problem that a parser's error stands for, at the place where reading stopped."""
     said = " ".join(part for part in (error.context, error.problem) if part)
     stopped = _place(file, error.problem_mark or error.context_mark)
     began = _place(file, error.context_mark or error.problem_mark)
     glued = None if "quoted" in said else _GLUED.search(_line(text, stopped))
-    if _stands_at_tab(text, stopped):
+    if _TOO_DEEP in said:
+        problems.error("document.too-deep", "lists and mappings stand far too deep in each other", stopped)
+    elif _stands_at_tab(text, stopped):
         problems.error(
             "document.tab",
             "a tab cannot indent a line or begin a value",

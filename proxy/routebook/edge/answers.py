@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +18,13 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from routebook.edge.faults import CallFailed, ClientStalled
+from routebook.ledger.claims import Kind as PotKind
+from routebook.ledger.claims import Refusal, Why
+from routebook.ledger.pot_names import pot_named
 from routebook.policy.rules import Rule
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.openai_chat.errors import error_body
-from routebook.routing.candidates import Plan
+from routebook.routing.candidates import Candidate, Plan
 from routebook.routing.emptiness import why_empty
 from routebook.routing.endings import Who
 from routebook.routing.outcomes import Outcome, Refuse
@@ -40,6 +44,9 @@ _SERVER = "server_error"
 
 GONE: Final = 499
 """A status that is never sent: it stands in records of clients that were not there to be told."""
+
+PATIENCE: Final = 60.0
+"""Seconds for which official clients wait before they try again; what is later is not for them to wait for."""
 
 KINDS: Final = {
     "request.constraints": Kind(400, _ASKED, Who.CLIENT),
@@ -74,6 +81,12 @@ KINDS: Final = {
     "upstream.rejected": Kind(400, _ASKED, Who.UPSTREAM),
     "client.gone": Kind(GONE, _ASKED, Who.CLIENT),
     "client.stalled": Kind(GONE, _ASKED, Who.TIME),
+    "budget.exhausted": Kind(429, "insufficient_quota", Who.BUDGET),
+    "budget.unpriced": Kind(503, _SERVER, Who.BUDGET),
+    "limit.reached": Kind(429, "rate_limit_error", Who.BUDGET),
+    "limit.queue-full": Kind(429, "rate_limit_error", Who.BUDGET),
+    "limit.queue-timeout": Kind(429, "rate_limit_error", Who.BUDGET),
+    "ledger.unavailable": Kind(503, _SERVER, Who.BUDGET),
     "gateway.draining": Kind(503, _SERVER, Who.GATEWAY),
     "gateway.bug": Kind(500, _SERVER, Who.GATEWAY),
     "journal.unavailable": Kind(503, _SERVER, Who.GATEWAY),
@@ -137,7 +150,9 @@ def failure_of(error: BaseException, request: web.BaseRequest) -> Failure:
     return Failure("gateway.bug", "the gateway failed to handle this request")
 
 
-def refused(rule: Rule[Outcome] | None, plan: Plan | None) -> Failure:
+def refused(
+    rule: Rule[Outcome] | None, plan: Plan | None, refusals: Sequence[tuple[Candidate, Refusal]] = ()
+) -> Failure:
     """Why a decision lets nobody serve a request."""
     if rule is None:
         return Failure("policy.no-rule", "no rule of the policy is for this request")
@@ -145,6 +160,8 @@ def refused(rule: Rule[Outcome] | None, plan: Plan | None) -> Failure:
         outcome = rule.outcome
         return Failure("policy.refused", outcome.message, status=outcome.status, shown_code=outcome.code)
     assert plan is not None
+    if refusals:
+        return held_back([refusal for _, refusal in refusals])
     unserved = why_empty(plan)
     shown = "model_not_found" if unserved.code == "model.unknown" else None
     return Failure(
@@ -155,6 +172,46 @@ def refused(rule: Rule[Outcome] | None, plan: Plan | None) -> Failure:
         retry_after=unserved.retry_after,
         param="model" if shown else None,
     )
+
+
+def held_back(refusals: Sequence[Refusal]) -> Failure:
+    """What the client hears where budgets or limits allow none of the candidates: of the one that allows one soonest."""
+    soonest = min(refusals, key=lambda each: math.inf if each.retry_after is None else each.retry_after)
+    claim = soonest.claim
+    pot = pot_named(claim.pot)
+    what, name = pot.kind, pot.name
+    match soonest.why:
+        case Why.UNAVAILABLE:
+            return Failure(
+                "ledger.unavailable", f"the budget `{name}` cannot be drawn on at the moment", retry_after=1.0
+            )
+        case Why.UNPRICED:
+            return Failure("budget.unpriced", f"the budget `{name}` counts money, and no model has a known price")
+        case Why.QUEUE_FULL:
+            return Failure(
+                "limit.queue-full",
+                f"too many requests wait {_for_what(what, name)}",
+                retry_after=soonest.retry_after or claim.wait,
+            )
+        case Why.QUEUE_TIMEOUT:
+            return Failure(
+                "limit.queue-timeout",
+                f"waited {claim.wait:g} s {_for_what(what, name)}",
+                retry_after=soonest.retry_after or 1.0,
+            )
+    if claim.kind is PotKind.WINDOW:
+        words = (
+            f"the budget `{name}` is used up"
+            if soonest.retry_after is not None
+            else f"the request may cost more than the whole budget `{name}`"
+        )
+        return Failure("budget.exhausted", words, retry_after=soonest.retry_after)
+    return Failure("limit.reached", f"too many requests {_for_what(what, name)}", retry_after=soonest.retry_after)
+
+
+def _for_what(what: str, name: str) -> str:
+    unit = {"tpm": "tokens a minute", "rpm": "requests a minute"}.get(what, "requests at the same time")
+    return f"for the accounts of the upstream ({unit})" if name == "account" else f"for the limit `{name}` ({unit})"
 
 
 def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Response:
@@ -175,9 +232,16 @@ def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Res
     response.headers["x-routebook-error"] = failure.code
     if failure.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))
-    elif failure.status >= 500 and failure.kind.who is not Who.GATEWAY:
+    if _is_final(failure):
         response.headers["x-should-retry"] = "false"
     return response
+
+
+def _is_final(failure: Failure) -> bool:
+    """Whether a client should not try again by itself: nothing says when it would help, or that is far away."""
+    if failure.retry_after is not None:
+        return failure.retry_after > PATIENCE
+    return failure.kind.who is Who.BUDGET or (failure.status >= 500 and failure.kind.who is not Who.GATEWAY)
 
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")

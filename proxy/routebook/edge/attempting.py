@@ -12,19 +12,20 @@ from typing import Any
 from aiohttp import web
 
 from routebook.edge.answers import Failure
+from routebook.edge.calls import Call
 from routebook.edge.coding import plain
 from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.gateway import Access
 from routebook.edge.headers import retry_after, upstream_head
-from routebook.edge.upstream import Answer, call, next_bytes, whole
+from routebook.edge.securing import another_call
+from routebook.edge.upstream import Answer, ask, next_bytes, whole
 from routebook.protocols.dialects import Dialect, Operation
 from routebook.protocols.errors import ProtocolError
 from routebook.protocols.openai_chat.response import Answered, is_json
 from routebook.protocols.openai_chat.stream import StreamReader
 from routebook.routing.attempts import AttemptOutcome, Attempts
-from routebook.routing.candidates import Candidate
 from routebook.routing.outcomes import Caps
 
 HOLD = 64 * 1024
@@ -56,39 +57,52 @@ class Reply:
     answered: Answered | None = None
 
 
-async def attempt(job: Job, entry: Entry) -> Reply:
-    """Call candidates in the plan's order until one answers; raises Failure where none does."""
-    attempts = entry.attempts
-    while (candidate := attempts.current) is not None:
-        entry.calls(candidate)
-        try:
-            reply = await _call(job, candidate, entry)
-        except CallFailed as failed:
-            entry.called(AttemptOutcome(failed.code))
-            continue
-        entry.called(reply.outcome)
-        if reply.outcome.failure is None or (attempts.current is None and reply.outcome.failure == "upstream.rejected"):
-            attempts.commit()
+async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
+    """Call candidates in the plan's order, the first one to begin with, until one answers; raises Failure where none
+    does."""
+    call: Call | None = first
+    while call is not None:
+        reply = await _reply(job, call, entry)
+        if reply is not None:
+            entry.attempts.commit()
             return reply
-    raise _nobody_answered(attempts)
+        call = await another_call(entry)
+    raise _nobody_answered(entry.attempts)
 
 
-async def _call(job: Job, candidate: Candidate, entry: Entry) -> Reply:
+async def _reply(job: Job, call: Call, entry: Entry) -> Reply | None:
+    """What may be passed on of a call; None where it failed, or somebody else may do better."""
+    entry.calls(call)
+    try:
+        reply = await _call(job, call, entry)
+    except CallFailed as failed:
+        entry.called(call, AttemptOutcome(failed.code))
+    else:
+        entry.called(call, reply.outcome)
+        failure = reply.outcome.failure
+        if failure is None or (failure == "upstream.rejected" and not entry.attempts.has_next):
+            return reply
+    entry.passes_over(call)
+    return None
+
+
+async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     """One call, up to where its answer may begin; raises CallFailed. Whatever happens, the entry closes it."""
+    candidate = call.candidate
     access = entry.serving.access[candidate.key]
     model = candidate.model
     body = job.operation.edit(job.asked, model.upstream_id, model.provider.ask_usage, job.caps)
     head = upstream_head(access.heads[job.operation.upstream_path], job.request.headers, len(body), access.simulated)
     with Deadlines(access.limits) as deadlines:
-        http = entry.http = await call(entry.gateway.connections, access.origin, head, body, deadlines)
+        http = call.http = await ask(entry.gateway.connections, access.origin, head, body, deadlines)
         deadlines.waits_for(Wait.BYTES)
         if http.is_stream:
             reader = job.dialect.stream(not job.asked.wants_usage)
             ready = await _first_events(http, reader)
-            entry.answers()
+            entry.answers(call)
             return Reply(http, deadlines, job.dialect, ready, AttemptOutcome(status=200), reader)
         whole_answer = await whole(http)
-        entry.answers()
+        entry.answers(call)
     return _whole_reply(http, deadlines, job.dialect, whole_answer, access, entry.now)
 
 

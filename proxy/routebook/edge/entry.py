@@ -1,6 +1,7 @@
 """One exchange's entry in the journal: two lines, each written exactly once, whatever happens in between.
 
-It also holds what has to be let go when an exchange ends, in whatever way: the call of the upstream that is running.
+It also holds what has to be let go when an exchange ends, in whatever way: the calls of upstreams that are running,
+and what is held of budgets and limits for them.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from multidict import CIMultiDict
 
 from routebook.chat.usage import Usage
 from routebook.edge.answers import KINDS, Failure, header_safe
+from routebook.edge.calls import Call
 from routebook.edge.gateway import Gateway
 from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
-from routebook.edge.upstream import Answer, finish
+from routebook.edge.upstream import finish
+from routebook.ledger.claims import Refusal
 from routebook.policy.rules import Decision
-from routebook.routing.attempts import AttemptOutcome, Attempts
+from routebook.routing.attempts import Attempt, AttemptOutcome, Attempts
 from routebook.routing.candidates import Candidate, Plan
 from routebook.routing.demand import LiveDemand
+from routebook.routing.drawing import RequestDraws
 from routebook.routing.endings import NORMAL, Phase, end_code
 from routebook.routing.facts import RequestFacts
+from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
-from routebook.routing.meter import NOTHING, Metered, metered
-from routebook.routing.outcomes import Outcome, Refuse, Within
-from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, unread_line
+from routebook.routing.meter import NOTHING, Metered, as_held, metered
+from routebook.routing.outcomes import Outcome, Refuse, Route, Within
+from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, hold_part, unread_line
 
 MAY_BE_BILLED = frozenset(
     {
@@ -72,59 +77,115 @@ class Entry:
         self.id = new_id(int(self.now * 1000), gateway.clock.noise())
         self.phase = Phase.REQUEST
         self.attempts = Attempts((), 0)
-        self.http: Answer | None = None
+        self.refusals: list[tuple[Candidate, Refusal]] = []
         self.ended = False
         self._complete = False
         self._rule = ""
         self._on_disk: bool | None = None
         self._plan: Plan | None = None
-        self._calling: Candidate | None = None
-        self._noted = False
-        self._called_at = 0.0
-        self._first_byte: float | None = None
+        self._draws: RequestDraws | None = None
+        self._calls: list[Call] = []
+        self._answering: Call | None = None
         gateway.metrics.began()
 
     def __repr__(self) -> str:
         return f"<Entry {self.id} {self.operation}, {'ended' if self.ended else self.phase.name.lower()}>"
 
-    def decided(
-        self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: Within
-    ) -> None:
+    def pause(self, rounds: int) -> float | None:
+        """Seconds before another round through the candidates, after so many; None where there is no time for one.
+
+        At least as long as an upstream asked for, and spread at random, so that what failed together does not come
+        back together.
+        """
+        retries = self.policy.settings.retries
+        pause = retries.backoff * 2.0**rounds * (0.5 + self.gateway.clock.draw())
+        pause = max(pause, self.attempts.retry_after or 0.0)
+        return None if retries.within is not None and self._elapsed() + pause >= retries.within else pause
+
+    def draws_on(self, facts: RequestFacts, demand: LiveDemand, route: Route | None) -> RequestDraws | None:
+        """What the request draws on, whoever serves it; None where that is nothing."""
+        if route is None:
+            return None
+        drawing, client = self.serving.drawing, facts.client.name
+        return drawing.of(facts, demand, client, route.caps.max_output, self.now)
+
+    def planned(self, plan: Plan | None, draws: RequestDraws | None) -> None:
+        """Who may serve it, in order, and what it draws on whoever does (None: on nothing)."""
+        self._plan = plan or Plan((), ())
+        self._draws = draws
+        retries = self.policy.settings.retries
+        self.attempts = Attempts(self._plan.kept, retries.attempts, retries.rounds)
+        self.gateway.retries.began(retries.budget)
+
+    async def secure(self, candidate: Candidate, wait: bool = False) -> Call | None:
+        """A call of this candidate with its worst case held on every budget and limit; None where one refuses.
+
+        With `wait`, a place is queued for where a limit has a queue. Raises Failure where what is held cannot be
+        recorded: what is not recorded is not done.
+        """
+        held = NOT_HELD
+        if self._draws is not None:
+            found = await self._hold(self._draws, candidate, wait)
+            if isinstance(found, Refusal):
+                self.refusals.append((candidate, found))
+                self.gateway.metrics.refused(found.claim.pot, found.why.value)
+                return None
+            held = found
+        call = Call(candidate, held)
+        self._calls.append(call)
+        if self._on_disk and held.needs and not self._write_held():
+            raise Failure("journal.unavailable", "what is held cannot be recorded at the moment")
+        return call
+
+    async def _hold(self, draws: RequestDraws, candidate: Candidate, wait: bool) -> Held | Refusal:
+        needs = draws.needs(candidate)
+        if isinstance(needs, Refusal):
+            return needs
+        if not needs:
+            return NOT_HELD
+        counters = await self.gateway.till.hold(claims_of(needs), draws.who, wait)
+        return counters if isinstance(counters, Refusal) else Held(needs, counters)
+
+    def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
+        assert self._plan is not None
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
+        plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
         line = decided_line(heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within)
+        if self._draws is not None:
+            line["hold"] = hold_part(self._sums().with_orphans(), self.refusals)
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
-        self._plan = plan or Plan((), ())
         self._rule = line["rule"] or ""
-        self.attempts = Attempts(self._plan.kept, self.policy.settings.retries.attempts)
         self._count_decision(decision)
 
-    def calls(self, candidate: Candidate) -> None:
+    def calls(self, call: Call) -> None:
         """An upstream is about to be called."""
         self.phase = Phase.HEAD
-        self._calling = candidate
-        self._noted = False
-        self._called_at = self._elapsed()
-        self._first_byte = None
-        self.gateway.memory.began(candidate.key)
+        call.started = self._elapsed()
+        self._answering = call
+        self.gateway.memory.began(call.candidate.key)
 
-    def answers(self) -> None:
+    def answers(self, call: Call) -> None:
         """The first byte of an answer is there."""
-        assert self._calling is not None
-        self._first_byte = self._elapsed()
-        took = self._first_byte - self._called_at
-        self.gateway.memory.answered(self._calling.name, took)
-        self.gateway.metrics.first_token(self._calling.name, took)
+        assert call.started is not None
+        call.first_byte = self._elapsed()
+        took = call.first_byte - call.started
+        self.gateway.memory.answered(call.candidate.name, took)
+        self.gateway.metrics.first_token(call.candidate.name, took)
 
-    def called(self, outcome: AttemptOutcome) -> None:
-        """The call brought an answer, or failed. What brought an answer is kept until the exchange ends."""
-        candidate = self._calling
-        assert candidate is not None
-        self._noted = True
-        self.attempts.ended(outcome, self._called_at, self._first_byte, self._elapsed())
-        failure = outcome.failure
+    def called(self, call: Call, outcome: AttemptOutcome) -> None:
+        """The call brought an answer, or failed: it is noted, and what it tells of its account is remembered."""
+        candidate, failure = call.candidate, outcome.failure
+        assert call.started is not None
+        call.outcome = outcome
+        if failure is not None and call.metered is NOTHING:
+            call.metered = self._meter(call, None, failure, 0)
+            self.gateway.metrics.cost(candidate.name, call.metered.cost.total)
         self.gateway.metrics.attempted(candidate.name, candidate.account.name, failure or "ok")
+        self.attempts.ended(
+            Attempt(candidate, outcome, call.started, call.first_byte, self._elapsed(), call.metered.cost.total)
+        )
         if failure is None or failure == "upstream.rejected" or not failure.startswith("upstream."):
             # what a client or this program did wrong says nothing of the account: callers who hang up must not rest it
             return
@@ -132,15 +193,20 @@ class Entry:
         rest = outcome.rest(memory.failures(candidate.key) + 1)
         if rest is not None:
             memory.rest(candidate.key, self.gateway.clock.monotonic(), *rest)
-        self._let_go(failed=True)
+
+    def passes_over(self, call: Call) -> None:
+        """The call is over and somebody else may answer: its connection, its slots and what it did not use are let go."""
+        if self._answering is call:
+            self._answering = None
+        self._let_go(call)
 
     def marked(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         """The headers with those by which a client finds the record."""
         headers["x-routebook-decision"] = self.id
         if self._rule:
             headers["x-routebook-rule"] = header_safe(self._rule)
-        if self._calling is not None:
-            headers["x-routebook-model"] = header_safe(self._calling.name)
+        if self._answering is not None:
+            headers["x-routebook-model"] = header_safe(self._answering.candidate.name)
         return headers
 
     def end(self, status: int, said: Said | None = None, code: str | None = None, estimated_output: int = 0) -> None:
@@ -148,42 +214,43 @@ class Entry:
         if self.ended:
             return
         self.ended = True
-        seconds = self._elapsed()
-        candidate = self._calling
-        if candidate is not None and not self._noted:
-            self.called(AttemptOutcome(code))
         self._complete = code is None
-        meter = self._meter(said, code, estimated_output)
+        seconds = self._elapsed()
+        call = self._answering
+        if call is not None:
+            call.metered = self._meter(call, said, code, estimated_output)
+        for each in self._calls:
+            if each.is_running:
+                self.called(each, AttemptOutcome(code))
         ending = Ending(
             end=NORMAL if code is None else end_code(KINDS[code].who, self.phase),
             status=status,
             error=code,
-            metered=meter,
-            candidate=candidate,
+            metered=NOTHING if call is None else call.metered,
+            lost=sum(each.metered.cost.total for each in self._calls if each is not call),
+            candidate=None if call is None else call.candidate,
             attempts=self.attempts.made,
-            first_token=self._first_byte,
+            first_token=None if call is None else call.first_byte,
             seconds=seconds,
             served=None if said is None else said.model,
             finish=None if said is None else said.finish_reason,
         )
-        if self._on_disk is None:
-            self._write(unread_line(self._heading(), self.operation))
-        if self._on_disk:
-            self.gateway.journal.ended(ended_line(self.id, self.gateway.clock.now(), ending))
+        self._write_end(ending)
         self.gateway.metrics.ended(
             self.operation,
             status,
             ending.end,
             seconds,
-            None if candidate is None else candidate.name,
-            meter.usage,
-            meter.cost.total,
+            None if call is None else call.candidate.name,
+            ending.metered.usage,
+            ending.metered.cost.total,
         )
 
     def close(self) -> None:
         """Let go of everything. An exchange that nobody ended was ended by a fault of ours."""
         self.end(500, code="gateway.bug")
-        self._let_go(failed=False)
+        for call in self._calls:
+            self._let_go(call)
 
     def _heading(self, trace: str | None = None, prompt: str | None = None) -> Heading:
         return Heading(self.id, self.gateway.instance, self.policy.digest, self.now, trace, prompt)
@@ -199,25 +266,63 @@ class Entry:
             self._on_disk = True
         return self._on_disk
 
+    def _write_held(self) -> bool:
+        """Write what is held now, in place of what the first line says; whether the journal took it."""
+        try:
+            self.gateway.journal.held({"id": self.id, "draws": self._sums().with_orphans()})
+        except JournalUnavailable:
+            self.gateway.metrics.journal_refused()
+            return False
+        return True
+
+    def _write_end(self, ending: Ending) -> None:
+        if self._on_disk is None:
+            self._write(unread_line(self._heading(), self.operation))
+        if not self._on_disk:
+            return
+        line = ended_line(self.id, self.gateway.clock.now(), ending)
+        if any(call.held.needs for call in self._calls):
+            line["settled"] = self._sums().plain()
+            if exceeded := sum(call.exceeded for call in self._calls):
+                line["exceeded"] = exceeded
+        self.gateway.journal.ended(line)
+
     def _elapsed(self) -> float:
         return self.gateway.clock.monotonic() - self.began
 
-    def _meter(self, said: Said | None, code: str | None, estimated_output: int) -> Metered:
-        candidate, usage = self._calling, None if said is None else said.usage
-        if candidate is None or (code is not None and code not in MAY_BE_BILLED and usage is None):
+    def _sums(self) -> Sums:
+        """What is held of windows by calls that are not over, and used by those that are."""
+        sums = Sums()
+        for call in self._calls:
+            call.add_to(sums, self.ended)
+        return sums
+
+    def _meter(self, call: Call, said: Said | None, code: str | None, estimated_output: int) -> Metered:
+        usage = None if said is None else said.usage
+        if code is not None and code not in MAY_BE_BILLED and usage is None:
             return NOTHING
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
-        return metered(candidate.model, usage, prompt, estimated_output)
+        found = metered(call.candidate.model, usage, prompt, estimated_output)
+        if usage is None and code is not None and self.policy.settings.abandoned == "hold":
+            return as_held(found, call.money_held)
+        return found
 
-    def _let_go(self, failed: bool) -> None:
-        """The call is over: its connection goes back to the others where its answer was read to the end."""
-        if self._calling is not None:
-            self.gateway.memory.ended(self._calling.key, failed)
-        self._calling = None
-        http, self.http = self.http, None
+    def _let_go(self, call: Call) -> None:
+        """The call is over: its connection goes back to the others where its answer was read to the end, and what it
+        held and did not use goes back to its pots."""
+        if call.is_closed:
+            return
+        call.is_closed = True
+        if call.held.needs:
+            self.gateway.till.settle(call.uses())
+        if call.started is None:
+            return
+        failure = None if call.outcome is None else call.outcome.failure
+        self.gateway.memory.ended(call.candidate.key, failure is not None and failure.startswith("upstream."))
+        http, call.http = call.http, None
         if http is None or http.is_whole:
             return
-        if self._complete:
+        if call is self._answering and self._complete:
             self.gateway.look_after(finish(http))
         else:
             http.close()

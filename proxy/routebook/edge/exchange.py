@@ -16,6 +16,7 @@ from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
 from routebook.edge.intake import read_body, wanted_within
 from routebook.edge.relay import relay
+from routebook.edge.securing import figures, next_call
 from routebook.policy.rules import Decision
 from routebook.protocols.dialects import OPERATIONS
 from routebook.routing.candidates import Plan
@@ -41,17 +42,23 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
         entry.phase = Phase.ROUTING
         # See
         facts = RequestFacts(asked, client, request.headers, entry.now, policy, gateway.memory, entry.began)
+        facts.figures = await figures(entry, facts)
         # Decide
         decision = policy.tree.decide(facts)
         # List
         demand = LiveDemand(facts)
         route, plan = list_candidates(decision, facts, demand, within, entry)
+        draws = entry.draws_on(facts, demand, route)
+        entry.planned(plan, draws)
+        # Hold
+        call = await next_call(entry)
         # Note
-        entry.decided(decision, facts, demand, plan, within)
-        if route is None or plan is None or not plan.kept:
-            raise refused(decision.rule, plan)
+        entry.decided(decision, facts, demand, within)
+        if call is None or route is None:
+            raise refused(decision.rule, plan, entry.refusals)
         # Attempt
-        reply = await attempt(Job(request, asked, dialect, operation, route.caps), entry)
+        caps = route.caps if draws is None else draws.caps(route.caps)
+        reply = await attempt(Job(request, asked, dialect, operation, caps), entry, call)
         # Relay
         return await relay(request, reply, entry)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again

@@ -21,9 +21,15 @@ from routebook.edge.connections import Connections, Origin
 from routebook.edge.deadlines import Limits
 from routebook.edge.headers import request_head
 from routebook.edge.journal.writer import Journal
+from routebook.edge.ledger.desk import Desk
+from routebook.edge.ledger.till import Desk as TillDesk
+from routebook.edge.ledger.till import Till
 from routebook.edge.metrics import Metrics
 from routebook.health.measurements import Measurements
+from routebook.health.retry_budget import RetryBudget
+from routebook.ledger.vault import Vault
 from routebook.protocols.dialects import OPERATIONS
+from routebook.routing.drawing import Drawing
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 
@@ -56,6 +62,7 @@ class Serving:
 
     policy: Policy
     planner: Planner
+    drawing: Drawing
     access: Mapping[tuple[str, str], Access]
 
 
@@ -72,13 +79,16 @@ class Gateway:
         simulate_at: str | None = None,
         instance: str = "local",
         digest_key: bytes | None = None,
+        desk: TillDesk | None = None,
     ) -> None:
         self.journal = journal
         self.metrics = metrics
         self.clock: Clock = clock or SystemClock()
         self.instance = instance
         self.memory = Measurements()
+        self.retries = RetryBudget()
         self.connections = Connections()
+        self.till = Till(instance, desk or Desk(Vault(), self.clock.now), self.clock.monotonic)
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
         self.serving = self._resolve(policy)
@@ -104,7 +114,8 @@ class Gateway:
         self.serving = self._resolve(policy)
 
     async def close(self) -> None:
-        """Close the connections to upstreams."""
+        """Close the connections to upstreams, and give back what was granted and not used."""
+        self.till.close()
         for chore in tuple(self._chores):
             chore.cancel()
         self.connections.close()
@@ -121,7 +132,8 @@ class Gateway:
             for provider in policy.catalogue.providers.values()
             for account in provider.accounts or (Account("none"),)
         }
-        return Serving(policy, Planner(policy, [key for key, each in access.items() if each.missing]), access)
+        planner = Planner(policy, [key for key, each in access.items() if each.missing])
+        return Serving(policy, planner, Drawing(policy), access)
 
     def _access(self, provider: Provider, account: Account, stall: float) -> Access:
         base = self._simulate_at or provider.base_url

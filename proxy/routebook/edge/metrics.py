@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from routebook.chat.usage import Usage
+from routebook.ledger.pot_names import pot_named
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of the buckets for times, in seconds: from a cached answer to a long stream."""
@@ -61,9 +62,27 @@ DURATION = Family(
 FIRST_TOKEN = Family(
     "routebook_first_token_seconds", "histogram", "From the call of the upstream to its first byte.", ("model",)
 )
+REFUSED = Family(
+    "routebook_ledger_refusals",
+    "counter",
+    "Calls that a budget or a limit did not allow, by what it counts, its name and why.",
+    ("kind", "name", "why"),
+)
 REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
 
-FAMILIES = (REQUESTS, IN_PROGRESS, DECISIONS, DROPPED, ATTEMPTS, TOKENS, COST, DURATION, FIRST_TOKEN, REFUSED_JOURNAL)
+FAMILIES = (
+    REQUESTS,
+    IN_PROGRESS,
+    DECISIONS,
+    DROPPED,
+    ATTEMPTS,
+    TOKENS,
+    COST,
+    DURATION,
+    FIRST_TOKEN,
+    REFUSED,
+    REFUSED_JOURNAL,
+)
 """Everything that a worker counts."""
 
 KINDS = tuple(field.name for field in fields(Usage))
@@ -95,6 +114,7 @@ class Metrics:
         self._cost = self._counts[COST.name]
         self._duration = self._histograms[DURATION.name]
         self._first_token = self._histograms[FIRST_TOKEN.name]
+        self._refused = self._counts[REFUSED.name]
         self._in_progress = 0
 
     def __repr__(self) -> str:
@@ -143,7 +163,17 @@ class Metrics:
         if model is not None and usage is not None:
             self._count_tokens(model, usage)
         if model is not None and cost:
-            _add(self._cost, (model,), cost / NANO)
+            self.cost(model, cost)
+
+    def cost(self, model: str, nano: int) -> None:
+        """A call cost so many nano-dollars."""
+        if nano:
+            _add(self._cost, (model,), nano / NANO)
+
+    def refused(self, pot: str, why: str) -> None:
+        """A budget or a limit refused a call; the pot's scope is left out, for it may be a client's word."""
+        parts = pot_named(pot)
+        _add(self._refused, (parts.kind, parts.name, why), 1)
 
     def journal_refused(self) -> None:
         """A request was refused because the journal could not be written."""

@@ -81,7 +81,7 @@ class Answer:
             self._connections.keep(self._origin, connection)
 
 
-async def call(connections: Connections, origin: Origin, head: bytes, body: bytes, deadlines: Deadlines) -> Answer:
+async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes, deadlines: Deadlines) -> Answer:
     """Send a request and wait for the head of its answer, whatever its status; raises CallFailed.
 
     A connection that was kept may be closed by the upstream at the moment a request is on its way. No head comes back

@@ -28,3 +28,22 @@ class Budget:
     per: str | None = None
     zone: str = "UTC"
     when: Condition = ALWAYS
+    allowance: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What may be drawn a minute and at the same time, for each of what `per` counts by; None is unlimited.
+
+    A request may queue for `wait` seconds, among at most `places`.
+    """
+
+    name: str
+    location: Location
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent: int | None = None
+    per: str | None = None
+    when: Condition = ALWAYS
+    wait: float = 0.0
+    places: int = 0

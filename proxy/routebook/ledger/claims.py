@@ -28,7 +28,7 @@ class Kind(enum.Enum):
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One pot that a request draws on. Amounts are nano-dollars, tokens or requests, whatever the pot counts.
+    """One pot that a request draws on; a request names each pot once. Amounts are nano-dollars, tokens or requests, whatever the pot counts.
 
     `limit` is the pot's size: in the window, a minute, or at the same time. For a window, `start` is the slice that is
     drawn on, `first` the oldest slice that still counts (the same as `start` for a window of the calendar), `ends` when
@@ -61,6 +61,8 @@ class Why(enum.Enum):
     """The shared store is away, and the budget denies without it (or its allowance is drawn)."""
     QUEUE_FULL = "queue-full"
     QUEUE_TIMEOUT = "queue-timeout"
+    UNPRICED = "unpriced"
+    """The model's price is not known, and the budget counts money."""
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -87,8 +89,9 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a holder says of what it was granted: spent since it began (cumulative, so that saying it twice changes
-    nothing), and given back since the last report (negative: more was used than was held)."""
+    """What a holder says of what it was granted: spent, and given back (negative: more was used than was held), both
+    since its report before. Reports are numbered from 1, so that one that is heard twice counts once."""
 
     spent: tuple[tuple[str, int, int], ...] = ()
     returned: tuple[tuple[str, int, int], ...] = ()
+    number: int = 0

@@ -113,23 +113,31 @@ _FAILURES: Final = (
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """One call that was made. `started`, `first_byte` and `ended` are seconds since the request began."""
+    """One call that was made. `started`, `first_byte` and `ended` are seconds since the request began; `cost` is what
+    a call that brought no answer may have cost all the same, in nano-dollars (estimated)."""
 
     candidate: Candidate
     outcome: AttemptOutcome
     started: float = 0.0
     first_byte: float | None = None
     ended: float | None = None
+    cost: int = 0
 
 
 class Attempts:
-    """Walks a plan's candidates, at most `limit` of them; stops at the first answer, and for good at `commit`."""
+    """Walks a plan's candidates, each handed out once a round; stops at the first answer, and for good at `commit`.
 
-    __slots__ = ("_candidates", "_limit", "committed", "made")
+    At most `limit` calls may fail. A refusal that speaks of the account alone (its key, its quota, its load) does not
+    count: every account is tried before a client hears of that.
+    """
 
-    def __init__(self, candidates: Sequence[Candidate], limit: int) -> None:
+    __slots__ = ("_candidates", "_limit", "_next", "_rounds", "committed", "made")
+
+    def __init__(self, candidates: Sequence[Candidate], limit: int, rounds: int = 1) -> None:
         self._candidates = candidates
         self._limit = limit
+        self._next = 0
+        self._rounds = rounds
         self.made: list[Attempt] = []
         self.committed = False
 
@@ -138,22 +146,45 @@ class Attempts:
         return f"<Attempts {tried or 'none yet'}{', committed' if self.committed else ''}>"
 
     @property
-    def current(self) -> Candidate | None:
-        """Whom to call now; None where nobody is left, the limit is reached, or an answer has begun."""
-        made = len(self.made)
-        if self.committed or made >= self._limit or made >= len(self._candidates):
-            return None
-        if made and self.made[-1].outcome.meaning is Meaning.ANSWER:
-            return None
-        return self._candidates[made]
+    def is_over(self) -> bool:
+        """Whether nobody may be called any more: an answer has come or begun, or too many have failed."""
+        if self.committed or (self.made and self.made[-1].outcome.meaning is Meaning.ANSWER):
+            return True
+        return sum(each.outcome.failure not in OF_THE_ACCOUNT for each in self.made) >= self._limit
 
-    def ended(
-        self, outcome: AttemptOutcome, started: float = 0.0, first_byte: float | None = None, ended: float | None = None
-    ) -> Candidate | None:
-        """Note how the current call ended; whom to call next, or None."""
-        candidate = self._candidates[len(self.made)]
-        self.made.append(Attempt(candidate, outcome, started, first_byte, ended))
-        return self.current
+    @property
+    def has_next(self) -> bool:
+        """Whether somebody is left in this round."""
+        return self._next < len(self._candidates) and not self.is_over
+
+    @property
+    def next_repeats(self) -> bool:
+        """Whether the next candidate is of a provider that has failed already, of something else than an account."""
+        provider = self._candidates[self._next].key[0]
+        return any(
+            each.candidate.key[0] == provider and each.outcome.failure not in OF_THE_ACCOUNT for each in self.made
+        )
+
+    def take(self) -> Candidate | None:
+        """Whom to call now; None where nobody is left, the limit is reached, or an answer has begun."""
+        if not self.has_next:
+            return None
+        self._next += 1
+        return self._candidates[self._next - 1]
+
+    def ended(self, attempt: Attempt) -> None:
+        """Note how a call ended."""
+        self.made.append(attempt)
+
+    def again(self) -> bool:
+        """Begin another round with those whose failure may pass by itself; whether there is one."""
+        passing = {(each.candidate.name, each.candidate.key) for each in self.made if each.outcome.failure in PASSING}
+        if self.is_over or self._rounds <= 1 or not passing:
+            return False
+        self._rounds -= 1
+        self._candidates = tuple(each for each in self._candidates if (each.name, each.key) in passing)
+        self._next = 0
+        return True
 
     def commit(self) -> None:
         """The first byte goes to the client now: from here on, nobody else may answer."""
@@ -164,3 +195,12 @@ class Attempts:
         """The soonest moment that any of the upstreams asked to be called again, in seconds; None: none said."""
         said = [each.outcome.retry_after for each in self.made if each.outcome.retry_after is not None]
         return min(said) if said else None
+
+
+OF_THE_ACCOUNT: Final = frozenset({"upstream.refused-key", "upstream.no-quota", "upstream.overloaded"})
+"""Failures that speak of an account alone: another one of the same provider may well answer."""
+
+PASSING: Final = frozenset(
+    {"upstream.overloaded", "upstream.failed", "upstream.unreachable", "upstream.connect-timeout"}
+)
+"""Failures after which the same candidate may answer a moment later, and that cost nothing to repeat."""

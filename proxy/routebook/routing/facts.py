@@ -6,11 +6,12 @@ import datetime
 import zoneinfo
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from routebook.catalogue.callers import Client
 from routebook.chat.asked import Asked
 from routebook.policy.facts import Value
+from routebook.policy.operators import AMOUNT
 from routebook.routing.fact_table import FACTS, WEEKDAYS
 from routebook.routing.memory import Memory
 from routebook.routing.patterns import compile_pattern
@@ -36,14 +37,21 @@ class Headers(Protocol):
         """The first value of a header."""
 
 
+class Figure(NamedTuple):
+    """How a budget stands in a request's scope: what is settled, of how much."""
+
+    used: int
+    limit: int
+
+
 class RequestFacts:
     """What rules may know of one request (`policy.facts.Ask`); asking may raise ProtocolError.
 
     `seen` is everything that was asked for, None where it is missing: enough to decide again. `now` is seconds since
-    1970, `at` monotonic seconds. `ignored_tags` are those that the client may not set, or that are too many or long.
+    1970, `at` monotonic seconds. `figures` are those of the budgets that rules ask about. `ignored_tags` are those that the client may not set, or that are too many or long.
     """
 
-    __slots__ = ("_policy", "asked", "at", "client", "headers", "ignored_tags", "memory", "now", "seen")
+    __slots__ = ("_policy", "asked", "at", "client", "figures", "headers", "ignored_tags", "memory", "now", "seen")
 
     def __init__(
         self,
@@ -64,6 +72,7 @@ class RequestFacts:
         self._policy = policy
         self.seen: dict[str, Value | None] = {}
         self.ignored_tags: tuple[str, ...] = ()
+        self.figures: Mapping[str, Figure] = {}
 
     def __call__(self, key: str) -> Value | None:
         seen = self.seen
@@ -79,6 +88,8 @@ class RequestFacts:
 
     def _of_family(self, key: str) -> Value | None:
         name, argument = _split(key)
+        if name in _OF_BUDGETS and argument is not None:
+            return self._of_budget(argument, name == "budget.NAME.left", is_amount=key.endswith(f"[{AMOUNT}]"))
         reader = _FAMILIES.get(name)
         return None if reader is None or argument is None else reader(self, argument)
 
@@ -108,6 +119,14 @@ class RequestFacts:
             return None
         provider = model.provider
         return any(self.memory.resting((provider.name, account.name), self.at) is None for account in provider.accounts)
+
+    def _of_budget(self, name: str, left: bool, is_amount: bool) -> Value | None:
+        """What is used of a budget, or left of it (never less than nothing), as an amount or as a share."""
+        figure = self.figures.get(name)
+        if figure is None:
+            return None
+        amount = max(0, figure.limit - figure.used) if left else figure.used
+        return amount if is_amount else amount / figure.limit
 
     def _clock(self, zone: str) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(self.now, _zone(zone))
@@ -186,4 +205,6 @@ _FAMILIES: Final[Mapping[str, Callable[[RequestFacts, str], Value | None]]] = {
     "model.NAME.available": RequestFacts._available,
     "model.NAME.first_token": lambda facts, name: facts.memory.first_token(name),
 }
-"""Facts by row, with what stands for NAME or the zone. Budgets are missing until there is a ledger."""
+"""Facts by row, with what stands for NAME or the zone."""
+
+_OF_BUDGETS: Final = frozenset({"budget.NAME.left", "budget.NAME.used"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
 from routebook.documents.problems import Location
-from routebook.ledger.budgets import Budget
+from routebook.ledger.budgets import Budget, Limit
 from routebook.policy.conditions import Condition
 from routebook.policy.facts import Value
 from routebook.policy.rules import Rule
@@ -59,9 +59,17 @@ class PolicyTest:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How attempts go on: at most so many in all, and on which failures."""
+    """How attempts go on: at most so many that fail, in at most so many rounds through a plan; further rounds begin
+    after `backoff` seconds, twice as long each time, and end `within` so many seconds of the request's beginning (None:
+    no limit but those of the calls). `budget` is the share of requests that may be called again, `hedge` the seconds
+    after which a second candidate is called beside one that has not begun to answer (None: never)."""
 
     attempts: int = 4
+    rounds: int = 1
+    backoff: float = 0.25
+    within: float | None = None
+    budget: float = 0.2
+    hedge: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,9 @@ class Settings:
     retries: Retries = Retries()
     record_headers: tuple[str, ...] = ()
     record_content: bool = False
+    injected_max_output: int | None = None
+    orphans: str = "hold"
+    abandoned: str = "estimate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +107,4 @@ class Policy:
     guarantees: tuple[Guarantee, ...] = ()
     tests: tuple[PolicyTest, ...] = ()
     settings: Settings = Settings()
+    limits: dict[str, Limit] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from routebook import __version__
+from routebook.ledger.claims import Refusal
 from routebook.policy.facts import Value
 from routebook.policy.rules import Decision, Step
 from routebook.routing.attempts import Attempt, Meaning
@@ -118,12 +119,14 @@ def unread_line(heading: Heading, operation: str) -> Line:
 
 class Ending(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended. `error` is the stable code of what failed, None where nothing did; `candidate` who
-    answered, `served` what the answer says it came from; `first_token` and `seconds` count from the request's start."""
+    answered, `served` what the answer says it came from; `lost` what calls may have cost that brought no answer, in
+    nano-dollars; `first_token` and `seconds` count from the request's start."""
 
     end: str = NORMAL
     status: int = 200
     error: str | None = None
     metered: Metered = NOTHING
+    lost: int = 0
     candidate: Candidate | None = None
     served: str | None = None
     finish: str | None = None
@@ -149,8 +152,8 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
         "usage_by": metered.by,
         "input": metered.usage.total_input,
         "output": metered.usage.total_output,
-        "cost": metered.cost.total,
-        "cost_parts": metered.cost.parts,
+        "cost": metered.cost.total + ending.lost,
+        "cost_parts": {**metered.cost.parts, "lost": ending.lost} if ending.lost else metered.cost.parts,
         "attempts": [
             _attempt(each, following, ending) for each, following in zip_longest(ending.attempts, ending.attempts[1:])
         ],
@@ -162,6 +165,28 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
     if metered.cost.unpriced:
         line["unpriced"] = list(metered.cost.unpriced)
     return line
+
+
+def hold_part(draws: Sequence[Sequence[str | int]], refusals: Iterable[tuple[Candidate, Refusal]]) -> Line:
+    """What a decided request holds of budgets, as `[pot, start, amount, orphan]`, and which candidates a budget or a
+    limit did not allow."""
+    part: Line = {"draws": draws}
+    refused = [
+        {
+            "model": candidate.name,
+            "account": candidate.path,
+            "pot": refusal.claim.pot,
+            "need": refusal.claim.amount,
+            "drawn": refusal.drawn,
+            "limit": refusal.claim.limit,
+            "retry_after": _rounded(refusal.retry_after),
+            "why": refusal.why.value,
+        }
+        for candidate, refusal in refusals
+    ]
+    if refused:
+        part["refused"] = refused
+    return part
 
 
 def utc(now: float) -> str:
@@ -274,6 +299,8 @@ def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Lin
         line["upstream_code"] = outcome.error_code
     if outcome.retry_after is not None:
         line["retry_after"] = outcome.retry_after
+    if attempt.cost and not answered:
+        line["cost"] = attempt.cost
     if outcome.meaning is Meaning.NEXT:
         line["next"] = None if following is None else following.candidate.name
     return line

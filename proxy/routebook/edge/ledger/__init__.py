@@ -1,1 +1,1 @@
-"""The ledger where it meets the world: its books on disk, its audit, the stores that several hosts share."""
+"""Where the ledger meets the world: the owner's desk, the workers' tills, the books on disk, the store of several hosts."""

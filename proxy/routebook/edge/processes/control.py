@@ -96,7 +96,11 @@ class Channel:
 
     async def answer(self, question: Message, **fields: object) -> None:
         """Answer a message that was asked."""
-        await self.send(Message("answer", {**fields, "answers": question.fields["asks"]}))
+        await self.answer_with(question, b"", **fields)
+
+    async def answer_with(self, question: Message, payload: bytes, **fields: object) -> None:
+        """Answer a message that was asked, with a payload."""
+        await self.send(Message("answer", {**fields, "answers": question.fields["asks"]}, payload))
 
     async def receive(self) -> Message:
         """The next message that is no answer; answers are handed to who asked. Raises Gone at the end."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,8 @@ class Crew:
         self.replaced = 0
         self.on_ready: Callable[[Hand], object] = lambda hand: None
         self.on_end: Callable[[Hand], object] = lambda hand: None
+        self.on_begin: Callable[[Hand], object] = lambda hand: None
+        self.on_message: Callable[[Hand, Message], Awaitable[None]] = _pass_over
         self._listen = listen
         self._host = host
         self._fields = fields
@@ -152,6 +154,7 @@ class Crew:
     async def _begin(self, slot: int) -> Hand:
         hand = Hand(f"{self._host}-w{slot}-{stamp()}", await Child.start(WORKER, self._listen))
         self._hands.append(hand)
+        self.on_begin(hand)
         await hand.child.tell(Message("start", {**self._fields, "instance": hand.instance}, self._current().pickled))
         if self._leaving.is_set():
             await hand.child.tell(Message("drain", {"seconds": 0}))
@@ -195,6 +198,8 @@ class Crew:
                 hand.leaves.set()
             case "farewell":
                 hand.counted = message.fields["snapshot"]
+            case _:
+                await self.on_message(hand, message)
 
     def _note_end(self, hand: Hand, code: int) -> None:
         """Say how a worker ended that was not to end, and have what it left looked after."""
@@ -205,9 +210,13 @@ class Crew:
                 "worker ended", instance=hand.instance, pid=hand.child.pid, how=how
             )
             self.replaced += not self._leaving.is_set()
-            self.on_end(hand)
+        self.on_end(hand)
         if not self._first_end.done():
             self._first_end.set_result(f"a worker ended before it served (code {code})")
+
+
+async def _pass_over(hand: Hand, message: Message) -> None:
+    """What nobody listens for."""
 
 
 def stamp() -> str:

@@ -23,6 +23,8 @@ from routebook import __version__
 from routebook.edge.admin import as_json, start_admin
 from routebook.edge.journal.archive import Archive
 from routebook.edge.journal.snapshots import save_snapshot
+from routebook.edge.ledger.entries import Changes
+from routebook.edge.ledger.owner import Owner
 from routebook.edge.operations_log import operations_log
 from routebook.edge.processes import state
 from routebook.edge.processes.crew import Crew, CrewFailed, Hand
@@ -86,6 +88,7 @@ class Supervisor:
         self._crew: Crew
         self._rollout: Rollout
         self._archive: Archive
+        self._owner: Owner
         self._chore: asyncio.Task[None]
 
     def __repr__(self) -> str:
@@ -171,8 +174,11 @@ class Supervisor:
     ) -> None:
         options = self._options
         self._archive = await stack.enter_async_context(
-            Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days)
+            Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days, self._read_on)
         )
+        if self._archive.opening is None:
+            raise StartRefused(f"the ledger in `{options.state_dir}` cannot be opened; the log says why")
+        self._owner = Owner(self._archive.opening, options.workers)
         fields = {
             "state_dir": str(options.state_dir),
             "simulate_at": simulate_at,
@@ -181,8 +187,10 @@ class Supervisor:
         }
         self._crew = Crew(options.workers, listen, self._host, fields, lambda: self._rollout.current)
         self._rollout = Rollout(current, self._compile, self._crew.serving, options.state_dir, options.policy)
+        self._crew.on_begin = lambda hand: self._owner.opened(hand.instance, hand.channel)
         self._crew.on_ready = self._greet
-        self._crew.on_end = lambda _: self._archive.wake()
+        self._crew.on_message = lambda hand, message: self._owner.hear(hand.instance, message)
+        self._crew.on_end = self._bid_farewell
         stack.callback(listen.close)
         try:
             await self._crew.start(START_SECONDS)
@@ -220,6 +228,15 @@ class Supervisor:
         operations_log().info("worker serves", instance=hand.instance, pid=hand.child.pid, digest=hand.digest)
         if hand.digest != self._rollout.current.digest:
             self._chore = asyncio.create_task(self._rollout.bring(hand))
+
+    def _read_on(self, changes: Changes, buried: frozenset[str]) -> None:
+        """The journal has told more of money."""
+        self._owner.read_on(changes, buried)
+
+    def _bid_farewell(self, hand: Hand) -> None:
+        """A worker has ended: nothing is granted to it any more, and what it left is looked into."""
+        self._owner.closed(hand.instance)
+        self._archive.wake(hand.instance)
 
     def _hear_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from routebook.edge.gateway import Gateway
 from routebook.edge.journal.writer import Journal
+from routebook.edge.ledger.lines import FarDesk
 from routebook.edge.metrics import Metrics
 from routebook.edge.operations_log import configure_log, operations_log
 from routebook.edge.processes.control import Channel, Gone, Message
@@ -78,6 +79,8 @@ class Worker:
             while True:
                 await self._obey(await self._channel.receive())
         except Gone:
+            # nobody grants any more; a successor counts what this process holds by what stands in the journal
+            self._gateway.till.close()
             self.leave()
 
     async def _obey(self, message: Message) -> None:
@@ -94,6 +97,9 @@ class Worker:
                 await self._channel.answer(message, snapshot=self._gateway.metrics.snapshot())
             case "drain":
                 self.leave(message.fields["seconds"])
+            case "recall":
+                self._gateway.till.tighten(message.fields["pot"])
+                await self._channel.answer(message)
 
     async def _stage(self, pickled: bytes) -> str | None:
         """Unpickle a policy beside the one in force; what went wrong, or None."""
@@ -151,6 +157,7 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
         start.fields["simulate_at"],
         instance,
         digest_key(Path(start.fields["state_dir"])),
+        FarDesk(channel),
     )
     gc.freeze()
     worker = Worker(channel, gateway, await start_server(gateway, listen), start.fields["drain"])

@@ -1,0 +1,72 @@
+"""One call of an upstream: who is called, what is held for it, when it began and answered, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from routebook.documents.quantities import Unit
+from routebook.edge.upstream import Answer
+from routebook.ledger.claims import Counter
+from routebook.routing.attempts import AttemptOutcome
+from routebook.routing.candidates import Candidate
+from routebook.routing.holding import Held, Need, Sums, used_of
+from routebook.routing.meter import NOTHING, Metered
+
+
+class Call:
+    """A call that is about to be made, running, or over. Times are seconds since the exchange began.
+
+    `http` is the answer that its upstream is giving, `metered` what the call used, once that is known; `is_closed` says
+    that everything it held has been let go.
+    """
+
+    __slots__ = ("candidate", "first_byte", "held", "http", "is_closed", "metered", "outcome", "started")
+
+    def __init__(self, candidate: Candidate, held: Held) -> None:
+        self.candidate = candidate
+        self.held = held
+        self.started: float | None = None
+        self.first_byte: float | None = None
+        self.http: Answer | None = None
+        self.outcome: AttemptOutcome | None = None
+        self.metered: Metered = NOTHING
+        self.is_closed = False
+
+    def __repr__(self) -> str:
+        state = "not begun" if self.started is None else "running" if self.is_running else "over"
+        return f"<Call of {self.candidate.name} by {self.candidate.path}, {state}>"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the upstream was called and no outcome is known."""
+        return self.started is not None and self.outcome is None
+
+    @property
+    def money_held(self) -> int:
+        """The most that is held of any budget of money, in nano-dollars."""
+        return max((need.claim.amount for need in self.held.needs if need.unit is Unit.MONEY), default=0)
+
+    @property
+    def exceeded(self) -> int:
+        """By how much its cost exceeds what was held for it, in nano-dollars; 0 where no money was held."""
+        held = self.money_held
+        return max(0, self.metered.cost.total - held) if held else 0
+
+    def uses(self) -> Iterator[tuple[Counter, Need, int]]:
+        """What it drew on, and how much of that it used. Asked when it is over."""
+        for counter, need in self.held.draws():
+            yield counter, need, used_of(need, self.metered, self.started is not None, self._counts)
+
+    def add_to(self, sums: Sums, over: bool) -> None:
+        """Add what it holds of windows, or what it used of them where it, or the whole exchange, is over."""
+        if self.outcome is None and not over:
+            for counter, need in self.held.draws():
+                sums.add(counter, need, need.claim.amount, need.orphan)
+        else:
+            for counter, need, used in self.uses():
+                sums.add(counter, need, used, used)
+
+    @property
+    def _counts(self) -> bool:
+        """Whether it counts as a request of its client: it was answered, or may have been billed."""
+        return self.metered is not NOTHING or (self.outcome is not None and self.outcome.failure is None)

@@ -1,0 +1,124 @@
+"""The ledger's words on the channel between a worker and the supervisor, which owns the vault.
+
+A worker asks (`lease`, `settled`) and tells (`report`); the supervisor asks a worker to give back what lies idle of a
+pot (`recall`). Claims, grants and refusals travel as the payload of a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from routebook.edge.ledger.desk import RECALL_SECONDS, Desk
+from routebook.edge.ledger.till import DeskGone
+from routebook.edge.processes.control import Channel, Gone, Message
+from routebook.ledger.claims import Claim, Grant, Refusal, Report
+
+LEASE_SECONDS: Final = 5.0
+"""How long the owner may take to grant or refuse, beside the time for which a request may queue."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_claims = msgspec.msgpack.Decoder(tuple[Claim, ...])
+_grant = msgspec.msgpack.Decoder(Grant)
+_refusal = msgspec.msgpack.Decoder(Refusal)
+_report = msgspec.msgpack.Decoder(Report)
+_pots = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
+
+
+class FarDesk:
+    """The owner's desk, as a worker reaches it: a `till.Desk`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._tells: set[asyncio.Task[None]] = set()
+
+    async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
+        """Ask for all claims or none; raises DeskGone."""
+        patience = LEASE_SECONDS + (max(claim.wait for claim in claims) if wait else 0.0)
+        answer = await self._ask(Message("lease", {"who": who, "wait": wait}, _encode(claims)), patience)
+        return (_grant if answer.fields["granted"] else _refusal).decode(answer.payload)
+
+    def report(self, holder: str, report: Report) -> None:
+        """Tell; what cannot be told any more concerns nobody."""
+        task = asyncio.ensure_future(self._tell(Message("report", {}, _encode(report))))
+        self._tells.add(task)
+        task.add_done_callback(self._tells.discard)
+
+    async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
+        """Ask what is settled in pots; raises DeskGone."""
+        answer = await self._ask(Message("settled", {}, _encode(pots)), LEASE_SECONDS)
+        found: list[int] = answer.fields["settled"]
+        return found
+
+    async def _ask(self, message: Message, seconds: float) -> Message:
+        try:
+            return await self._channel.ask(message, seconds)
+        except Gone as gone:
+            raise DeskGone(str(gone)) from None
+
+    async def _tell(self, message: Message) -> None:
+        try:
+            await self._channel.send(message)
+        except Gone:
+            return
+
+
+class Counterpart:
+    """The owner's side: what workers say of money is brought to the desk, and answered."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._channels: dict[str, Channel] = {}
+        self._leases: set[asyncio.Task[None]] = set()
+
+    def opened(self, holder: str, channel: Channel) -> None:
+        """A worker is there."""
+        self._channels[holder] = channel
+
+    def closed(self, holder: str) -> None:
+        """A worker is gone; what it was granted stays counted until its records are read (`Vault.bury`)."""
+        self._channels.pop(holder, None)
+
+    async def hear(self, holder: str, message: Message) -> None:
+        """Do what a message of a worker asks; one that concerns no money is passed over."""
+        match message.kind:
+            case "lease":
+                await self._lease(holder, message)
+            case "report":
+                self.desk.report(holder, _report.decode(message.payload))
+            case "settled":
+                found = await self.desk.settled(_pots.decode(message.payload))
+                await self._channels[holder].answer(message, settled=found)
+
+    async def recall(self, pot: str, holders: Sequence[str]) -> None:
+        """Ask holders to give back what lies idle of a pot; returns when they have, or have taken too long."""
+        asked = [
+            channel.ask(Message("recall", {"pot": pot}), RECALL_SECONDS)
+            for holder in holders
+            if (channel := self._channels.get(holder)) is not None
+        ]
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _lease(self, holder: str, message: Message) -> None:
+        """Answer at once where that can be; otherwise beside everything else, for it may wait for other workers."""
+        claims = _claims.decode(message.payload)
+        found = self.desk.lease_now(holder, claims)
+        if isinstance(found, Grant):
+            await self._channels[holder].answer_with(message, _encode(found), granted=True)
+            return
+        task = asyncio.ensure_future(self._lease_slowly(holder, message, claims))
+        self._leases.add(task)
+        task.add_done_callback(self._leases.discard)
+
+    async def _lease_slowly(self, holder: str, message: Message, claims: tuple[Claim, ...]) -> None:
+        found = await self.desk.lease(holder, claims, message.fields["who"], message.fields["wait"])
+        channel = self._channels.get(holder)
+        if channel is None:
+            return
+        try:
+            await channel.answer_with(message, _encode(found), granted=isinstance(found, Grant))
+        except Gone:
+            return

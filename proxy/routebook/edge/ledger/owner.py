@@ -1,0 +1,80 @@
+"""The owner of the ledger on this host: the vault with what the books say, the desk, and the workers' way to it.
+
+It lives in the supervisor. What the journal tells of processes that nothing is leased to (those of a supervisor that
+died, say) is counted beside what is leased; a worker that died is counted as it was leased to until all it wrote is
+folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from routebook.edge.clock import Clock, SystemClock
+from routebook.edge.ledger.books import Totals
+from routebook.edge.ledger.desk import Desk
+from routebook.edge.ledger.entries import Changes
+from routebook.edge.ledger.lines import Counterpart
+from routebook.edge.processes.control import Channel, Message
+from routebook.ledger.claims import Counter
+from routebook.ledger.vault import Vault
+
+
+class Owner:
+    """One host's ledger, from the start of its supervisor to its end. `holders` is how many workers there are to be."""
+
+    def __init__(self, opening: Totals, holders: int, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+        self.vault = Vault(holders)
+        held = {counter: sum(by_process.values()) for counter, by_process in opening.held.items()}
+        self.vault.open(opening.settled, held)
+        self.desk = Desk(self.vault, self._clock.now, self._recall)
+        self._counterpart = Counterpart(self.desk)
+        self._lent: set[str] = set()
+        self._settled: dict[str, dict[Counter, int]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Owner of {self.vault!r}, {len(self._lent)} workers>"
+
+    def opened(self, holder: str, channel: Channel) -> None:
+        """A worker is there, and may be leased to."""
+        self._lent.add(holder)
+        self._counterpart.opened(holder, channel)
+
+    def closed(self, holder: str) -> None:
+        """A worker is gone."""
+        self._counterpart.closed(holder)
+
+    async def hear(self, holder: str, message: Message) -> None:
+        """Do what a message of a worker asks of the ledger."""
+        await self._counterpart.hear(holder, message)
+
+    def read_on(self, changes: Changes, buried: frozenset[str]) -> None:
+        """The journal has told more: of workers, which are counted as they are leased to, it is kept until they are
+        buried; of all others it changes what is counted."""
+        for process, counters in changes.items():
+            if process in self._lent:
+                settled = self._settled.setdefault(process, {})
+                for counter, change in counters.items():
+                    settled[counter] = settled.get(counter, 0) + change.settled
+            else:
+                for counter, change in counters.items():
+                    self.vault.foreign(counter, change.settled, change.held)
+        for process in buried & self._lent:
+            self._lent.discard(process)
+            self.vault.bury(process, self._settled.pop(process, {}))
+        self.vault.sweep(self._clock.now())
+
+    def as_json(self) -> dict[str, Any]:
+        """Every counter with what is settled and drawn, for `ledger verify` and the admin listener."""
+        return {
+            "holders": len(self._lent),
+            "counters": [_counter_json(counter, *totals) for counter, totals in self.vault.counters()],
+        }
+
+    async def _recall(self, pot: str, holders: Any) -> None:
+        await self._counterpart.recall(pot, holders)
+
+
+def _counter_json(counter: Counter, settled: int, drawn: int) -> Mapping[str, Any]:
+    return {"pot": counter[0], "start": counter[1], "settled": settled, "drawn": drawn}

@@ -1,0 +1,160 @@
+"""A worker's side of the ledger: what requests hold is taken from the purse, and the purse is filled at the desk.
+
+Most requests are met from what the desk has granted already, without waiting. What is not used goes back: at once
+where little is left, after a moment otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
+from routebook.ledger.purse import Purse
+from routebook.routing.holding import Need
+
+REPORT_SECONDS: Final = 0.25
+"""How often a worker says what it has spent, and gives back what lies idle."""
+
+FRESH_SECONDS: Final = 0.5
+"""How old the figure of a budget may be that a rule asks about."""
+
+MOST_KNOWN: Final = 10_000
+"""Figures that are remembered at most."""
+
+TRIES: Final = 5
+"""How often the desk is asked for one request: others may draw what was there when it began to ask."""
+
+AWAY: Final = 1.0
+"""Seconds after which a caller may try again while the ledger's owner is away."""
+
+
+class DeskGone(Exception):
+    """The ledger's owner cannot be reached."""
+
+
+class Desk(Protocol):
+    """Who grants: the owner's desk itself, or the way to it."""
+
+    async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
+        """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone."""
+
+    def report(self, holder: str, report: Report) -> None:
+        """Take note of what a holder has spent and gives back."""
+
+    async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
+        """What is settled in each pot since its oldest slice that counts. Raises DeskGone."""
+
+
+class Till:
+    """The purse of one worker, and how it is filled. `monotonic` is a clock that never jumps."""
+
+    def __init__(self, holder: str, desk: Desk, monotonic: Callable[[], float]) -> None:
+        self.holder = holder
+        self._desk = desk
+        self._monotonic = monotonic
+        self._purse = Purse()
+        self._known: dict[tuple[str, int], tuple[int, float]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Till of {self.holder}>"
+
+    async def hold(self, claims: Sequence[Claim], who: str, wait: bool = False) -> tuple[Counter, ...] | Refusal:
+        """Hold all claims or none: the counters they are held under, or what stands in the way."""
+        counters = self._purse.take(claims)
+        tries = 0
+        while counters is None:
+            lacking = self._purse.lacking(claims)
+            tries += 1
+            if tries > TRIES:
+                return Refusal(lacking[0], lacking[0].limit, AWAY)
+            try:
+                answer = await self._lease(lacking, who, wait)
+            except DeskGone:
+                return Refusal(lacking[0], 0, AWAY, Why.UNAVAILABLE)
+            if isinstance(answer, Refusal):
+                return answer
+            self._purse.granted(answer)
+            counters = self._purse.take(claims)
+        self._wind()
+        return counters
+
+    def settle(self, uses: Iterable[tuple[Counter, Need, int]]) -> None:
+        """End holds: of each counter what was held and how much of it was used."""
+        purse = self._purse
+        for counter, need, used in uses:
+            if need.claim.kind is Kind.SLOTS:
+                purse.give_back(counter, need.claim.amount)
+            else:
+                purse.settle(counter, need.claim.amount, used)
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._tell_soon)
+
+    async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int] | None:
+        """What is settled in each pot since its oldest slice, as of half a second ago at most; None where the owner is
+        away."""
+        now = self._monotonic()
+        old = [pot for pot in pots if (known := self._known.get(pot)) is None or now - known[1] > FRESH_SECONDS]
+        if old:
+            if len(self._known) > MOST_KNOWN:
+                self._known.clear()
+            try:
+                found = await self._desk.settled(old)
+            except DeskGone:
+                return None
+            self._known.update({pot: (amount, now) for pot, amount in zip(old, found, strict=True)})
+        return [self._known[pot][0] for pot in pots]
+
+    def tighten(self, pot: str) -> None:
+        """The owner wants back what lies idle of a pot: it goes at once."""
+        self._purse.tighten(pot)
+        self._tell(idle=False)
+
+    def close(self) -> None:
+        """Give back everything and draw nothing more; what is held can still be settled."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._purse.close()
+
+    async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
+        """Ask the desk. A request that goes away meanwhile leaves what was granted to the next."""
+        asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, asking: asyncio.Future[Grant | Refusal]) -> None:
+        if asking.cancelled() or asking.exception() is not None:
+            return
+        answer = asking.result()
+        if isinstance(answer, Grant):
+            self._purse.granted(answer)
+            self._wind()
+            self._tell(idle=False)
+
+    def _wind(self) -> None:
+        """Have the next report made in time; none is while there is nothing to tell."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(REPORT_SECONDS, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._tell(idle=True)
+        if not self._purse.is_empty:
+            self._wind()
+
+    def _tell_soon(self) -> None:
+        self._soon = None
+        if self._purse.owes:
+            self._tell(idle=False)
+        self._wind()
+
+    def _tell(self, idle: bool) -> None:
+        report = self._purse.report(idle)
+        if report is not None:
+            self._desk.report(self.holder, report)
