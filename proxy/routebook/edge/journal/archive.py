@@ -27,11 +27,7 @@ from routebook.edge.ledger.books import KEEP_DAYS, Books, Totals
 from routebook.edge.ledger.entries import Changes, Draw, add_changes
 from routebook.edge.operations_log import operations_log
 from routebook.edge.processes.crew import stamp
-<<<<<<< HEAD
 from routebook.ledger.pot_names import pot_named
-=======
-from routebook.ledger.pot_names import pot_named
->>>>>>> 16d070c
 
 ROUND_SECONDS = 1.0
 """How often the index catches up."""
