@@ -78,9 +78,13 @@ class Ended(NamedTuple):
 
 @dataclass(slots=True)
 class Recount:
-    """What the journal comes to. `settled` is by segment, and like `held` only what the books have read too."""
+    """What the journal comes to. `settled` is by segment, and like `held` only what the books have read too.
+
+    `read` is how far these have read each segment, `parted` the records of which one line was removed with its segment.
+    """
 
     read: Mapping[str, int]
+    parted: frozenset[str] = frozenset()
     settled: dict[str, dict[Counter, int]] = field(default_factory=dict)
     held: dict[Counter, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -108,12 +112,12 @@ class Recount:
                     Fault("ledger.segment-cut", f"the segment `{name}` is shorter than what the books have read of it")
                 )
 
-    def finish(self, parted: set[str], living: set[str]) -> None:
+    def finish(self, living: set[str]) -> None:
         """Judge what was left over: endings without a beginning, beginnings without an ending."""
         for identity, ended in self.early.items():
             if self._is_closed(identity):
                 self.faults.append(Fault("ledger.doubled-ending", "the record ended twice", (identity,)))
-            elif identity in parted:
+            elif identity in self.parted:
                 # its beginning was removed with its segment, and held what its ending settles
                 self._count(ended.line.settled or (), ended.segment, ended.booked)
             else:
@@ -121,8 +125,6 @@ class Recount:
                     Fault("ledger.ending-without-beginning", "the record ended and never began", (identity,))
                 )
         for identity, record in self.open.items():
-            if identity in parted:
-                continue
             for draw in record.booked or ():
                 counter = (draw.pot, draw.start)
                 self.held[counter] = self.held.get(counter, 0) + draw.amount
@@ -144,14 +146,7 @@ class Recount:
                 self.records += 1
                 self._begin(line, segment, booked)
             case "held" if line.draws is not None:
-                record = self.open.get(line.id)
-                if record is not None:
-                    record.draws = line.draws
-                    record.booked = line.draws if booked else record.booked
-                else:
-                    self.faults.append(
-                        Fault("ledger.hold-without-beginning", "the record holds and is not open", (line.id,))
-                    )
+                self._hold(line.id, line.draws, instance_of(segment), booked)
             case "ended":
                 self._end(Ended(line, segment, booked))
 
@@ -159,10 +154,23 @@ class Recount:
         draws = () if line.hold is None else line.hold.draws
         if line.id in self.open or self._is_closed(line.id):
             self.faults.append(Fault("ledger.doubled-beginning", "the record began twice", (line.id,)))
+        if line.id in self.parted:
+            self._closing.add(line.id)  # its ending was removed with its segment, and has settled what it held
+            return
         self.open[line.id] = Open(line.instance or instance_of(segment), draws, draws if booked else None)
         early = self.early.pop(line.id, None)
         if early is not None:
             self._end(early)
+
+    def _hold(self, identity: str, draws: tuple[Draw, ...], instance: str, booked: bool) -> None:
+        record = self.open.get(identity)
+        if record is not None:
+            record.draws = draws
+            record.booked = draws if booked else record.booked
+        elif identity in self.parted:
+            self.open[identity] = Open(instance, draws, draws if booked else None)
+        else:
+            self.faults.append(Fault("ledger.hold-without-beginning", "the record holds and is not open", (identity,)))
 
     def _end(self, ended: Ended) -> None:
         line = ended.line

@@ -74,9 +74,10 @@ def audit(state_dir: Path, progress: Callable[[int, int], object] = lambda done,
         alive = living(books.folder)
         read = {name: read for name, (_, read) in books.segments().items()}
         every_byte = sum(size_of(books.folder / name) for name in segment_names(books.folder))
-        recount = Recount(read)
+        recount = Recount(read, frozenset(books.parted()))
         recount.walk(books.folder, lambda done: progress(done, every_byte))
-        recount.finish(books.parted(), alive | living(books.folder))
+        _carry_holds(books, recount)
+        recount.finish(alive | living(books.folder))
         sums = tuple(_sums(books, recount))
         faults = [*recount.faults, *_missing(books), *_differences(books, recount, sums)]
         return Audit(
@@ -139,6 +140,15 @@ def as_json(found: Audit) -> dict[str, Any]:
         ],
         "faults": [{"code": each.code, "words": each.words, "records": list(each.records)} for each in found.faults],
     }
+
+
+def _carry_holds(books: Books, recount: Recount) -> None:
+    """Holds of records whose beginning was removed with its segment are taken from the books: no line tells them."""
+    for records in books.open_holds().values():
+        for identity in recount.parted & records.keys() - recount.open.keys():
+            for draw in records[identity]:
+                counter = (draw.pot, draw.start)
+                recount.held[counter] = recount.held.get(counter, 0) + draw.amount
 
 
 def _sums(books: Books, recount: Recount) -> Iterator[Sum]:
