@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from routebook.cli.codes import CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS
+from routebook.cli.codes import AUDIT, CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS
 from routebook.cli.generate import main as generate
 from routebook.cli.generate import pages, stale
 from routebook.cli.main import COMMANDS, build_parser
@@ -23,7 +23,7 @@ from routebook.routing.reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "proxy" / "routebook"
-TABLES = (PROBLEMS, RELOADS, FAILURES, RECORDED, CANDIDATES)
+TABLES = (PROBLEMS, RELOADS, FAILURES, RECORDED, CANDIDATES, AUDIT)
 
 _PROBLEM = re.compile(
     r"(document|policy|catalogue|ledger|reload|edge|upstream|gateway|journal)\.[a-z0-9]+(-[a-z0-9]+)*\Z"

@@ -182,3 +182,19 @@ CANDIDATES: Final = {
     "account.resting": "the account cools down after failures or a 429",
 }
 """Why a candidate was kept or dropped, in records and in `routebook explain`."""
+
+AUDIT: Final = {
+    "ledger.settled-differs": "what a counter has settled is not what the journal comes to; segments that differ are named",
+    "ledger.held-differs": "what a counter holds is not what records without an end hold",
+    "ledger.owner-differs": "the running owner counts otherwise than the journal, and goes on doing so",
+    "ledger.record-miscounted": "a record settles something else than it cost or used, or than it held",
+    "ledger.doubled-ending": "a record has two endings; the first that was read counts",
+    "ledger.doubled-beginning": "a record has two beginnings",
+    "ledger.ending-without-beginning": "a record's first line is gone; its ending settles nothing",
+    "ledger.beginning-without-ending": "a record holds something and its process is dead; a running service settles it",
+    "ledger.hold-without-beginning": "a record that is not open holds something",
+    "ledger.segment-missing": "a segment that the books have read is gone",
+    "ledger.segment-cut": "a segment is shorter than what the books have read of it",
+    "ledger.unreadable-line": "the journal holds lines that are none",
+}
+"""What `routebook ledger verify` may find."""

@@ -82,11 +82,12 @@ def _of_given(path: str, given: list[str]) -> Explanation | None:
     from routebook.routing.telling.explanation import explain_given
 
     facts: dict[str, Value] = dict(parse_given(text, FACTS) for text in given)
-    policy = _load(path)
+    policy = load(path)
     return None if policy is None else explain_given(policy, facts, now=time.time())
 
 
-def _load(path: str) -> Policy | None:
+def load(path: str) -> Policy | None:
+    """The policy at a path; None after printing what is wrong with it."""
     from routebook.cli.check import summary, wants_colour
     from routebook.documents.printing import as_text
     from routebook.routing.reading.loading import load_policy

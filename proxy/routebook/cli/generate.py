@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from routebook.cli import schema
-from routebook.cli.codes import CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS
+from routebook.cli.codes import AUDIT, CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS
 from routebook.cli.main import COMMANDS, ENVIRONMENT, build_parser
 from routebook.edge.answers import KINDS
 from routebook.policy.fact_pages import facts_as_markdown
@@ -66,6 +66,13 @@ _CANDIDATES_BEGIN = """\
 """
 
 
+_AUDIT_BEGIN = """\
+## What `routebook ledger verify` finds
+
+Each is named with its records, and makes the exit code 1.
+"""
+
+
 def pages() -> dict[str, str]:
     """Every generated file by its path in the repository."""
     return {
@@ -108,6 +115,8 @@ def code_page() -> str:
         _code_table(RECORDED),
         _CANDIDATES_BEGIN,
         _code_table(CANDIDATES),
+        _AUDIT_BEGIN,
+        _code_table(AUDIT),
     ]
     return "\n".join(parts)
 

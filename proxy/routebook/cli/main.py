@@ -19,6 +19,8 @@ COMMANDS = {
     "check": "read, compile and test a policy, and say what is wrong with it",
     "explain": "say why a request went where it went, or where one would go",
     "decisions": "list recorded decisions",
+    "budgets": "show every budget and limit, and how it stands",
+    "ledger": "count the ledger again and say what differs, or export it",
     "facts": "list the facts that rules may ask about",
     "schema": "print the JSON Schema of a policy, a policy test or a decision record",
     "reload": "make a running server read its policy again",

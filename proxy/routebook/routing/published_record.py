@@ -1,6 +1,6 @@
 """The decision record as JSON Schema: what others who read the journal may build on.
 
-One line of the journal is either the `decided` or the `ended` line of a record. Names keep their meaning within a version
+One line of the journal is the `decided` or the `ended` line of a record, or a `held` line between the two. Names keep their meaning within a version
 of the schema; new ones may come, so a reader passes over what it does not know.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import fields
 from routebook.chat.usage import Usage
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
+from routebook.ledger.claims import Why
 from routebook.routing.affinity import ELSEWHERE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.reasons import REASONS
@@ -23,13 +24,16 @@ _MONEY: Schema = {"type": "integer", "minimum": 0}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 _MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 _MAYBE_SECONDS: Schema = {"type": ["number", "null"], "minimum": 0}
+_START: Schema = {"type": "integer"}
+_DRAW: Schema = {"type": "array", "prefixItems": [_TEXT, _START, _COUNT, _COUNT], "minItems": 4, "maxItems": 4}
+_SETTLED: Schema = {"type": "array", "prefixItems": [_TEXT, _START, _COUNT], "minItems": 3, "maxItems": 3}
 _TEXTS = build.listed(_TEXT)
 _CODE = build.matching("[a-z]+[.][a-z0-9]+(-[a-z0-9]+)*")
 _NUMBERS: Schema = {"type": "object"}
 
 _LINE = {
-    "event": "which of the two lines this is",
-    "id": "the record's id: time-ordered, the same in both lines and in the client's `x-routebook-decision`",
+    "event": "which of the lines this is",
+    "id": "the record's id: time-ordered, the same in all its lines and in the client's `x-routebook-decision`",
     "time": "when the line was written, UTC",
 }
 
@@ -59,10 +63,11 @@ _DECIDED = {
     "stick": "what became of the conversation, under a rule that sticks",
     "cache": "what was found among the kept answers, under a rule that keeps them",
     "keyless": "accounts (provider, name) whose key was not set",
+    "hold": "what is held of budgets until the record ends, and which candidates a budget or limit did not allow",
 }
 """The keys of the `decided` line."""
 
-_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache"}
+_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold"}
 """Those of them that stand there only where there is something to say."""
 
 _ASKED = {
@@ -106,6 +111,27 @@ _CANDIDATE = {
     "cost": "nano-dollars that the request costs at most; null where a price is unknown",
     "first_token": "seconds to the first token, as measured of late",
 }
+_HELD = {
+    **_LINE,
+    "draws": "what is held from now on, in place of all that was held before: pot, start of the slice, amount, orphan",
+}
+"""The keys of the `held` line: a call was added to the record, or one was over."""
+
+_HOLD = {
+    "draws": "what is held, worst case: pot, start of the slice (seconds since 1970), amount in nano-dollars, tokens or "
+    "requests, and the orphan: what of it is settled should the process die before the record ends",
+    "refused": "candidates that were not called because a budget or a limit had not enough left",
+}
+_REFUSED = {
+    "model": "the model",
+    "account": "provider and account",
+    "pot": "the budget or limit, and for whom: kind, name and scope",
+    "need": "how much was needed",
+    "drawn": "how much was settled and held already",
+    "limit": "how much there is",
+    "retry_after": "seconds after which it may suffice; null where it never does",
+    "why": "why it was refused",
+}
 _ENDED = {
     **_LINE,
     "end": "two letters: by whom the exchange was ended, and in which phase; `--` is the normal end, `GX` a crash",
@@ -122,6 +148,8 @@ _ENDED = {
     "cost": "nano-dollars",
     "cost_parts": "nano-dollars by kind of token",
     "cached": "what the answer used that was used again, when it was first given; null where nobody counted",
+    "settled": "what was used of each pot: pot, start of the slice, amount",
+    "exceeded": "nano-dollars that the calls cost beyond what was held for them",
     "unpriced": "kinds of tokens that were used and have no price: the cost is a lower bound",
     "attempts": "every call, in order",
     "first_token": "seconds from the request to the first token",
@@ -142,6 +170,7 @@ _ATTEMPT = {
     "ended": "seconds after the request came",
     "retry_after": "seconds that the upstream asked to wait",
     "next": "the model that was tried after it; null where none was left",
+    "cost": "nano-dollars that a call without an answer may have cost all the same",
 }
 
 
@@ -150,6 +179,9 @@ def record_schema() -> Schema:
     definitions = {
         "decided": _decided(),
         "ended": _ended(),
+        "held": _open(_HELD, {**_line("held"), "draws": build.listed(_DRAW)}, ["event", "id", "draws"]),
+        "hold": _open(_HOLD, {"draws": build.listed(_DRAW), "refused": build.listed(build.ref("refused"))}, ["draws"]),
+        "refused": _refused(),
         "asked": _asked(),
         "candidate": _candidate(),
         "attempt": _attempt(),
@@ -159,7 +191,11 @@ def record_schema() -> Schema:
             {field.name: _COUNT for field in fields(Usage)},
         ),
     }
-    either: Schema = {"type": "object", "required": ["event"], "oneOf": [build.ref("decided"), build.ref("ended")]}
+    either: Schema = {
+        "type": "object",
+        "required": ["event"],
+        "oneOf": [build.ref("decided"), build.ref("held"), build.ref("ended")],
+    }
     return build.document(
         either,
         f"urn:routebook:schema:decision-record:{SCHEMA_VERSION}",
@@ -225,14 +261,16 @@ def _decided() -> Schema:
         "draw": build.one_of_kinds(draw, {"type": "null"}),
         "memory": _memory(),
         "stick": _stick(),
-        "cache": _open(
-            _CACHE,
-            {"hit": build.flag(), "of": _TEXT, "age": _SECONDS, "bypass": build.word(["no-cache", "no-store"])},
-            ["hit"],
-        ),
+        "cache": _recalled(),
         "keyless": build.listed(build.listed(_TEXT, 2)),
+        "hold": build.ref("hold"),
     }
     return _open(_DECIDED, values, [key for key in _DECIDED if key not in _SOMETIMES])
+
+
+def _recalled() -> Schema:
+    values = {"hit": build.flag(), "of": _TEXT, "age": _SECONDS, "bypass": build.word(["no-cache", "no-store"])}
+    return _open(_CACHE, values, ["hit"])
 
 
 def _stick() -> Schema:
@@ -247,6 +285,28 @@ def _stick() -> Schema:
         "why": build.word([*REASONS, ELSEWHERE]),
     }
     return _open(_STICK, values, ["event", "from"])
+
+
+def _refused() -> Schema:
+    values = {
+        "model": _TEXT,
+        "account": _MAYBE_TEXT,
+        "pot": _TEXT,
+        "need": _COUNT,
+        "drawn": _COUNT,
+        "limit": _COUNT,
+        "retry_after": _MAYBE_SECONDS,
+        "why": build.word(
+            {
+                Why.EXHAUSTED.value: "not enough is left",
+                Why.UNAVAILABLE.value: "the store that several hosts share does not answer",
+                Why.QUEUE_FULL.value: "too many wait for it already",
+                Why.QUEUE_TIMEOUT.value: "its turn did not come in time",
+                Why.UNPRICED.value: "its price is not known, and the budget counts money",
+            }
+        ),
+    }
+    return _open(_REFUSED, values, list(_REFUSED))
 
 
 def _memory() -> Schema:
@@ -322,6 +382,8 @@ def _ended() -> Schema:
             {
                 "measured": "the upstream counted",
                 "estimated": "counted here, from sizes",
+                "held": "nobody knows, so what was held is booked",
+                "orphan": "its process died, so what its hold says of that is booked",
                 "nothing": "no answer came, nothing is charged",
                 "cached": "nobody was called, the answer was there already",
             }
@@ -335,6 +397,8 @@ def _ended() -> Schema:
             {"usage": build.one_of_kinds(build.ref("tokens"), {"type": "null"}), "cost": _MAYBE_COUNT},
             ["usage", "cost"],
         ),
+        "settled": build.listed(_SETTLED),
+        "exceeded": _COUNT,
         "unpriced": _TEXTS,
         "attempts": build.listed(build.ref("attempt")),
         "first_token": _MAYBE_SECONDS,
@@ -364,5 +428,6 @@ def _attempt() -> Schema:
         "ended": _SECONDS,
         "retry_after": _SECONDS,
         "next": _MAYBE_TEXT,
+        "cost": _MONEY,
     }
     return _open(_ATTEMPT, values, ["model", "account", "status", "code", "started"])

@@ -11,6 +11,7 @@ from routebook.routing.facts import FACTS
 from routebook.routing.reasons import count, dollars, seconds
 from routebook.routing.record import UNREAD, plain
 from routebook.routing.telling.explanation import CandidateExplained, Explanation
+from routebook.routing.telling.money import held_lines, settled_lines
 
 MOST_RULES = 40
 """Rules before the one that decided that a text names; JSON holds all of them."""
@@ -25,9 +26,13 @@ def as_text(found: Explanation) -> str:
         _others(found),
         _list("Candidates, in the order in which they are tried:", _candidates(found.candidates)),
     ]
+    if found.record is not None:
+        blocks.append(_list("Budgets and limits:", held_lines(found.record)))
     if found.ending is not None:
-        blocks.append(_list("Attempts:", _attempts(found.ending["attempts"])))
+        blocks.append(_list("Attempts:", _attempts(found.ending.get("attempts", ()))))
         blocks.append(list(_ending(found.ending)))
+    if found.record is not None and found.ending is not None:
+        blocks.append(_list("Settled:", settled_lines(found.record, found.ending)))
     blocks.append([f"Note: {note}" for note in found.notes])
     return "\n".join("\n".join(map(visible, block)) + "\n" for block in blocks if block)
 
@@ -166,6 +171,9 @@ def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _ending(ending: Mapping[str, Any]) -> Iterator[str]:
+    if ending.get("crashed"):
+        yield f"The answer was cut, if there was one: {end_in_words(ending['end'])}"
+        return
     account = f" by {ending['account']}" if ending.get("account") else ""
     by = f" from {ending['model']}{account}" if ending.get("model") else ""
     error = f" ({ending['error']})" if ending.get("error") else ""
