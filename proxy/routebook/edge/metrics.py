@@ -61,9 +61,24 @@ DURATION = Family(
 FIRST_TOKEN = Family(
     "routebook_first_token_seconds", "histogram", "From the call of the upstream to its first byte.", ("model",)
 )
+REFUSED_CALLERS = Family(
+    "routebook_callers_refused", "counter", "Requests whose caller was not let in, by reason.", ("reason",)
+)
 REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
 
-FAMILIES = (REQUESTS, IN_PROGRESS, DECISIONS, DROPPED, ATTEMPTS, TOKENS, COST, DURATION, FIRST_TOKEN, REFUSED_JOURNAL)
+FAMILIES = (
+    REQUESTS,
+    IN_PROGRESS,
+    DECISIONS,
+    DROPPED,
+    ATTEMPTS,
+    TOKENS,
+    COST,
+    DURATION,
+    FIRST_TOKEN,
+    REFUSED_CALLERS,
+    REFUSED_JOURNAL,
+)
 """Everything that a worker counts."""
 
 KINDS = tuple(field.name for field in fields(Usage))
@@ -144,6 +159,10 @@ class Metrics:
             self._count_tokens(model, usage)
         if model is not None and cost:
             _add(self._cost, (model,), cost / NANO)
+
+    def caller_refused(self, reason: str) -> None:
+        """A caller was not let in; `reason` is one of `identity.refusals.Reason`."""
+        _add(self._counts[REFUSED_CALLERS.name], (reason,), 1)
 
     def journal_refused(self) -> None:
         """A request was refused because the journal could not be written."""

@@ -120,7 +120,6 @@ def test_what_is_not_in_force_is_said_once_each() -> None:
     assert [(each.message.split(" not in force")[0], each.location.line) for each in found] == [
         ("`budgets` are", 1),
         ("`settings.record` is", 2),
-        ("`clients` are", 3),
         ("`allow_private: false` is", 4),
         ("`bucket` is", 4),
         ("`stick` is", 6),
