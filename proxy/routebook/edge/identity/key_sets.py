@@ -38,6 +38,13 @@ STALE_SECONDS: Final = 86_400.0
 RSA_BITS: Final = 2048
 """Shorter RSA keys are ignored."""
 
+HEADERS: Final = {
+    "Accept": "application/jwk-set+json, application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "routebook",
+}
+"""How keys are asked for: plain, by a program without versions."""
+
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Lets something go on in the background."""
 
@@ -154,17 +161,19 @@ class _OfUrl:
 
 async def _fetched(url: str) -> bytes:
     """What stands at an address, within limits of time and size; redirects are not followed. Raises ValueError."""
-    async with asyncio.timeout(FETCH_SECONDS), aiohttp.ClientSession(auto_decompress=False) as session:
-        headers = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
-        async with session.get(url, headers=headers, allow_redirects=False) as answer:
-            if answer.status != 200:
-                raise ValueError(f"status {answer.status}")
-            content = b""
-            async for part in answer.content.iter_any():
-                content += part
-                if len(content) > MOST_BYTES:
-                    raise ValueError(f"larger than {MOST_BYTES} bytes")
-            return content
+    async with (
+        asyncio.timeout(FETCH_SECONDS),
+        aiohttp.ClientSession(auto_decompress=False) as session,
+        session.get(url, headers=HEADERS, allow_redirects=False) as answer,
+    ):
+        if answer.status != 200:
+            raise ValueError(f"status {answer.status}")
+        content = b""
+        async for part in answer.content.iter_any():
+            content += part
+            if len(content) > MOST_BYTES:
+                raise ValueError(f"larger than {MOST_BYTES} bytes")
+        return content
 
 
 def _imported(written: Mapping[str, Any]) -> Any | None:
@@ -175,7 +184,7 @@ def _imported(written: Mapping[str, Any]) -> Any | None:
         return None
     try:
         match written.get("kty"):
-            case "RSA":
+            case "RSA" if len(written["n"]) * 6 >= RSA_BITS:  # six bits a character; the library warns of short ones
                 key = RSAKey.import_key({name: written[name] for name in ("kty", "n", "e")}, _named(written))
                 return key if key.raw_value.key_size >= RSA_BITS else None
             case "EC":
