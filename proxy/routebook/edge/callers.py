@@ -22,5 +22,7 @@ def identify(request: web.BaseRequest, gateway: Gateway, serving: Serving) -> Cl
         known = {name: text for name, text in (("client", refused.client), ("key", refused.key)) if text is not None}
         _log.info("caller refused", reason=refused.reason.value, **known)
         if refused.reason is Reason.UNVERIFIABLE:
-            raise Failure("caller.unverifiable", "who calls cannot be verified at the moment") from None
+            raise Failure(
+                "caller.unverifiable", "who calls cannot be verified at the moment", retry_after=1.0
+            ) from None
         raise Failure("caller.unknown", "the key of a client of this gateway is needed") from None

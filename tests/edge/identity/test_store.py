@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 import sys
 from pathlib import Path
@@ -107,6 +108,18 @@ def test_clients_without_any_key_are_known(store: KeyStore) -> None:
     assert clients_without_key(["web", "batch"], folder) == ["web", "batch"]
     store.create("web", NOW, NOW - 5, None)
     assert clients_without_key(["web", "batch"], folder) == ["batch"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for somebody else")
+def test_a_service_can_read_what_root_wrote_for_it(store: KeyStore, tmp_path: Path) -> None:
+    """Files belong to the owner of the directory, whoever runs the command."""
+    folder = tmp_path / "var"
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+    store.create("web", NOW, None, None)
+    assert {path.name: path.stat().st_uid for path in folder.iterdir()} == dict.fromkeys(
+        ("keys.json", "keys.lock", "keys.pepper"), 12345
+    )
 
 
 async def test_writers_take_turns(tmp_path: Path) -> None:
