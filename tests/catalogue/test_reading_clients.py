@@ -30,7 +30,9 @@ web: {{keys: ["{DIGEST}"], team: shop, tags: [eu], labels: {{tier: gold}}, model
 
 def test_a_client_that_names_no_models_may_use_all() -> None:
     """None is no bound; an empty list is a bound that nothing meets."""
-    clients, _ = read(f'a: {{keys: ["{DIGEST}"]}}\nb: {{jwt: {{issuer: i, audience: a, jwks: j}}, may_set_tags: []}}')
+    clients, _ = read(
+        f'a: {{keys: ["{DIGEST}"]}}\nb: {{jwt: {{issuer: i, audience: a, jwks: {{file: j}}}}, may_set_tags: []}}'
+    )
     assert clients["a"].models is None and clients["a"].may_set_tags is None
     assert clients["b"].may_set_tags == frozenset()
 
@@ -47,8 +49,12 @@ def test_two_clients_cannot_share_a_key() -> None:
     assert codes(read(f'a: {{keys: ["{DIGEST}"]}}\nb: {{keys: ["{DIGEST}"]}}')[1]) == ["catalogue.shared-key"]
 
 
-def test_a_client_must_be_able_to_show_who_it_is() -> None:
-    """Neither keys nor tokens means that nobody could ever be this client; `anonymous` is the language's own."""
-    assert codes(read("a: {team: shop}")[1]) == ["catalogue.client-without-key"]
+def test_a_client_without_keys_is_one_whose_keys_are_in_the_store() -> None:
+    """The usual way is no problem: `check` cannot see the store, and `serve` says whose keys are nowhere."""
+    clients, problems = read("a: {team: shop}")
+    assert not problems.found and clients["a"].keys == ()
+
+
+def test_the_name_for_nobody_is_taken() -> None:
+    """`anonymous` is the language's own."""
     assert codes(read(f'anonymous: {{keys: ["{DIGEST}"]}}')[1]) == ["document.reserved-name"]
-    assert codes(read("a: {jwt: {issuer: https://i.example}}")[1]) == ["document.missing-key", "document.missing-key"]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from routebook.catalogue.callers import Client
-from routebook.documents.problems import Location
-from routebook.edge import exchange
 from routebook.edge.clock import SystemClock
+from routebook.edge.identity.store import KeyStore
 from routebook.routing.replay import decide_again, differences
 from routebook.routing.telling.explanation import explain_record
 from routebook.routing.telling.rendering import as_text
@@ -181,17 +180,16 @@ async def test_an_answer_grows_old(tmp_path: Path, upstream: Upstream) -> None:
     assert brief[0] == "miss", "another rule finds it too old, although the one that kept it does not"
 
 
-async def test_no_client_gets_what_another_was_told_unless_the_rule_shares(
-    tmp_path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_client_gets_what_another_was_told_unless_the_rule_shares(tmp_path: Path, upstream: Upstream) -> None:
     """Two clients with the same question: two answers, and one under a rule that says `shared`."""
     numbered(upstream)
-    callers = iter(("ann", "bob", "ann", "ann", "bob", "bob"))
-    here = Location("policy.yaml", 1, 1)
-    monkeypatch.setattr(exchange, "identify", lambda request, policy: Client(next(callers), here))
-    async with in_process(tmp_path, kept_policy(upstream)) as proxy:
-        alone = [await ask(proxy.url) for _ in range(3)]
-        shared = [await ask(proxy.url, headers=tagged("all")) for _ in range(3)]
+    store = KeyStore(tmp_path / "var", {})
+    (tmp_path / "var").mkdir()
+    key = {name: ("x-api-key", store.create(name, time.time(), None, None)[0]) for name in ("ann", "bob")}
+    clients = "clients: {ann: {team: red}, bob: {team: red}}\n"
+    async with in_process(tmp_path, clients + kept_policy(upstream)) as proxy:
+        alone = [await ask(proxy.url, headers=[key[name]]) for name in ("ann", "bob", "ann")]
+        shared = [await ask(proxy.url, headers=[*tagged("all"), key[name]]) for name in ("ann", "bob", "bob")]
     assert [cache_of(each) for each in alone] == ["miss", "miss", "hit"]
     assert [cache_of(each) for each in shared] == ["miss", "hit", "hit"]
     assert alone[0].body == alone[2].body != alone[1].body and len({each.body for each in shared}) == 1

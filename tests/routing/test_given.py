@@ -78,3 +78,13 @@ def test_a_plan_for_given_facts_minds_the_client_and_the_guarantees(policy: Poli
     assert first(policy, {"request.model": "small", "client.name": "web", "time.weekday": "sun"}, 0.5) == "small"
     assert first(policy, {"request.model": "small", "time.weekday": "mon"}, 0.5) == "fresh"
     assert first(policy, {"request.model": "large", "client.name": "web"}, 0.5) == "client.not-allowed"
+
+
+def test_a_bearer_of_a_token_has_what_its_client_has() -> None:
+    """So that a record of one can be decided again: its models are those of the client that the policy declares."""
+    jwt = "{issuer: i, audience: a, jwks: {file: keys.json}, claims: {name: sub}}"
+    staff = f"  staff: {{team: house, models: [small], jwt: {jwt}}}\nrules:"
+    policy = load_sources([("policy.yaml", POLICY.replace("rules:", staff))]).policy
+    assert policy is not None
+    assert client_of(policy, {"client.name": "staff/ann"}).models == ("small",)
+    assert given_facts(policy, {"client.name": "staff/ann"})("client.team") == "house"

@@ -5,14 +5,11 @@ books say is what was billed, to the nano-dollar.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -83,14 +80,14 @@ def question(number: int, streamed: bool = False) -> bytes:
     )
 
 
-async def spend(proxy: RunningProxy, clients: int, refusals: int = 2, lives: Callable[[], bool] = lambda: True) -> int:
+async def spend(proxy: RunningProxy, clients: int, refusals: int = 2, over: asyncio.Event | None = None) -> int:
     """So many clients ask until each was refused so often for want of budget; how many answers came."""
     answered = 0
 
     async def one(number: int) -> None:
         nonlocal answered
         refused = 0
-        while refused < refusals and lives():
+        while refused < refusals and not (over is not None and over.is_set()):
             try:
                 async with RawClient(proxy.url) as client:
                     answer = await client.ask(question(number, streamed=number % 2 == 0))
@@ -160,15 +157,15 @@ async def test_what_is_killed_never_lets_a_budget_be_passed(tmp_path: Path, vict
         text = policy(upstream.url, "$0.1")
         for _ in range(4):
             async with running_proxy(tmp_path, text, workers=2) as proxy:
-                running = True
-                load = asyncio.create_task(spend(proxy, 16, lives=lambda: running))
+                over = asyncio.Event()
+                load = asyncio.create_task(spend(proxy, 16, over=over))
                 for _ in range(2):
                     await asyncio.sleep(chance.uniform(0.05, 0.4))
                     if victim == "worker" and (children := worker_pids(proxy)):
                         os.kill(chance.choice(children), signal.SIGKILL)
                 if victim == "supervisor":
                     proxy.process.kill()
-                running = False
+                over.set()
                 await load
         async with running_proxy(tmp_path, text, workers=1) as proxy:
             await spend(proxy, 4)
@@ -190,8 +187,3 @@ def worker_pids(proxy: RunningProxy) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def read_json(text: str) -> Any:
-    """A command's output."""
-    return json.loads(text)

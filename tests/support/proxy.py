@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from routebook.edge.gateway import Gateway
+from routebook.edge.identity.book import KeyBook
 from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.server import Listener, start_server
@@ -280,7 +281,7 @@ async def in_process(
     policy_dir, state_dir = folder / "rules", folder / "var"
     write_policy(policy_dir, policy)
     journal = Journal(state_dir, "test")
-    gateway = Gateway(compiled(policy), journal, Metrics(), clock, simulate_at, "test")
+    gateway = Gateway(compiled(policy), journal, Metrics(), clock, simulate_at, "test", key_book=KeyBook(state_dir))
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     port = sock.getsockname()[1]

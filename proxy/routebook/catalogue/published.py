@@ -7,6 +7,7 @@ from collections.abc import Collection
 from routebook.catalogue import reading_clients as clients
 from routebook.catalogue import reading_models as models
 from routebook.catalogue import reading_providers as providers
+from routebook.catalogue import reading_tokens as tokens
 from routebook.documents import schema as build
 from routebook.documents.names import PATTERN
 from routebook.documents.quantities import Unit
@@ -90,20 +91,33 @@ def dollars() -> Schema:
 
 
 def client_schemas() -> dict[str, Schema]:
-    """The definition `client`."""
+    """The definitions `client` and `jwt`."""
     digest = build.matching("hmac-sha256:[0-9a-f]{64}")
     client = {
         "keys": build.one_or_more(digest),
-        "jwt": build.record(
-            clients.JWT_KEYS, dict.fromkeys(clients.JWT_KEYS, build.text()), ["issuer", "audience", "jwks"]
-        ),
+        "jwt": build.ref("jwt"),
         "team": build.text(),
         "tags": build.one_or_more(build.text()),
         "labels": LABELS,
         "models": _some_or_none(),
         "may_set_tags": _some_or_none(),
     }
-    return {"client": build.record(clients.CLIENT_KEYS, client)}
+    claims = {
+        **dict.fromkeys(tokens.CLAIM_KEYS, build.text(["groups.0"])),
+        "labels": build.named(build.text(), PATTERN),
+    }
+    jwt = {
+        "issuer": build.text(["https://login.example.com"]),
+        "audience": build.one_or_more(build.text()),
+        "jwks": build.record(tokens.KEY_SET_KEYS, {key: {"type": "string"} for key in tokens.KEY_SET_KEYS}),
+        "algorithms": build.one_or_more(build.word(tokens.ALGORITHMS)),
+        "require": build.named(build.one_or_more(build.text())),
+        "claims": build.record(tokens.CLAIM_KEYS, claims),
+    }
+    return {
+        "client": build.record(clients.CLIENT_KEYS, client),
+        "jwt": build.record(tokens.JWT_KEYS, jwt, ["issuer", "audience", "jwks"]),
+    }
 
 
 def _some_or_none() -> Schema:

@@ -9,14 +9,15 @@ from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.catalogue.models import Pool
 from routebook.catalogue.reading_models import expand
 from routebook.catalogue.reading_providers import read_labels
+from routebook.catalogue.reading_tokens import check_bearers, read_terms
 from routebook.documents.names import check_name, read_reference
 from routebook.documents.nodes import Node, Scalar
 from routebook.documents.problems import Location, Problems
 from routebook.documents.reading import Fields
 
 CLIENT_KEYS = {
-    "keys": "digests of its keys (`hmac-sha256:...`); never the keys themselves",
-    "jwt": "the issuer of the tokens it presents, instead of keys",
+    "keys": "digests of its keys (`routebook keys create NAME --print-digest`), beside those in the key store",
+    "jwt": "the bearer tokens that are taken for it: of which issuer, and what their claims mean",
     "team": "the team it belongs to (`client.team`)",
     "tags": "tags that each of its requests has",
     "labels": "your own words about it, by name (`client.label.NAME`)",
@@ -24,14 +25,6 @@ CLIENT_KEYS = {
     "may_set_tags": "the tags it may add to a request by header or metadata (default: any)",
 }
 """The keys of one client, with what they mean."""
-
-JWT_KEYS = {
-    "issuer": "who must have signed the token (`iss`)",
-    "audience": "for whom it must be (`aud`)",
-    "jwks": "where the issuer's public keys stand: a URL or a file",
-    "subject": "the subject it must name (`sub`)",
-}
-"""The keys of `jwt`, with what they mean."""
 
 _DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}\Z")
 
@@ -57,7 +50,6 @@ def read_clients(
             )
             is not None
         ]
-        _check_jwt(fields)
         clients[key.text] = Client(
             name=key.text,
             location=key.location,
@@ -67,14 +59,9 @@ def read_clients(
             labels=read_labels(fields),
             models=None if fields.node("models") is None else expand(allowed, pools),
             may_set_tags=None if fields.node("may_set_tags") is None else frozenset(fields.texts("may_set_tags")),
+            tokens=read_terms(fields),
         )
-        if fields.node("keys") is None and fields.node("jwt") is None:
-            problems.error(
-                "catalogue.client-without-key",
-                f"the client `{key.text}` has no way to show who it is",
-                key.location,
-                'give it `keys: ["hmac-sha256:..."]`',
-            )
+    check_bearers(clients.values(), problems)
     return clients
 
 
@@ -100,13 +87,3 @@ def _read_digests(fields: Fields, holders: dict[str, Location]) -> tuple[str, ..
         holders.setdefault(item.text, item.location)
         digests.append(item.text)
     return tuple(digests)
-
-
-def _check_jwt(fields: Fields) -> None:
-    node = fields.node("jwt")
-    inner = (
-        None if node is None else Fields.of(node, JWT_KEYS, fields.problems, "`jwt`", ("issuer", "audience", "jwks"))
-    )
-    if inner is not None:
-        for name in JWT_KEYS:
-            inner.text(name)

@@ -206,7 +206,7 @@ def _warn_of_keys_in_the_clear(fields: Fields, base_url: str, accounts: Iterable
     if node is None or not base_url.startswith("http://") or all(account.key is None for account in accounts):
         return
     host = urlsplit(base_url).hostname or ""
-    if not _is_near(host):
+    if not is_near(host):
         fields.problems.warning(
             "catalogue.key-in-the-clear",
             f"keys go to `{host}` unencrypted",
@@ -215,7 +215,7 @@ def _warn_of_keys_in_the_clear(fields: Fields, base_url: str, accounts: Iterable
         )
 
 
-def _is_near(host: str) -> bool:
+def is_near(host: str) -> bool:
     """Whether a host is this machine or stands in a private network, as far as its name tells."""
     try:
         address = ipaddress.ip_address(host)

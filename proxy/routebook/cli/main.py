@@ -23,6 +23,7 @@ COMMANDS = {
     "ledger": "count the ledger again and say what differs, or export it",
     "facts": "list the facts that rules may ask about",
     "schema": "print the JSON Schema of a policy, a policy test or a decision record",
+    "keys": "make, list, rotate and revoke the keys of clients",
     "reload": "make a running server read its policy again",
     "simulate": "serve simulated model APIs, to try a policy without keys",
 }

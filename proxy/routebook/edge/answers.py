@@ -57,6 +57,7 @@ KINDS: Final = {
     "request.unknown-path": Kind(404, _ASKED, Who.CLIENT),
     "request.wrong-method": Kind(405, _ASKED, Who.CLIENT),
     "caller.unknown": Kind(401, "authentication_error", Who.CLIENT),
+    "caller.unverifiable": Kind(503, _SERVER, Who.GATEWAY),
     "model.unknown": Kind(404, _ASKED, Who.CLIENT),
     "policy.refused": Kind(403, "permission_error", Who.POLICY),
     "policy.no-rule": Kind(403, "permission_error", Who.POLICY),
@@ -230,6 +231,8 @@ def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Res
     )
     response.headers["Server"] = "routebook"
     response.headers["x-routebook-error"] = failure.code
+    if failure.code == "caller.unknown":
+        response.headers["WWW-Authenticate"] = "Bearer"
     if failure.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))
     if _is_final(failure):

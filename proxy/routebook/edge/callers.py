@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import structlog
 from aiohttp import web
 
-from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.catalogue.callers import Client
 from routebook.edge.answers import Failure
-from routebook.routing.policy import Policy
+from routebook.edge.gateway import Gateway, Serving
+from routebook.edge.identity.refusals import Reason, Refused
+
+_log = structlog.get_logger()
 
 
-def identify(request: web.BaseRequest, policy: Policy) -> Client:
-    """The client a request comes from; raises Failure `caller.unknown`.
-
-    While a policy declares no clients, whoever stands on this machine is `anonymous`. Where it declares some, a caller
-    must present a key of theirs; as long as this version cannot check one, nobody passes.
-    """
-    if not policy.clients and _from_here(request):
-        return ANONYMOUS
-    raise Failure("caller.unknown", "the key of a client of this gateway is needed")
-
-
-def _from_here(request: web.BaseRequest) -> bool:
-    """Whether the connection comes from this machine: by the socket's own address, never by a header."""
-    transport = request.transport
-    peer = transport.get_extra_info("peername") if transport is not None else None
-    if isinstance(peer, tuple):
-        host = peer[0]
-        return isinstance(host, str) and (host.startswith("127.") or host in ("::1", "::ffff:127.0.0.1"))
-    return peer == "" or peer == b""
+def identify(request: web.BaseRequest, gateway: Gateway, serving: Serving) -> Client:
+    """The client a request comes from; raises Failure, in the same words whatever is wrong with what was presented."""
+    try:
+        return serving.callers.identify(request, gateway.clock)
+    except Refused as refused:
+        gateway.metrics.caller_refused(refused.reason.value)
+        known = {name: text for name, text in (("client", refused.client), ("key", refused.key)) if text is not None}
+        _log.info("caller refused", reason=refused.reason.value, **known)
+        if refused.reason is Reason.UNVERIFIABLE:
+            raise Failure(
+                "caller.unverifiable", "who calls cannot be verified at the moment", retry_after=1.0
+            ) from None
+        raise Failure("caller.unknown", "the key of a client of this gateway is needed") from None

@@ -38,7 +38,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
     policy = entry.policy
     try:
         # Identify
-        client = identify(request, policy)
+        client = identify(request, gateway, entry.serving)
         # Read
         asked = operation.read(await read_body(request, policy.settings))
         within = wanted_within(request, asked)

@@ -20,6 +20,9 @@ from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.connections import Connections, Origin
 from routebook.edge.deadlines import Limits
 from routebook.edge.headers import request_head
+from routebook.edge.identity.book import KeyBook
+from routebook.edge.identity.callers import Callers
+from routebook.edge.identity.key_sets import KeySets
 from routebook.edge.journal.writer import Journal
 from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.till import Desk as TillDesk
@@ -60,17 +63,18 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """One policy with the addresses and keys it resolved to when it was taken."""
+    """One policy with the addresses and keys it resolved to when it was taken, and who may call under it."""
 
     policy: Policy
     planner: Planner
     drawing: Drawing
     access: Mapping[tuple[str, str], Access]
+    callers: Callers
 
 
 class Gateway:
     """One worker's gateway. `simulate_at` is the base URL that replaces every provider's, when upstreams are simulated;
-    no key is sent there."""
+    no key is sent there. `key_book` holds the clients' keys that do not stand in the policy (None: there are none)."""
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class Gateway:
         instance: str = "local",
         digest_key: bytes | None = None,
         desk: TillDesk | None = None,
+        key_book: KeyBook | None = None,
     ) -> None:
         self.journal = journal
         self.metrics = metrics
@@ -96,8 +101,10 @@ class Gateway:
         self.till = Till(instance, desk or Desk(Vault(), self.clock.now), self.clock.monotonic)
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
-        self.serving = self._resolve(policy)
         self._chores: set[asyncio.Task[None]] = set()
+        self._key_book = key_book or KeyBook(None)
+        self._key_sets = KeySets(self.look_after)
+        self.serving = self._resolve(policy)
         self.draining = False
 
     def __repr__(self) -> str:
@@ -145,7 +152,8 @@ class Gateway:
             for account in provider.accounts or (Account("none"),)
         }
         planner = Planner(policy, [key for key, each in access.items() if each.missing])
-        return Serving(policy, planner, Drawing(policy), access)
+        callers = Callers(policy.clients, self._key_book, self._key_sets, self.clock)
+        return Serving(policy, planner, Drawing(policy), access, callers)
 
     def _access(self, provider: Provider, account: Account, stall: float) -> Access:
         base = self._simulate_at or provider.base_url

@@ -20,23 +20,23 @@ MODELS = "/v1/models"
 
 async def list_models(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
     """`GET /v1/models`: every model and pool that this client may ask for."""
-    policy = gateway.policy
+    serving = gateway.serving
     try:
-        client = identify(request, policy)
+        client = identify(request, gateway, serving)
     except Failure as failure:
         return answer(failure)
     return web.Response(
-        body=models_body(sorted(_names(client, policy))), content_type="application/json", headers=SERVER
+        body=models_body(sorted(_names(client, serving.policy))), content_type="application/json", headers=SERVER
     )
 
 
 async def show_model(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
     """`GET /v1/models/{name}`: one of them, or 404."""
-    policy = gateway.policy
+    serving = gateway.serving
     name = unquote(request.raw_path.partition("?")[0].removeprefix(MODELS + "/"))
     try:
-        client = identify(request, policy)
-        if name not in set(_names(client, policy)):
+        client = identify(request, gateway, serving)
+        if name not in set(_names(client, serving.policy)):
             raise Failure(
                 "model.unknown",
                 "there is no model of this name that you may use",

@@ -79,6 +79,9 @@ KEPT = Family("routebook_cache_stored", "counter", "Answers that were kept, by r
 KEPT_BYTES = Family(
     "routebook_cache_bytes", "gauge", "Bytes of answers that are kept, by the rule that did.", ("rule",)
 )
+REFUSED_CALLERS = Family(
+    "routebook_callers_refused", "counter", "Requests whose caller was not let in, by reason.", ("reason",)
+)
 REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
 
 FAMILIES = (
@@ -95,6 +98,7 @@ FAMILIES = (
     RECALLED,
     KEPT,
     KEPT_BYTES,
+    REFUSED_CALLERS,
     REFUSED_JOURNAL,
 )
 """Everything that a worker counts."""
@@ -201,6 +205,10 @@ class Metrics:
         """A budget or a limit refused a call; the pot's scope is left out, for it may be a client's word."""
         parts = pot_named(pot)
         _add(self._refused, (parts.kind, parts.name, why), 1)
+
+    def caller_refused(self, reason: str) -> None:
+        """A caller was not let in; `reason` is one of `identity.refusals.Reason`."""
+        _add(self._counts[REFUSED_CALLERS.name], (reason,), 1)
 
     def journal_refused(self) -> None:
         """A request was refused because the journal could not be written."""

@@ -48,10 +48,10 @@ class RequestFacts:
     """What rules may know of one request (`policy.facts.Ask`); asking may raise ProtocolError.
 
     `seen` is everything that was asked for, None where it is missing: enough to decide again. `now` is seconds since
-    1970, `at` monotonic seconds. `figures` are those of the budgets that rules ask about. `ignored_tags` are those that the client may not set, or that are too many or long.
+    1970, `at` monotonic seconds. `figures` are those of the budgets that rules ask about.
     """
 
-    __slots__ = ("_policy", "asked", "at", "client", "figures", "headers", "ignored_tags", "memory", "now", "seen")
+    __slots__ = ("_ignored", "_policy", "asked", "at", "client", "figures", "headers", "memory", "now", "seen")
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class RequestFacts:
         self.memory = memory
         self._policy = policy
         self.seen: dict[str, Value | None] = {}
-        self.ignored_tags: tuple[str, ...] = ()
         self.figures: Mapping[str, Figure] = {}
+        self._ignored: tuple[str, ...] | None = None
 
     def __call__(self, key: str) -> Value | None:
         seen = self.seen
@@ -86,6 +86,13 @@ class RequestFacts:
     def __repr__(self) -> str:
         return f"<RequestFacts of {self.asked!r}, {len(self.seen)} seen>"
 
+    @property
+    def ignored_tags(self) -> tuple[str, ...]:
+        """The tags that the client may not set, or that are too many or long; known also where no rule asks for tags."""
+        if self._ignored is None:
+            self._tags()
+        return self._ignored or ()
+
     def _of_family(self, key: str) -> Value | None:
         name, argument = _split(key)
         if name in _OF_BUDGETS and argument is not None:
@@ -96,6 +103,7 @@ class RequestFacts:
     def _tags(self) -> frozenset[str]:
         written = self.headers.get(TAGS_HEADER)
         entry = self.asked.metadata.get(TAGS_ENTRY)
+        self._ignored = ()
         if written is None and entry is None:
             return self.client.tags
         wanted = [tag for text in (written, entry) if text for tag in map(str.strip, text.split(",")) if tag]
@@ -103,7 +111,7 @@ class RequestFacts:
         taken = [tag for tag in dict.fromkeys(wanted) if len(tag) <= LONGEST and (may is None or tag in may)][
             :MOST_TAGS
         ]
-        self.ignored_tags = tuple(tag[:LONGEST] for tag in dict.fromkeys(wanted) if tag not in taken)[:MOST_TAGS]
+        self._ignored = tuple(tag[:LONGEST] for tag in dict.fromkeys(wanted) if tag not in taken)[:MOST_TAGS]
         return self.client.tags.union(taken)
 
     def _header(self, name: str) -> str | None:

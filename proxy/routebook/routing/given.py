@@ -12,7 +12,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
-from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.catalogue.callers import ANONYMOUS, Client, client_named
 from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Value
 from routebook.routing.candidates import Plan
@@ -68,7 +68,7 @@ def plan_for_given(planner: Planner, route: Route, rule: str, given: Mapping[str
 def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
     """The client that the facts name; one that the policy does not know may use everything, as `anonymous` may."""
     name = given.get("client.name")
-    return policy.clients.get(name, ANONYMOUS) if isinstance(name, str) else ANONYMOUS
+    return client_named(policy.clients, name) if isinstance(name, str) else ANONYMOUS
 
 
 def _zoned(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from routebook.catalogue.callers import ANONYMOUS
+from routebook.catalogue.callers import client_named
 from routebook.policy.facts import FactType, Value
 from routebook.policy.rules import Decision
 from routebook.routing.affinity import recorded_conversation
@@ -44,7 +44,7 @@ def decide_again(policy: Policy, record: Mapping[str, Any]) -> Again:
         decision.rule.name,
         _demand(record),
         facts,
-        policy.clients.get(record["client"], ANONYMOUS),
+        client_named(policy.clients, record["client"]),
         _memory(record),
         at=0.0,
         draw=record["draw"]["draw"],

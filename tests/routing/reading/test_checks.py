@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from routebook.documents.problems import Problem, Severity
@@ -118,7 +121,6 @@ def test_what_is_not_in_force_is_said_once_each() -> None:
     )
     assert [(each.message.split(" not in force")[0], each.location.line) for each in found] == [
         ("`settings.record` is", 1),
-        ("`clients` are", 2),
         ("`allow_private: false` is", 3),
         ("`bucket` is", 3),
         ("`shadow` is", 6),
@@ -145,3 +147,19 @@ def test_a_policy_that_uses_none_of_it_hears_nothing() -> None:
         ]
     )
     assert result.policy is not None and codes(result.problems) == []
+
+
+def test_tokens_without_their_library_are_an_error() -> None:
+    """Not at the first token, but where the policy is read; in a process of its own, which cannot find the extra."""
+    clients = "clients: {staff: {jwt: {issuer: i, audience: a, jwks: {file: keys.json}}}}"
+    program = (
+        "import sys; sys.modules['joserfc'] = None\n"
+        "from routebook.routing.reading.loading import load_sources\n"
+        "for problem in load_sources([('policy.yaml', sys.argv[1])]).problems: print(problem.code, problem.hint)"
+    )
+    text = f"version: 1\n{clients}\nrules:\n{LAST}"
+    done = subprocess.run(
+        [sys.executable, "-c", program, text], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "catalogue.no-jwt `pip install 'routebook[jwt]'`\n"), done.stderr
+    assert not load_sources([("policy.yaml", text)]).problems.found

@@ -119,3 +119,20 @@ def test_clients_and_teams_that_nobody_is_are_pointed_out() -> None:
         ("policy.unknown-client", 35, "did you mean `web`?"),
         ("policy.unknown-team", 62, "did you mean `shop`?"),
     ]
+
+
+def test_what_only_tokens_tell_is_not_pointed_out() -> None:
+    """Any bearer of a client whose tokens name them may call, and be of any team where a claim says so."""
+    condition = "{any_of: [{client.name: [staff/ann, staf/ann, staff]}, {client.team: shpo}]}"
+    jwt = "issuer: i, audience: a, jwks: {file: keys.json}, claims: {name: sub}"
+    text = POLICY.replace("CONDITION", condition)
+
+    def found(terms: str) -> list[str]:
+        clients = f"clients: {{staff: {{team: shop, jwt: {{{terms}}}}}}}"
+        problems = load_sources([("policy.yaml", text), ("clients.yaml", clients)]).problems
+        return [problem.message for problem in problems if problem.code != "policy.not-in-force"]
+
+    stranger, team = "`staf/ann` is not a client of this policy", "`shpo` is not a team of this policy"
+    assert found(jwt) == [stranger, team]
+    assert found(jwt.replace("name: sub", "name: sub, team: t")) == [stranger]
+    assert found(jwt.replace("name: sub", "team: t")) == ["`staff/ann` is not a client of this policy", stranger][::-1]

@@ -57,6 +57,7 @@ def write_result(result: LoadResult, output: BinaryIO) -> None:
             "text": as_text(result.problems, result.documents),
             "sources": [list(source) for source in policy.sources] if policy else [],
             "holds": _holds(policy) if policy else {},
+            "unkeyed": _unkeyed(policy) if policy else [],
         }
     )
     output.write(LENGTH.pack(len(head)) + head)
@@ -72,6 +73,11 @@ def _holds(policy: Policy) -> dict[str, int]:
         "clients": len(policy.clients),
         "tests": len(policy.tests),
     }
+
+
+def _unkeyed(policy: Policy) -> list[str]:
+    """The clients that the policy itself gives nothing to show who they are."""
+    return [client.name for client in policy.clients.values() if not client.keys and client.tokens is None]
 
 
 def _bound(seconds: float) -> None:

@@ -22,7 +22,8 @@ _LAST_WORDS = 400
 class Compiled:
     """A policy that may serve: its digest, its files, what it holds, and itself as bytes for the workers.
 
-    `problems` are warnings, ready for JSON; `text` the same for people.
+    `problems` are warnings, ready for JSON; `text` the same for people. `unkeyed` are clients whose keys can only stand in
+    the key store.
     """
 
     digest: str
@@ -31,6 +32,7 @@ class Compiled:
     pickled: bytes
     problems: tuple[dict[str, Any], ...] = ()
     text: str = ""
+    unkeyed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Compiled {self.digest}: {self.holds.get('rules', 0)} rules, {len(self.pickled)} bytes>"
@@ -99,7 +101,9 @@ def _result(output: bytes) -> Compiled | Rejected:
     if head["digest"] is None:
         return Rejected(problems, head["text"])
     sources = tuple((name, text) for name, text in head["sources"])
-    return Compiled(head["digest"], sources, head["holds"], output[start:], problems, head["text"])
+    return Compiled(
+        head["digest"], sources, head["holds"], output[start:], problems, head["text"], tuple(head["unkeyed"])
+    )
 
 
 def _last_words(code: int, errors: bytes) -> str:

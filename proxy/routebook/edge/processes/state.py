@@ -6,6 +6,8 @@ journal/         segments of the journal (`edge.journal.writer`)
 index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
 digest.key       the key of the prompts' digests: whoever has it can test whether a guessed prompt was sent
 policies/        the policies that have served, by digest (`edge.journal.snapshots`)
+keys.json        digests of the clients' keys (`edge.identity.store`), with `keys.lock` for those who write it
+keys.pepper      the secret that these digests are made with; without it no key is known
 """
 
 from __future__ import annotations
@@ -53,13 +55,15 @@ def own(state_dir: Path) -> int:
 
 def digest_key(state_dir: Path) -> bytes:
     """The key of the prompts' digests, made where there is none yet; raises OSError."""
-    path = state_dir / DIGEST_KEY
+    return secret(state_dir / DIGEST_KEY)
+
+
+def secret(path: Path) -> bytes:
+    """32 random bytes that stand in a file for good, made where there is none yet; raises OSError."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        beside = path.with_suffix(f".{os.getpid()}.new")
-        beside.touch(0o600)
-        beside.write_bytes(os.urandom(32))
+        beside = _beside(path, os.urandom(32))
         try:
             os.link(beside, path)
         except FileExistsError:
@@ -67,6 +71,40 @@ def digest_key(state_dir: Path) -> bytes:
         finally:
             beside.unlink()
         return path.read_bytes()
+
+
+def replace_secretly(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read: whole or not at all, and on the disk when this returns; raises OSError."""
+    beside = _beside(path, content)
+    try:
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def give_to_owner(path: Path) -> None:
+    """Where root works on a service's directory, the service must be able to read what root wrote."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _beside(path: Path, content: bytes) -> Path:
+    """A file beside another one, for its owner only, that will take its place."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    beside.unlink(missing_ok=True)  # left by a process that died
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    give_to_owner(beside)
+    return beside
 
 
 def is_owned(state_dir: Path) -> bool:

@@ -21,6 +21,8 @@ from typing import Any
 
 from routebook import __version__
 from routebook.edge.admin import as_json, start_admin
+from routebook.edge.identity.pepper import given_pepper
+from routebook.edge.identity.store import clients_without_key
 from routebook.edge.journal.archive import Archive
 from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.ledger.entries import Changes
@@ -140,10 +142,11 @@ class Supervisor:
     async def _open(self, stack: AsyncExitStack) -> None:
         options = self._options
         try:
+            given_pepper(os.environ)
             stack.callback(os.close, state.own(options.state_dir))
             listen = stack.enter_context(bind(options.listen))
             admin = stack.enter_context(bind(options.admin)) if options.admin else None
-        except (OSError, state.StateInUse) as error:
+        except (OSError, ValueError, state.StateInUse) as error:
             raise StartRefused(str(error)) from error
         current = await self._compile()
         if isinstance(current, Rejected):
@@ -220,6 +223,12 @@ class Supervisor:
                 "the policy declares no `clients`, and everybody could call",
                 self._options.policy,
                 "declare `clients`, or listen on a loopback address",
+            )
+        if isinstance(compiled, Compiled) and (
+            unkeyed := clients_without_key(compiled.unkeyed, self._options.state_dir)
+        ):
+            operations_log().warning(
+                "clients without a key", clients=unkeyed, does="lets none of them in", hint="routebook keys create NAME"
             )
         return compiled
 

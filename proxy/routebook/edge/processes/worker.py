@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from routebook.edge.gateway import Gateway
+from routebook.edge.identity.book import KeyBook
 from routebook.edge.journal.writer import Journal
 from routebook.edge.ledger.lines import FarDesk
 from routebook.edge.metrics import Metrics
@@ -161,8 +162,8 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     channel = await Channel.over(control)
     start = await channel.receive()
     configure_log(start.fields["log"])
-    instance = start.fields["instance"]
-    journal = Journal(Path(start.fields["state_dir"]), instance)
+    instance, state_dir = start.fields["instance"], Path(start.fields["state_dir"])
+    journal = Journal(state_dir, instance)
     gateway = Gateway(
         await unpickle(start.payload),
         journal,
@@ -170,8 +171,9 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
         None,
         start.fields["simulate_at"],
         instance,
-        digest_key(Path(start.fields["state_dir"])),
+        digest_key(state_dir),
         FarDesk(channel),
+        KeyBook.of_service(state_dir),
     )
     gc.freeze()
     worker = Worker(channel, gateway, await start_server(gateway, listen), start.fields["drain"])

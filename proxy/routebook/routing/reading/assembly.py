@@ -23,6 +23,7 @@ from routebook.routing.patterns import matches_everything, pattern_fault
 from routebook.routing.policy import Policy
 from routebook.routing.reading.checks import check_policy
 from routebook.routing.reading.guarantees import Scope, read_guarantees
+from routebook.routing.reading.in_force import report_not_installed
 from routebook.routing.reading.outcomes import Targets
 from routebook.routing.reading.rules import read_rules
 from routebook.routing.reading.sections import Entry, Sections
@@ -37,6 +38,7 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     settings, timeouts = read_settings(sections.mapping("settings"), problems)
     catalogue = _read_catalogue(sections, timeouts)
     clients = read_clients(sections.entries["clients"], sections.names("models"), catalogue.pools, problems)
+    report_not_installed(clients.values(), problems)
     terms = _read_terms(sections, clients)
     targets = sections.names("models") | sections.names("pools")
     rules = read_rules(sections.items["rules"], terms, Targets(catalogue.models, catalogue.pools, targets))
@@ -109,6 +111,9 @@ def _read_terms(sections: Sections, clients: dict[str, Client]) -> Terms:
         "model": sections.names("models"),
         "client": sections.names("clients"),
         "team": frozenset(client.team for client in clients.values() if client.team is not None),
+        # what tokens say cannot be known here: any bearer, and any team where a claim names it
+        "client of tokens": frozenset(client.bearers for client in clients.values() if client.bearers is not None),
+        "team of tokens": frozenset("" for client in clients.values() if client.tokens and client.tokens.claims.team),
     }
     for key, _ in sections.entries["conditions"]:
         check_name(key, sections.problems, "a condition")

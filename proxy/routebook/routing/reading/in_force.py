@@ -6,12 +6,14 @@ feature arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from importlib.util import find_spec
 
+from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
 from routebook.documents.nodes import Mapping, Node
 from routebook.documents.nodes import Sequence as ListNode
-from routebook.documents.problems import Location
+from routebook.documents.problems import Location, Problems
 from routebook.policy.rules import Rule
 from routebook.routing.outcomes import Outcome
 from routebook.routing.reading.sections import Sections
@@ -21,19 +23,11 @@ CODE = "policy.not-in-force"
 SPOKEN = frozenset({"openai"})
 """The dialects of providers that this version can call."""
 
-SECTIONS = {
-    "clients": (
-        "`clients` are",
-        (
-            "their keys cannot be checked yet, so every request is refused; without `clients` "
-            "requests from this machine are served"
-        ),
-    )
-}
-"""Sections that are read and checked, and have no effect yet, or not the one that was wanted."""
-
 ACCOUNT_TERMS = {"bucket": ("`bucket` is", "each account cools down for itself")}
 """Keys of providers and accounts that are read and checked, and have no effect yet."""
+
+TOKEN_LIBRARY = "joserfc"
+"""What the extra `jwt` installs."""
 
 ROUTE_TERMS = {"shadow": "no copy of a request is sent"}
 """Keys of `route` that are read and checked, and have no effect yet."""
@@ -48,10 +42,19 @@ def report_not_in_force(sections: Sections, rules: Sequence[Rule[Outcome]], cata
             sections.problems.warning(CODE, f"{what} not in force in this version: {effect}", place)
 
 
+def report_not_installed(clients: Collection[Client], problems: Problems) -> None:
+    """Tokens are verified by a library that is an extra: without it, nobody could get in by one."""
+    bearers = [client for client in clients if client.tokens is not None]
+    if bearers and find_spec(TOKEN_LIBRARY) is None:
+        problems.error(
+            "catalogue.no-jwt",
+            f"tokens of `{bearers[0].name}` cannot be verified: the extra `jwt` is not installed",
+            bearers[0].location,
+            "`pip install 'routebook[jwt]'`",
+        )
+
+
 def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, Location, str]]:
-    for name, (what, effect) in SECTIONS.items():
-        if sections.entries[name]:
-            yield what, sections.places[name], effect
     for key, node in sections.entries["settings"]:
         if key.text == "record" and isinstance(node, Mapping) and node.entries:
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"

@@ -21,7 +21,7 @@ from routebook.routing.reading.assembly import assemble
 from routebook.routing.reading.sections import read_sections
 from routebook.routing.reading.trials import run_tests
 
-_LIKE_A_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
+_LIKE_A_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|ghp|AIza|rb_)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 
 
 @dataclass(frozen=True, slots=True)

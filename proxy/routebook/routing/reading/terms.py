@@ -32,7 +32,8 @@ _HEADER = "request.header."
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Reads conditions in a policy's own terms. `declared` are the names by what they name (`pattern`, `budget`)."""
+    """Reads conditions in a policy's own terms. `declared` are the names by what they name (`pattern`, `budget`), and
+    how names begin that only tokens tell (`client of tokens`)."""
 
     table: FactTable
     problems: Problems
@@ -82,7 +83,10 @@ class Terms:
         if known is None or not self.declared.get("client") or not isinstance(test.predicate, OneOf):
             return
         what, code = known
+        told = tuple(self.declared.get(f"{what} of tokens", ()))
         for name in sorted(test.predicate.words - set(self.declared.get(what, ()))):
+            if name.startswith(told):
+                continue
             self.problems.warning(
                 code,
                 f"`{name}` is not a {what} of this policy",

@@ -1,0 +1,88 @@
+"""Who may call under one policy, and how each shows who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.edge.clock import Clock
+from routebook.edge.identity.book import KeyBook
+from routebook.edge.identity.key_sets import KeySets
+from routebook.edge.identity.keys import digest_of, is_ours, is_whole
+from routebook.edge.identity.presented import credential
+from routebook.edge.identity.refusals import Reason, Refused
+from routebook.edge.identity.store import StoredKey
+from routebook.edge.identity.tokens import Tokens
+
+_DIGEST: Final = "hmac-sha256:"
+
+
+class Callers:
+    """The callers of one policy.
+
+    While a policy declares no clients, whoever stands on this machine is `anonymous`. Where it declares some, a caller
+    presents a key of theirs, of the policy or of the key store, or a token of an issuer that the policy names.
+    """
+
+    def __init__(self, clients: Mapping[str, Client], book: KeyBook, key_sets: KeySets, clock: Clock) -> None:
+        self._clients = clients
+        self._book = book
+        self._tokens = Tokens(clients.values(), key_sets, clock.monotonic())
+        self._by_digest = {
+            bytes.fromhex(key.removeprefix(_DIGEST)): client for client in clients.values() for key in client.keys
+        }
+
+    def __repr__(self) -> str:
+        return f"<Callers {len(self._clients)} clients>"
+
+    def identify(self, request: web.BaseRequest, clock: Clock) -> Client:
+        """The client a request comes from; raises Refused."""
+        if not self._clients:
+            if _from_here(request):
+                return ANONYMOUS
+            raise Refused(Reason.ELSEWHERE)
+        presented = credential(request)
+        if self._tokens.takes(presented):
+            return self._tokens.client_of(presented, clock)
+        return self._holder(presented, clock)
+
+    def _holder(self, key: str, clock: Clock) -> Client:
+        """Whose key this is. What the store says of a key comes first: it may be revoked there."""
+        book = self._book.open(clock.monotonic())
+        if book.pepper is None:
+            raise Refused(Reason.UNVERIFIABLE if self._by_digest or book.keys is None else _unknown(key))
+        digest = digest_of(book.pepper, key)
+        stored = None if book.keys is None else book.keys.get(digest)
+        if stored is not None:
+            return self._owner(stored, clock.now())
+        declared = self._by_digest.get(digest)
+        if declared is not None:
+            return declared
+        raise Refused(Reason.UNVERIFIABLE if book.keys is None else _unknown(key))
+
+    def _owner(self, key: StoredKey, now: float) -> Client:
+        state = key.state(now)
+        if state != "valid":
+            raise Refused(Reason.REVOKED if state == "revoked" else Reason.EXPIRED, key.client, key.id)
+        client = self._clients.get(key.client)
+        if client is None:
+            raise Refused(Reason.UNDECLARED, key.client, key.id)
+        return client
+
+
+def _unknown(key: str) -> Reason:
+    """A slip of the keyboard, or no key of ours."""
+    return Reason.MISTYPED if is_ours(key) and not is_whole(key) else Reason.UNKNOWN
+
+
+def _from_here(request: web.BaseRequest) -> bool:
+    """Whether the connection comes from this machine: by the socket's own address, never by a header."""
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    if isinstance(peer, tuple):
+        host = peer[0]
+        return isinstance(host, str) and (host.startswith("127.") or host in ("::1", "::ffff:127.0.0.1"))
+    return peer == "" or peer == b""
