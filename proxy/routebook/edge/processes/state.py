@@ -1,11 +1,13 @@
 """The state directory: everything that outlives a process, and who owns it.
 
-lock             held by the supervisor that owns the directory
-routebook.json   the running service: process id, addresses (gone when nothing runs, or stale after a crash)
-journal/         segments of the journal (`edge.journal.writer`)
-index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
-digest.key       the key of the prompts' digests: whoever has it can test whether a guessed prompt was sent
-policies/        the policies that have served, by digest (`edge.journal.snapshots`)
+lock               held by the supervisor that owns the directory
+routebook.json     the running service: process id, addresses (gone when nothing runs, or stale after a crash)
+journal/           segments of the journal (`edge.journal.writer`)
+index.sqlite       the index of the journal (`edge.journal.index`); may be deleted, it is built again
+digest.key         the key of digests, of prompts and admin tokens: whoever has it can test whether a guess was sent
+admin-tokens.json  tokens of the admin listener, by their digests (`edge.admin.tokens`)
+admin-token        the running service's own token, for commands on this machine
+policies/          the policies that have served, by digest (`edge.journal.snapshots`)
 """
 
 from __future__ import annotations
@@ -57,9 +59,7 @@ def digest_key(state_dir: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        beside = path.with_suffix(f".{os.getpid()}.new")
-        beside.touch(0o600)
-        beside.write_bytes(os.urandom(32))
+        beside = _beside(path, os.urandom(32))
         try:
             os.link(beside, path)
         except FileExistsError:
@@ -67,6 +67,30 @@ def digest_key(state_dir: Path) -> bytes:
         finally:
             beside.unlink()
         return path.read_bytes()
+
+
+def keep_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read; whole or not at all. Raises OSError."""
+    beside = _beside(path, content)
+    try:
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _beside(path: Path, content: bytes) -> Path:
+    """A private file with this content, on the disk, to be put in place."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    beside.unlink(missing_ok=True)
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        if os.geteuid() == 0:
+            # What root makes before the service first runs must be the service's to read.
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+    return beside
 
 
 def is_owned(state_dir: Path) -> bool:
