@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import re
 import socket
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,9 +35,11 @@ BODY_SECONDS = 10.0
 _LAST_WORDS = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
 
 
-async def start_admin(service: Service, access: Access, listen: socket.socket) -> web.ServerRunner:
-    """Serve until the returned runner is cleaned up."""
-    runner = web.ServerRunner(_Server(_Desk(service, access)))
+async def start_admin(
+    service: Service, access: Access, listen: socket.socket, routes: Iterable[Route] = ROUTES
+) -> web.ServerRunner:
+    """Serve these routes until the returned runner is cleaned up."""
+    runner = web.ServerRunner(_Server(_Desk(service, access, Router(routes))))
     await runner.setup()
     await web.SockSite(runner, listen).start()
     return runner
@@ -73,10 +76,10 @@ class _Connection(DiscreetConnection):
 class _Desk:
     """Answers requests, one row of the table each."""
 
-    def __init__(self, service: Service, access: Access) -> None:
+    def __init__(self, service: Service, access: Access, router: Router) -> None:
         self._service = service
         self._access = access
-        self._router = Router(ROUTES)
+        self._router = router
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Whatever happens, in JSON."""

@@ -147,9 +147,9 @@ class Supervisor:
         options = self._options
         try:
             stack.callback(os.close, state.own(options.state_dir))
+            access = self._access(stack, options.admin) if options.admin else None
             listen = stack.enter_context(bind(options.listen))
             admin = stack.enter_context(bind(options.admin)) if options.admin else None
-            access = self._access(stack) if options.admin else None
         except (OSError, state.StateInUse, TokensUnreadable) as error:
             raise StartRefused(str(error)) from error
         current = await self._compile()
@@ -176,15 +176,14 @@ class Supervisor:
             self._hang_up()
         self._on_open(Opening(*addresses, current.digest, current.holds, simulated_at))
 
-    def _access(self, stack: AsyncExitStack) -> Access:
+    def _access(self, stack: AsyncExitStack, admin: Address) -> Access:
         """Who may do what at the admin listener, with a token for commands on this machine; raises as `_open` expects."""
         options = self._options
-        assert options.admin is not None
         secret, key = new_secret(), state.digest_key(options.state_dir)
-        access = Access(options.state_dir, options.admin_tokens_file, is_loopback(options.admin), key, secret)
+        access = Access(options.state_dir, options.admin_tokens_file, is_loopback(admin), key, secret)
         if not access.has_tokens() and not access.on_loopback:
             raise StartRefused(
-                f"`--admin {options.admin}` can be reached from elsewhere, and there is no admin token "
+                f"`--admin {admin}` can be reached from elsewhere, and there is no admin token "
                 f"[{OPEN_TO_ALL}]\nmake one with `routebook admin token create --role operate --state-dir "
                 f"{options.state_dir}`, or listen on a loopback address"
             )
