@@ -87,9 +87,8 @@ def find_token(file: Path | None, state_dir: Path) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         if file is None:
             return None
-        raise NoAnswer(
-            f"the token in `{file}` cannot be read ({getattr(error, 'strerror', None) or 'no text'})"
-        ) from error
+        reason = (getattr(error, "strerror", None) or "it is no text").lower()
+        raise NoAnswer(f"the token in `{file}` cannot be read ({reason})") from error
 
 
 def _sendable(token: str, place: str) -> str:
