@@ -155,13 +155,6 @@ def test_time_limits_are_those_of_the_program() -> None:
     assert {row[3].strip("`") for row in cells} <= KINDS.keys()
 
 
-def test_paths_of_the_admin_listener_are_those_it_serves() -> None:
-    """Every path that the page lists is served, and every one that is served is listed."""
-    source = (ROOT / "proxy" / "routebook" / "edge" / "admin.py").read_text()
-    served = {f"{method.upper()} {path}" for method, path in re.findall(r'web\.(get|post)\("(/\w+)"', source)}
-    assert {row[0].strip("`") for row in rows(OPERATING, "The admin listener")} == served
-
-
 def test_metrics_that_are_named_exist() -> None:
     """A metric that a page names is one that a scrape would show."""
     source = "".join(path.read_text() for path in (ROOT / "proxy" / "routebook" / "edge").rglob("*.py"))

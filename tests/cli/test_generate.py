@@ -11,22 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from routebook.cli.codes import AUDIT, CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS
+from routebook.cli.codes import ADMIN, AUDIT, CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS, STARTS
 from routebook.cli.generate import main as generate
 from routebook.cli.generate import pages, stale
-from routebook.cli.main import COMMANDS, build_parser
+from routebook.cli.main import COMMANDS, build_parser, subcommands
 from routebook.cli.main import main as routebook
 from routebook.cli.schema import FILES
+from routebook.edge.admin.refusals import STATUSES
 from routebook.edge.answers import KINDS
 from routebook.routing.facts import FACTS
 from routebook.routing.reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "proxy" / "routebook"
-TABLES = (PROBLEMS, RELOADS, FAILURES, RECORDED, CANDIDATES, AUDIT)
+TABLES = (PROBLEMS, RELOADS, STARTS, FAILURES, RECORDED, CANDIDATES, AUDIT, ADMIN)
 
 _PROBLEM = re.compile(
-    r"(document|policy|catalogue|ledger|reload|edge|upstream|gateway|journal)\.[a-z0-9]+(-[a-z0-9]+)*\Z"
+    r"(document|policy|catalogue|ledger|reload|edge|upstream|gateway|journal|admin)\.[a-z0-9]+(-[a-z0-9]+)*\Z"
 )
 
 
@@ -77,9 +78,10 @@ def test_every_explained_code_stands_in_the_source() -> None:
 
 def test_each_code_is_explained_once() -> None:
     """Problems, reloads, failures and records do not share codes; what clients are told is what may be answered."""
-    separate = [code for table in (PROBLEMS, RELOADS, FAILURES, RECORDED) for code in table]
+    separate = [code for table in (PROBLEMS, RELOADS, STARTS, FAILURES, RECORDED, ADMIN) for code in table]
     assert len(separate) == len(set(separate))
     assert set(FAILURES) == set(KINDS)
+    assert set(ADMIN) == set(STATUSES)
     assert set(CANDIDATES) == set(REASONS)
 
 
@@ -97,9 +99,11 @@ def test_the_command_page_names_every_argument() -> None:
     choices = next(action.choices for action in build_parser()._actions if action.dest == "command")
     for name in COMMANDS:
         assert f"## routebook {name}\n" in page
-        for action in choices[name]._actions:  # type: ignore[index]
-            for option in action.option_strings:
-                assert option in ("-h", "--help") or f"`{option}`" in page
+        whole = choices[name]  # type: ignore[index]
+        for parser in (whole, *subcommands(whole)):
+            for action in parser._actions:
+                for option in action.option_strings:
+                    assert option in ("-h", "--help") or f"`{option}`" in page
 
 
 @pytest.mark.parametrize(("which", "file"), FILES.items())
@@ -111,7 +115,8 @@ def test_schemas_are_printed_and_packaged_as_they_stand_in_the_repository(
     assert routebook(["schema", which]) == 0
     assert capsys.readouterr().out == text
     assert (resources.files("routebook.schemas") / file).read_text(encoding="utf-8") == text
-    assert json.loads(text)["$schema"].endswith("2020-12/schema")
+    published = json.loads(text)
+    assert published.get("$schema", "").endswith("2020-12/schema") or published["openapi"] == "3.1.0"
 
 
 def test_the_policy_schema_is_the_usual_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,3 +201,26 @@ AUDIT: Final = {
     "ledger.unreadable-line": "the journal holds lines that are none",
 }
 """What `routebook ledger verify` may find."""
+
+ADMIN: Final = {
+    "admin.bad-request": "a parameter or the body is not what the route takes",
+    "admin.malformed": "the request is not valid HTTP/1.1",
+    "admin.no-token": "the route needs a token and none was presented",
+    "admin.unknown-token": "what was presented is no admin token of this service; a client's key is none",
+    "admin.expired-token": "the token was valid until a time that has passed",
+    "admin.revoked-token": "the token was revoked",
+    "admin.wrong-role": "the token may `read`, and the route needs one that may `operate`",
+    "admin.browser": "the request comes from a web page, or names the service otherwise than by address or `localhost`",
+    "admin.unknown-path": "nothing is served under this path",
+    "admin.unknown-record": "no record has this id",
+    "admin.wrong-method": "the path is served, the method is not",
+    "admin.too-large": "the body is larger than any that a route takes",
+    "admin.bug": "a fault of the program itself; its log has more",
+    "admin.tokens-unreadable": "a file of tokens cannot be read, so nobody but this machine's own commands gets in; the log says why",
+}
+"""What the admin listener refuses with."""
+
+STARTS: Final = {
+    "admin.open-to-all": "the admin listener's address can be reached from elsewhere, and there is no admin token"
+}
+"""Why `routebook serve` does not start, where it is neither the policy nor the machine."""

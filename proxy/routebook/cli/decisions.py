@@ -19,9 +19,6 @@ Works on a state directory whether a service runs on it or not. `routebook expla
 
 FORMATS = ("text", "json", "csv")
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-"""Seconds in the units of `--since 15m`."""
-
 LOOK_SECONDS = 0.25
 """How often `--follow` looks."""
 
@@ -55,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List; 0, or 2 for a filter that cannot be read."""
-    from routebook.edge.journal.records import Filters, Records, status_range
+    from routebook.edge.journal.records import Filters, Records, read_since, status_range
 
     try:
         if args.status is not None:
@@ -78,18 +75,6 @@ def run(args: argparse.Namespace) -> int:
             for row in followed(records, filters):
                 printer.show([row])
     return 0
-
-
-def read_since(text: str, now: float) -> float:
-    """`15m` ago, or an ISO time (local where it names no zone), as Unix seconds; raises ValueError for the operator."""
-    from datetime import datetime
-
-    if text[-1:] in UNITS and text[:-1].isascii() and text[:-1].isdigit():
-        return now - int(text[:-1]) * UNITS[text[-1]]
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise ValueError(f"`{text}` is no time, such as `15m` or `2026-11-21T09:30`") from None
 
 
 def followed(records: Records, filters: Filters) -> Iterator[dict[str, Any]]:

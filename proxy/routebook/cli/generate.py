@@ -11,8 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from routebook.cli import schema
-from routebook.cli.codes import AUDIT, CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS
-from routebook.cli.main import COMMANDS, ENVIRONMENT, build_parser
+from routebook.cli.codes import ADMIN, AUDIT, CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOADS, STARTS
+from routebook.cli.main import COMMANDS, ENVIRONMENT, build_parser, subcommands
+from routebook.edge.admin import document
+from routebook.edge.admin.refusals import STATUSES
+from routebook.edge.admin.routes import ROUTES
 from routebook.edge.answers import KINDS
 from routebook.policy.fact_pages import facts_as_markdown
 from routebook.routing.facts import FACTS
@@ -32,6 +35,7 @@ _CODES_BEGIN = """\
 <!-- Written by `make docs` from `cli/codes.py`; changes by hand are lost. -->
 
 A code keeps its meaning from version to version, so it can be searched for and acted on.
+Those of the admin listener stand in [admin.md](admin.md#what-it-refuses-with).
 
 ## What `routebook check` says
 
@@ -59,6 +63,12 @@ _RECORDS_BEGIN = """\
 Attempts and ends of exchanges carry the codes above, and these.
 """
 
+_STARTS_BEGIN = """\
+## Why the service may not start
+
+`routebook serve` prints it and ends with 1, as it does with an error of the policy.
+"""
+
 _CANDIDATES_BEGIN = """\
 ## Why a candidate was kept or dropped
 
@@ -79,6 +89,7 @@ def pages() -> dict[str, str]:
         "docs/facts.md": facts_as_markdown(FACTS),
         "docs/cli.md": command_page(),
         "docs/errors.md": code_page(),
+        "docs/admin.md": document.page(ROUTES, STATUSES, ADMIN),
         **{f"schemas/{file}": schema.as_file(schema.build(which)) for which, file in schema.FILES.items()},
     }
 
@@ -95,6 +106,11 @@ def command_page() -> str:
         # Laid out as it is printed: some descriptions hold lists.
         parts.append(f"## routebook {name}\n\n```text\n{command.description or ''}\n```\n")
         parts.append(_table("argument", "meaning", dict(_arguments(command))))
+        parts += [
+            f"### {inner.prog}\n\n" + _table("argument", "meaning", rows)
+            for inner in subcommands(command)
+            if (rows := dict(_arguments(inner)))
+        ]
     return "\n".join(parts)
 
 
@@ -109,6 +125,8 @@ def code_page() -> str:
     parts += [
         _RELOADS_BEGIN,
         _code_table(RELOADS),
+        _STARTS_BEGIN,
+        _code_table(STARTS),
         _FAILURES_BEGIN,
         "| code | status | meaning |\n|---|---|---|\n" + failures,
         _RECORDS_BEGIN,

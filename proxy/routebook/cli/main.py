@@ -12,7 +12,7 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 COMMANDS = {
     "serve": "serve a policy",
@@ -22,14 +22,25 @@ COMMANDS = {
     "budgets": "show every budget and limit, and how it stands",
     "ledger": "count the ledger again and say what differs, or export it",
     "facts": "list the facts that rules may ask about",
-    "schema": "print the JSON Schema of a policy, a policy test or a decision record",
+    "schema": "print the schema of a policy, a policy test, a decision record or the admin listener",
     "keys": "make, list, rotate and revoke the keys of clients",
     "reload": "make a running server read its policy again",
+    "admin": "make, list and revoke tokens of the admin listener",
     "simulate": "serve simulated model APIs, to try a policy without keys",
 }
 """Every command with one line about it."""
 
-ENVIRONMENT = ("policy", "listen", "admin", "state_dir", "workers", "simulate", "drain")
+ENVIRONMENT = (
+    "policy",
+    "listen",
+    "admin",
+    "admin_tokens_file",
+    "admin_token_file",
+    "state_dir",
+    "workers",
+    "simulate",
+    "drain",
+)
 """Arguments that take their default from the environment: `ROUTEBOOK_` and the name in capitals."""
 
 OK, INVALID, USAGE = 0, 1, 2
@@ -84,7 +95,18 @@ def build_parser(
             inner.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(inner)
             _take_environment(inner, environment or {})
+            for deeper in subcommands(inner):
+                _take_environment(deeper, environment or {})
     return parser
+
+
+def subcommands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers of a command's own commands, at any depth; none where it has none."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield inner
+                yield from subcommands(inner)
 
 
 def _take_environment(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""`routebook schema`: JSON Schemas for editors and for programs that read decision records."""
+"""`routebook schema`: JSON Schemas for editors and for programs that read records, OpenAPI for those that operate."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ HELP = """Print a JSON Schema (draft 2020-12).
   policy   a file of a policy; point your editor at it for completion and descriptions
   test     a file under the policy's tests/
   record   one line of the decision journal
+  admin    the admin listener, as an OpenAPI 3.1 document
 
 The same schemas stand in the repository under schemas/ and inside the installed package."""
 
-FILES = {"policy": "policy.schema.json", "test": "policy-test.schema.json", "record": "decision-record.schema.json"}
+FILES = {
+    "policy": "policy.schema.json",
+    "test": "policy-test.schema.json",
+    "record": "decision-record.schema.json",
+    "admin": "admin-openapi.json",
+}
 """Each schema's name on the command line, and its file."""
 
 
@@ -42,6 +48,11 @@ def build(which: str) -> dict[str, Any]:
             return policy_schema(FACTS)
         case "test":
             return policy_test_schema(FACTS)
+        case "admin":
+            from routebook.edge.admin.document import openapi
+            from routebook.edge.admin.routes import ROUTES
+
+            return openapi(ROUTES)
         case _:
             from routebook.routing.published_record import record_schema
 

@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="health, metrics, reload; `none` for no such listener (default: %(default)s)",
     )
     parser.add_argument(
+        "--admin-tokens-file",
+        type=Path,
+        metavar="FILE",
+        help="more tokens of the admin listener: lines of `read TOKEN` and `operate TOKEN`",
+    )
+    parser.add_argument(
         "--state-dir",
         type=Path,
         default=Path("var"),
@@ -124,6 +130,7 @@ def _options(args: argparse.Namespace) -> Options:
         reload_limit=args.reload_limit,
         keep_days=args.keep_days,
         log=args.log,
+        admin_tokens_file=None if args.admin_tokens_file is None else Path(args.admin_tokens_file),
     )
 
 

@@ -7,7 +7,6 @@ nothing of what a client sent is ever echoed or logged (a bad header line may ho
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -17,6 +16,7 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
 from routebook.edge.answers import Failure, answer
+from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
 from routebook.edge.listing import MODELS, list_models, show_model
@@ -112,7 +112,7 @@ class _Server(web.Server):
             keepalive_timeout=KEEPALIVE,
             auto_decompress=False,
             lingering_time=LINGER,
-            logger=_Quiet,
+            logger=QUIET,
             access_log=None,  # type: ignore[arg-type]  # None turns it off
         )
 
@@ -140,36 +140,15 @@ class _Server(web.Server):
         return await handler(request, self.gateway)
 
 
-class _Connection(web.RequestHandler):
-    """A connection that tells the client, and the log, that a request was bad, but never what stood in it."""
+class _Connection(DiscreetConnection):
+    """A client's connection: what is wrong with a request is said in the dialect that most clients speak."""
 
     __slots__ = ()
 
-    def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """The answer to what is not HTTP (400), or to a fault of ours (500)."""
-        if status < 500:
-            _log.info("bad request", code="request.malformed", reason=type(exc).__name__)
-            response = answer(Failure("request.malformed", "the request is not valid HTTP/1.1", status=status))
-        else:
-            _log.error("bug", code="gateway.bug", reason=type(exc).__name__)
-            response = answer(Failure("gateway.bug", "the gateway failed to handle this request"))
-        if request.writer.output_size > 0:
-            raise ConnectionResetError("an answer has begun already")
-        response.headers["Connection"] = "close"
-        response.force_close()
-        return response
+    def malformed(self, status: int) -> web.Response:
+        """Without a word of what was sent."""
+        return answer(Failure("request.malformed", "the request is not valid HTTP/1.1", status=status))
 
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """aiohttp's own words about a connection may quote what a client sent: only the kind of fault is kept."""
-        _log.warning("connection failed", reason=type(kw.get("exc_info")).__name__)
-
-    def log_debug(self, *args: Any, **kw: Any) -> None:
-        """Nothing: as `log_exception`."""
-
-
-_Quiet: Final = logging.getLogger("routebook.http")
-"""A logger that hears nothing, for what aiohttp logs past the two methods above."""
-_Quiet.addHandler(logging.NullHandler())
-_Quiet.propagate = False
+    def bug(self) -> web.Response:
+        """The log has more."""
+        return answer(Failure("gateway.bug", "the gateway failed to handle this request"))

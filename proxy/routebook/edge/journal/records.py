@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +40,9 @@ SHOWN = (
     "instance",
 )
 """The columns of a row, in the order in which they are shown."""
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+"""Seconds in the units of a time such as `15m`."""
 
 _ALL = ("id", *DECIDED_COLUMNS, *ENDED_COLUMNS)
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -201,3 +205,13 @@ def status_range(text: str) -> tuple[int, int]:
     if len(text) == 3 and text.isascii() and text.isdigit():
         return int(text), int(text)
     raise ValueError(f"`{text}` is no status, such as `429` or `5xx`")
+
+
+def read_since(text: str, now: float) -> float:
+    """`15m` ago, or an ISO time (local where it names no zone), as Unix seconds; raises ValueError for the operator."""
+    if text[-1:] in UNITS and text[:-1].isascii() and text[:-1].isdigit():
+        return now - int(text[:-1]) * UNITS[text[-1]]
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(f"`{text}` is no time, such as `15m` or `2026-11-21T09:30`") from None

@@ -1,13 +1,16 @@
 """The state directory: everything that outlives a process, and who owns it.
 
-lock             held by the supervisor that owns the directory
-routebook.json   the running service: process id, addresses (gone when nothing runs, or stale after a crash)
-journal/         segments of the journal (`edge.journal.writer`)
-index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
-digest.key       the key of the prompts' digests: whoever has it can test whether a guessed prompt was sent
-policies/        the policies that have served, by digest (`edge.journal.snapshots`)
-keys.json        digests of the clients' keys (`edge.identity.store`), with `keys.lock` for those who write it
-keys.pepper      the secret that these digests are made with; without it no key is known
+lock               held by the supervisor that owns the directory
+routebook.json     the running service: process id, addresses (gone when nothing runs, or stale after a crash)
+journal/           segments of the journal (`edge.journal.writer`)
+index.sqlite       the index of the journal (`edge.journal.index`); may be deleted, it is built again
+ledger.sqlite      the ledger's books (`edge.ledger.books`), which hold what no journal tells any more
+digest.key         the key of digests, of prompts and admin tokens: whoever has it can test whether a guess was sent
+policies/          the policies that have served, by digest (`edge.journal.snapshots`)
+keys.json          digests of the clients' keys (`edge.identity.store`), with `keys.lock` for those who write it
+keys.pepper        the secret that these digests are made with; without it no key is known
+admin-tokens.json  tokens of the admin listener, by their digests (`edge.admin.tokens`)
+admin-token        the running service's own token, for commands on this machine
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from routebook import __version__
-from routebook.edge.admin import as_json, start_admin
+from routebook.edge.admin.access import Access
+from routebook.edge.admin.listener import start_admin
+from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
+from routebook.edge.admin.tokens import LOCAL, TokensUnreadable, new_secret
 from routebook.edge.identity.pepper import given_pepper
 from routebook.edge.identity.store import clients_without_key
 from routebook.edge.journal.archive import Archive
@@ -44,6 +46,10 @@ GRACE = 0.5
 """Seconds between saying `not ready` and no longer accepting, so that a balancer can look."""
 
 
+OPEN_TO_ALL = "admin.open-to-all"
+"""The code of an admin listener that anybody could use."""
+
+
 class StartRefused(Exception):
     """The service cannot start; the message says why, for people."""
 
@@ -62,6 +68,7 @@ class Options:
     reload_limit: float = 30.0
     keep_days: float = 30.0
     log: str = "info"
+    admin_tokens_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +111,31 @@ class Supervisor:
             await self._told_to_end.wait()
             return 0 if await self._drain() else 1
 
-    # What the admin listener asks (`admin.Service`).
+    # What the admin listener asks (`admin.service.Service`).
 
     @property
     def is_ready(self) -> bool:
         """Whether a worker serves and the service is not on its way out."""
         return self._serves and bool(self._crew.serving())
 
-    def describe(self) -> dict[str, Any]:
+    @property
+    def state_dir(self) -> Path:
+        """Where the records stand."""
+        return self._options.state_dir
+
+    def describe(self) -> PolicyShown:
         """The policy in force, the workers and the last reload."""
-        current, tally = self._rollout.current, self._rollout.tally
-        return {
-            "digest": current.digest,
-            "holds": current.holds,
-            "files": [name for name, _ in current.sources],
-            "policy": str(self._options.policy),
-            "warnings": list(current.problems),
-            "workers": [
-                {"instance": hand.instance, "pid": hand.child.pid, "digest": hand.digest}
-                for hand in self._crew.serving()
-            ],
-            "last_reload": as_json(tally.last) if tally.last else None,
-            "version": __version__,
-        }
+        current, last = self._rollout.current, self._rollout.tally.last
+        return PolicyShown(
+            digest=current.digest,
+            holds=current.holds,
+            files=[name for name, _ in current.sources],
+            policy=str(self._options.policy),
+            warnings=list(current.problems),
+            workers=[WorkerShown(hand.instance, hand.child.pid, hand.digest) for hand in self._crew.serving()],
+            last_reload=None if last is None else ReloadShown.of(last),
+            version=__version__,
+        )
 
     async def metrics_text(self) -> bytes:
         """All counts as Prometheus text."""
@@ -144,9 +153,10 @@ class Supervisor:
         try:
             given_pepper(os.environ)
             stack.callback(os.close, state.own(options.state_dir))
+            access = self._access(stack, options.admin) if options.admin else None
             listen = stack.enter_context(bind(options.listen))
             admin = stack.enter_context(bind(options.admin)) if options.admin else None
-        except (OSError, ValueError, state.StateInUse) as error:
+        except (OSError, ValueError, state.StateInUse, TokensUnreadable) as error:
             raise StartRefused(str(error)) from error
         current = await self._compile()
         if isinstance(current, Rejected):
@@ -164,13 +174,28 @@ class Supervisor:
         addresses = written(listen), written(admin) if admin else None
         state.announce(options.state_dir, state.Running(os.getpid(), *addresses, __version__))
         stack.callback(state.withdraw, options.state_dir)
-        if admin is not None:
-            runner = await start_admin(self, admin)
+        if admin is not None and access is not None:
+            runner = await start_admin(self, access, admin)
             stack.push_async_callback(runner.cleanup)
         self._serves = True
         if self._hung_up_early:
             self._hang_up()
         self._on_open(Opening(*addresses, current.digest, current.holds, simulated_at))
+
+    def _access(self, stack: AsyncExitStack, admin: Address) -> Access:
+        """Who may do what at the admin listener, with a token for commands on this machine; raises as `_open` expects."""
+        options = self._options
+        secret, key = new_secret(), state.digest_key(options.state_dir)
+        access = Access(options.state_dir, options.admin_tokens_file, is_loopback(admin), key, secret)
+        if not access.has_tokens() and not access.on_loopback:
+            raise StartRefused(
+                f"`--admin {admin}` can be reached from elsewhere, and there is no admin token "
+                f"[{OPEN_TO_ALL}]\nmake one with `routebook admin token create --role operate --state-dir "
+                f"{options.state_dir}`, or listen on a loopback address"
+            )
+        state.replace_secretly(options.state_dir / LOCAL, secret.encode())
+        stack.callback((options.state_dir / LOCAL).unlink, missing_ok=True)
+        return access
 
     async def _start_crew(
         self, stack: AsyncExitStack, listen: socket.socket, current: Compiled, simulate_at: str | None

@@ -1,0 +1,89 @@
+"""What stands behind the admin listener: the service that it shows and steers, and how it describes itself.
+
+A room that has something to show adds a method here and carries it out in the supervisor; what it returns is a frozen
+`Shown`, whose fields and docstring become the published document.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from routebook.edge.processes.rollout import Reloaded
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What an answer holds, by field. A later version may add fields, so readers pass over what they do not know."""
+
+
+class WorkerShown(Shown, frozen=True):
+    """A worker that serves."""
+
+    instance: Annotated[str, Meta(description="its name in records")]
+    pid: Annotated[int, Meta(description="process id")]
+    digest: Annotated[str | None, Meta(description="the policy that it serves")]
+
+
+class ReloadShown(Shown, frozen=True):
+    """What came of reading the policy again."""
+
+    result: Annotated[str, Meta(description="`swapped`, `unchanged` or `rejected`")]
+    digest: Annotated[str, Meta(description="the policy that serves now")]
+    at: Annotated[float, Meta(description="when, Unix seconds")]
+    seconds: Annotated[float, Meta(description="how long it took")]
+    problems: Annotated[list[dict[str, Any]], Meta(description="as `routebook check --format json` has them")]
+    text: Annotated[str, Meta(description="the problems for people")]
+
+    @classmethod
+    def of(cls, reloaded: Reloaded) -> ReloadShown:
+        """A reload's outcome, ready for an answer."""
+        return cls(
+            reloaded.result,
+            reloaded.digest,
+            reloaded.at,
+            round(reloaded.seconds, 4),
+            list(reloaded.problems),
+            reloaded.text,
+        )
+
+
+class PolicyShown(Shown, frozen=True):
+    """The policy in force and who serves it."""
+
+    digest: Annotated[str, Meta(description="of the policy in force")]
+    holds: Annotated[dict[str, int], Meta(description="how many rules, models, providers and so on it has")]
+    files: Annotated[list[str], Meta(description="what it was read from, by name")]
+    policy: Annotated[str, Meta(description="where those files stand")]
+    warnings: Annotated[list[dict[str, Any]], Meta(description="as `routebook check --format json` has them")]
+    workers: Annotated[list[WorkerShown], Meta(description="the workers that serve")]
+    last_reload: Annotated[ReloadShown | None, Meta(description="null where there was none")]
+    version: Annotated[str, Meta(description="of the program")]
+
+
+class Service(Protocol):
+    """What the admin listener shows and does."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a worker serves and the service is not on its way out."""
+        ...
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the records stand."""
+        ...
+
+    def describe(self) -> PolicyShown:
+        """The policy in force, the workers and the last reload."""
+        ...
+
+    async def metrics_text(self) -> bytes:
+        """All counts as Prometheus text."""
+        ...
+
+    async def reload(self) -> Reloaded:
+        """Read the policy again and say what came of it."""
+        ...

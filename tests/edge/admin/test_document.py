@@ -1,0 +1,109 @@
+"""The document of the admin listener: made of the table, and true of the running service."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
+from schemathesis import GenerationMode, openapi
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+import routebook.edge.admin
+from routebook.edge.admin import document
+from routebook.edge.admin.route import Role
+from routebook.edge.admin.routes import ROUTES
+from tests.support.admin import ask, make_token, operations
+from tests.support.asking import ask as ask_model
+from tests.support.proxy import running_proxy, small_policy
+
+DOCUMENT = document.openapi(ROUTES)
+EXAMPLES = 12
+
+
+def test_every_route_of_a_subject_is_in_the_table() -> None:
+    """A module's rows are not forgotten, and no path has one method twice."""
+    modules = [
+        importlib.import_module(f"routebook.edge.admin.{found.name}")
+        for found in pkgutil.iter_modules(routebook.edge.admin.__path__)
+    ]
+    rows = [row for module in modules for row in getattr(module, "ROUTES", ())]
+    assert {id(row) for row in rows} == {id(row) for row in ROUTES}
+    assert len({(row.method, row.path) for row in ROUTES}) == len(ROUTES)
+
+
+def test_the_document_has_a_row_for_every_route() -> None:
+    """Paths, methods and roles are those of the table; ids are unique, and everything is said in words."""
+    roles = {(row.method, row.path): None if row.role is Role.ANYONE else row.role.value for row in ROUTES}
+    assert {(found.method, found.path): found.needs for found in operations(DOCUMENT)} == roles
+    described = [operation for methods in DOCUMENT["paths"].values() for operation in methods.values()]
+    assert len({operation["operationId"] for operation in described}) == len(described)
+    assert all(operation["summary"] for operation in described)
+    assert all(parameter["name"] for operation in described for parameter in operation.get("parameters", []))
+
+
+def test_a_query_may_leave_out_what_has_a_default() -> None:
+    """An optional parameter is one that may be left out, not one that may be null."""
+    parameters = {field["name"]: field for field in DOCUMENT["paths"]["/decisions"]["get"]["parameters"]}
+    assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}
+    assert parameters["client"]["schema"] == {"type": "string"}
+    assert not any(parameter["required"] for parameter in parameters.values())
+
+
+async def test_answers_have_the_shape_that_the_document_promises(tmp_path: Path) -> None:
+    """Of every route that needs no name: exactly one shape a status, and every field that it requires."""
+    async with running_proxy(tmp_path, small_policy("http://127.0.0.1:9/v1"), "--simulate") as proxy:
+        answered = await ask_model(proxy.url)
+        record = answered.header("x-routebook-decision")
+        assert record is not None
+        await proxy.record(record)
+        for operation in operations(DOCUMENT):
+            target = operation.path.replace("{id}", record)
+            answer = await ask(proxy.admin, operation.method, target)
+            assert answer.status == 200, (target, answer.body)
+            ((media_type, content),) = _promised(operation.path, operation.method)["content"].items()
+            assert (answer.header("content-type") or "").startswith(media_type)
+            if media_type == "application/json":
+                whole: dict[str, Any] = {**content["schema"], "components": DOCUMENT["components"]}
+                jsonschema.Draft202012Validator(whole).validate(answer.json())
+
+
+def _promised(path: str, method: str) -> dict[str, Any]:
+    responses: dict[str, Any] = DOCUMENT["paths"][path][method.lower()]["responses"]
+    promised: dict[str, Any] = responses["200"]
+    return promised
+
+
+async def test_the_service_holds_to_its_document_whatever_it_is_asked(tmp_path: Path) -> None:
+    """Generated requests, valid and not: no fault of ours, only answers of the document, and nothing without a token."""
+    async with running_proxy(tmp_path, small_policy("http://127.0.0.1:9/v1")) as proxy:
+        token, _ = make_token(proxy.state_dir)
+        await asyncio.to_thread(_conforms, proxy.admin, token)
+        bugs = [line for line in proxy.log.splitlines() if line.startswith("{") and json.loads(line)["event"] == "bug"]
+        assert not bugs
+
+
+def _conforms(url: str, token: str) -> None:
+    for found in openapi.from_dict(DOCUMENT).get_all_operations():
+        # `since` is a text of which only some are times: a request may be well formed and still be refused.
+        _operation_conforms(found.ok().as_strategy(GenerationMode.POSITIVE), url, token, [positive_data_acceptance])
+        if found.ok().query:
+            _operation_conforms(found.ok().as_strategy(GenerationMode.NEGATIVE), url, token, [])
+
+
+def _operation_conforms(cases: SearchStrategy[Any], url: str, token: str, excluded: list[Any]) -> None:
+    @given(cases)
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+    def holds(case: Any) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        case.call_and_validate(base_url=url, headers=headers, excluded_checks=excluded, timeout=60)
+
+    holds()
