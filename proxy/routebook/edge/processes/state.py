@@ -4,6 +4,7 @@ lock             held by the supervisor that owns the directory
 routebook.json   the running service: process id, addresses (gone when nothing runs, or stale after a crash)
 journal/         segments of the journal (`edge.journal.writer`)
 index.sqlite     the index of the journal (`edge.journal.index`); may be deleted, it is built again
+ledger.sqlite    the books of the ledger (`edge.ledger.books`): a fold of the journal, and the sums of what was removed from it
 digest.key       the key of the prompts' digests: whoever has it can test whether a guessed prompt was sent
 policies/        the policies that have served, by digest (`edge.journal.snapshots`)
 """
