@@ -11,6 +11,7 @@ import pytest
 
 from routebook.documents import schema as build
 from routebook.edge.journal.archive import crashed_line
+from routebook.edge.ledger.entries import Draw
 from routebook.routing.published_record import record_schema
 from tests.support.asking import ask, chat
 from tests.support.proxy import in_process
@@ -126,6 +127,36 @@ def test_the_line_of_a_crash_fits() -> None:
     line = {"event": "ended", **crashed_line("01K0000000000000000000000", "w0")}
     line["id"] = "01KABCDEFGHJKMNPQRSTVWXYZ0"
     assert _faults(line) == []
+
+
+HEAD = {"id": "01KABCDEFGHJKMNPQRSTVWXYZ0", "time": "2026-11-21T10:00:00.123Z"}
+DRAWS = [["budget/team-month/research", 1_795_219_200, 500, 250]]
+
+
+def test_what_is_held_and_settled_fits() -> None:
+    """A line between the two that says what is held, and the line of a crash that settles it."""
+    assert _faults({"event": "held", **HEAD, "draws": DRAWS}) == []
+    assert list(build.faults(RECORD, {"event": "held", **HEAD, "draws": DRAWS})) == []
+    line = {"event": "ended", **crashed_line("x", "w0", (Draw("budget/a/-", 0, 500, 250),)), **HEAD}
+    assert (line["settled"], line["cost"], line["usage_by"]) == ([["budget/a/-", 0, 250]], 250, "orphan")
+    assert _faults(line) == []
+    assert _faults({**line, "settled": [["budget/a/-", 0]]})
+    assert _faults({"event": "held", **HEAD, "draws": [["budget/a/-", 0, -5, 0]]})
+    assert _faults({"event": "held", **HEAD})
+
+
+async def test_a_record_of_budgets_fits(tmp_path: Path, upstream: Upstream) -> None:
+    """What is held, who was refused, what was settled: every line of requests that draw on a small budget."""
+    policy = POLICY.replace("patterns:", "budgets:\n  all: {{limit: $0.1, window: day}}\npatterns:")
+    async with in_process(tmp_path, policy.format(url=upstream.url)) as proxy:
+        await ask(proxy.url, chat("small", max_completion_tokens=10))
+        await ask(proxy.url, chat("small", max_completion_tokens=16_000, n=99))
+    journal = (tmp_path / "var" / "journal").glob("*.jsonl")
+    lines = [json.loads(text) for segment in journal for text in segment.read_text().splitlines()]
+    assert [fault for line in lines for fault in _faults(line)] == []
+    holds = [line["hold"] for line in lines if "hold" in line]
+    assert any(hold["draws"] for hold in holds) and any(hold.get("refused") for hold in holds)
+    assert any(line.get("settled") for line in lines)
 
 
 def test_faults_are_found() -> None:
