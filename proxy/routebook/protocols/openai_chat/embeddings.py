@@ -8,16 +8,8 @@ from typing import Final
 import msgspec
 
 from routebook.chat.lazily import lazily
+from routebook.protocols.body import WORD, decode, read_field, read_fields, read_model, starts_with, with_fields
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_chat.body import (
-    WORD,
-    decode,
-    read_field,
-    read_fields,
-    read_model,
-    starts_with,
-    with_fields,
-)
 
 Inputs = str | list[str | int | list[int]]
 

@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from routebook.chat.lazily import lazily
-from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_chat.body import (
+from routebook.protocols.body import (
     WORD,
     decode,
     is_null,
@@ -20,6 +19,7 @@ from routebook.protocols.openai_chat.body import (
     starts_with,
     with_fields,
 )
+from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.openai_chat.parts import Contents, Message, has_parts, read_contents
 
 MOST: Final = 2**31 - 1

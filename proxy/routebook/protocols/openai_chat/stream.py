@@ -76,6 +76,10 @@ class StreamReader:
             passed = self._read(whole)
         return passed if self.done else passed + self._ends_early()
 
+    def end(self) -> bytes:
+        """The connection has ended; this dialect has an end of its own, so nothing follows and `done` stays as it is."""
+        return b""
+
     @property
     def rest(self) -> bytes:
         """What is left of an event that never ended; it is nothing a client may see."""
