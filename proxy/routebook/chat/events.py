@@ -16,7 +16,7 @@ from routebook.chat.usage import Usage
 
 
 class Finish(enum.Enum):
-    """Why a model stopped."""
+    """Why a model stopped. What a provider calls an error of the model is none of these: it is `Failed`."""
 
     STOP = "stop"
     STOP_SEQUENCE = "stop_sequence"
@@ -26,7 +26,6 @@ class Finish(enum.Enum):
     FILTERED = "filtered"
     REFUSED = "refused"
     PAUSED = "paused"
-    ERROR = "error"
 
 
 class Happening(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag=True, tag_field="event"):
@@ -85,7 +84,8 @@ class ArgumentsDelta(Happening, frozen=True, gc=False):
 
 
 class ToolCallEnded(Happening, frozen=True, gc=False):
-    """A call's arguments are complete. Dialects that do not say so have ended every call when they finish."""
+    """A call's arguments are complete. Readers say so for every call of an answer that finishes, whether or not their
+    dialect does; and no function is called with nothing: where it takes no arguments, they are `{}`."""
 
     block: int = 0
     choice: int = 0

@@ -110,16 +110,16 @@ class Losses:
         return tuple(self._noted)
 
 
-def losses_of(chat: ChatRequest, dialect: str, carries: Carries, target: Target) -> Losses:
+def losses_of(chat: ChatRequest, owned: frozenset[str], carries: Carries, target: Target) -> Losses:
     """What of the request is lost by the table alone, whatever its values are; the writer adds what it finds itself.
 
     What belongs to one dialect (signatures, ids, foreign parts and fields) is lost by every other, whatever the tables
-    say; writers leave out what is not their own.
+    say; `owned` are the names that the dialect takes for its own, and writers leave out what is under another.
     """
     losses = Losses(target, carries)
     for feature, path, owner, matters in used(chat):
         carriage = carries.get(feature, UNKNOWN)
-        if owner is not None and owner != dialect:
+        if owner is not None and owner not in owned:
             losses.note(feature, path, f"it belongs to `{owner}`", target.done(feature, matters))
         elif feature in target.lacks:
             losses.note(feature, path, "the model does not take it", target.done(feature, matters))
