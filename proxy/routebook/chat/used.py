@@ -160,11 +160,13 @@ def _used_by_part(part: Part, path: str, said: bool) -> Iterator[Use]:
         case Text():
             yield from _used_by_text(part, path)
         case Image():
-            yield Use(Feature.IMAGE_SAID if said else _SOURCES[Image][type(part.source)], path, _owner(part))
-            yield from _used_by_media(part, path)
+            if said:
+                yield Use(Feature.IMAGE_SAID, path)
+            yield from _used_by_image(part, path)
         case Document():
-            yield Use(Feature.DOCUMENT_SAID if said else _SOURCES[Document][type(part.source)], path, _owner(part))
-            yield from _used_by_media(part, path)
+            if said:
+                yield Use(Feature.DOCUMENT_SAID, path)
+            yield from _used_by_document(part, path)
         case Audio():
             yield Use(Feature.AUDIO_SAID if said else _SOURCES[Audio][type(part.source)], path, _owner(part))
             yield from _used_by_media(part, path)
@@ -198,9 +200,29 @@ def _used_by_result(result: ToolResult, path: str) -> Iterator[Use]:
             case Text():
                 yield from _used_by_text(part, f"{path}.content[{index}]")
             case Image():
-                yield Use(Feature.TOOL_RESULT_IMAGE, f"{path}.content[{index}]", _owner(part))
+                yield Use(Feature.TOOL_RESULT_IMAGE, f"{path}.content[{index}]")
+                yield from _used_by_image(part, f"{path}.content[{index}]")
             case Document():
-                yield Use(Feature.TOOL_RESULT_DOCUMENT, f"{path}.content[{index}]", _owner(part))
+                yield Use(Feature.TOOL_RESULT_DOCUMENT, f"{path}.content[{index}]")
+                yield from _used_by_document(part, f"{path}.content[{index}]")
+
+
+def _used_by_image(image: Image, path: str) -> Iterator[Use]:
+    yield Use(_SOURCES[Image][type(image.source)], path, _owner(image))
+    if image.detail is not None:
+        yield Use(Feature.IMAGE_DETAIL, f"{path}.detail")
+    yield from _used_by_media(image, path)
+
+
+def _used_by_document(document: Document, path: str) -> Iterator[Use]:
+    yield Use(_SOURCES[Document][type(document.source)], path, _owner(document))
+    if document.name is not None:
+        yield Use(Feature.DOCUMENT_NAME, f"{path}.name")
+    if document.context is not None:
+        yield Use(Feature.DOCUMENT_CONTEXT, f"{path}.context")
+    if document.cite:
+        yield Use(Feature.DOCUMENT_CITED, f"{path}.cite")
+    yield from _used_by_media(document, path)
 
 
 def _used_by_media(
@@ -211,15 +233,6 @@ def _used_by_media(
         yield Use(Feature.CACHE_MARK, f"{path}.cache")
     if isinstance(part, Text | Image | ToolCall | Reasoning) and part.signature is not None:
         yield Use(Feature.SIGNATURE, f"{path}.signature", part.signature.dialect)
-    if isinstance(part, Image) and part.detail is not None:
-        yield Use(Feature.IMAGE_DETAIL, f"{path}.detail")
-    if isinstance(part, Document):
-        if part.name is not None:
-            yield Use(Feature.DOCUMENT_NAME, f"{path}.name")
-        if part.context is not None:
-            yield Use(Feature.DOCUMENT_CONTEXT, f"{path}.context")
-        if part.cite:
-            yield Use(Feature.DOCUMENT_CITED, f"{path}.cite")
 
 
 def _owner(part: Image | Document | Audio) -> str | None:

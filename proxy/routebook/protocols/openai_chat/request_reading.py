@@ -28,6 +28,8 @@ from routebook.protocols.openai_chat.message_reading import DIALECT, Conversatio
 
 T = TypeVar("T")
 
+NOTHING: Final = Raw(b"null")
+
 _ENVELOPE: Final = frozenset({"model", "messages", "stream", "stream_options"})
 """Fields that are not part of what is asked of the model."""
 
@@ -38,9 +40,9 @@ _MATTER: Final = frozenset({"web_search_options", "moderation"})
 class _Function(msgspec.Struct, gc=False):
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = NOTHING
     strict: bool | None = None
-    format: Raw | None = None
+    format: Raw = NOTHING
 
 
 class _WireTool(msgspec.Struct, gc=False):
@@ -69,7 +71,7 @@ class _Choice(msgspec.Struct, gc=False):
 class _Schema(msgspec.Struct, gc=False):
     name: str | None = None
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = NOTHING
     strict: bool | None = None
 
 
@@ -203,8 +205,7 @@ class _Request:
             return AnyJson()
         wanted = format.json_schema
         if format.type == "json_schema" and wanted is not None:
-            schema = Json("{}") if wanted.schema is None else json_of(wanted.schema)
-            return JsonSchema(schema, wanted.name, wanted.description, wanted.strict)
+            return JsonSchema(_given(wanted.schema) or Json("{}"), wanted.name, wanted.description, wanted.strict)
         self._keep("response_format", matters=True)
         return None
 
@@ -270,12 +271,10 @@ def _tool(raw: Raw, at: str) -> Tool | ForeignTool:
 
 
 def _function(function: _Function, kind: ToolKind) -> Tool:
-    parameters, grammar = function.parameters, function.format
     return Tool(
-        function.name,
-        function.description,
-        None if parameters is None or is_null(parameters) else json_of(parameters),
-        function.strict,
-        kind,
-        None if grammar is None or is_null(grammar) else json_of(grammar),
+        function.name, function.description, _given(function.parameters), function.strict, kind, _given(function.format)
     )
+
+
+def _given(raw: Raw) -> Json | None:
+    return None if is_null(raw) else json_of(raw)

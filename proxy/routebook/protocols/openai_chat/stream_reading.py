@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -21,7 +22,9 @@ MOST_CHOICES: Final = 128
 ANSWER: Final = Forgiving(WireAnswer)
 
 _DONE: Final = b"[DONE]"
-_END_MARKS: Final = (b"data: [DONE]\n", b"data:[DONE]\n", b"data: [DONE]\r\n", b"data:[DONE]\r\n")
+_DONE_AND_MORE: Final = b"[DONE]\n"
+_END_MARK: Final = re.compile(rb"data: ?\[DONE\](\r\n|\n)")
+"""The end mark's line: some upstreams forget the empty line after it."""
 
 
 class Reading:
@@ -88,7 +91,7 @@ class ChatReader:
                 self._take(name, data, events)
             if self.done:
                 return events
-        if self._splitter.held in _END_MARKS:
+        if _END_MARK.match(self._splitter.held):
             self._end(events)
         return events
 
@@ -97,7 +100,7 @@ class ChatReader:
         return ()
 
     def _take(self, name: str | None, data: bytes, events: list[Event]) -> None:
-        if data == _DONE:
+        if data == _DONE or data.startswith(_DONE_AND_MORE):
             self._end(events)
         elif not self._failed:
             try:

@@ -71,20 +71,14 @@ class Telling:
 
     def tell(self, said: WireMessage | None, piece: WireChoice) -> Iterator[Event]:
         """What happens in this piece of the answer. What comes after its reason to stop can only be sound."""
+        if said is not None and not self._finished:
+            yield from self._tell_words(said)
         if said is not None and said.audio is not None:
             yield from self._tell_audio(said.audio)
         if self._finished:
             return
         if said is not None:
-            yield from self._tell_words(said)
-            for call in said.tool_calls or ():
-                yield from self._tell_call(call)
-            if said.function_call is not None:
-                yield from self._tell_call(WireCall(function=said.function_call))
-            for image in said.images or ():
-                yield from self._tell_image(image)
-            for annotation in said.annotations or ():
-                yield CitationSeen(_citation(annotation), self._block("text"), self._choice)
+            yield from self._tell_others(said)
         if piece.logprobs is not None:
             if piece.logprobs.content:
                 yield LogprobsSeen(_logprobs(piece.logprobs.content), self._choice)
@@ -119,6 +113,16 @@ class Telling:
             yield TextDelta(text, self._block("text"), self._choice)
         if said.refusal:
             yield RefusalDelta(said.refusal, self._block("refusal"), self._choice)
+
+    def _tell_others(self, said: WireMessage) -> Iterator[Event]:
+        for call in said.tool_calls or ():
+            yield from self._tell_call(call)
+        if said.function_call is not None:
+            yield from self._tell_call(WireCall(function=said.function_call))
+        for image in said.images or ():
+            yield from self._tell_image(image)
+        for annotation in said.annotations or ():
+            yield CitationSeen(_citation(annotation), self._block("text"), self._choice)
 
     def _tell_audio(self, audio: WireAudio) -> Iterator[Event]:
         block = self._block("audio")
