@@ -15,6 +15,8 @@ from routebook.cli.codes import CANDIDATES, FAILURES, PROBLEMS, RECORDED, RELOAD
 from routebook.cli.main import COMMANDS, ENVIRONMENT, build_parser
 from routebook.edge.answers import KINDS
 from routebook.policy.fact_pages import facts_as_markdown
+from routebook.protocols.carried_page import protocols_page
+from routebook.protocols.dialects import DIALECTS
 from routebook.routing.facts import FACTS
 
 _COMMANDS_BEGIN = """\
@@ -72,6 +74,7 @@ def pages() -> dict[str, str]:
         "docs/facts.md": facts_as_markdown(FACTS),
         "docs/cli.md": command_page(),
         "docs/errors.md": code_page(),
+        "docs/protocols.md": protocols_page(DIALECTS.values()),
         **{f"schemas/{file}": schema.as_file(schema.build(which)) for which, file in schema.FILES.items()},
     }
 

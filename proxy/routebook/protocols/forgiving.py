@@ -6,6 +6,7 @@ What is shaped as it should be is read in one pass; only what is not is taken ap
 from __future__ import annotations
 
 import json
+import re
 import types
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -15,6 +16,8 @@ from msgspec import Raw
 from routebook.protocols.errors import ProtocolError, Side
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class _Misshapen(Exception):
@@ -57,8 +60,8 @@ def loosely(data: bytes | Raw) -> Any:
         pass
     try:
         text = bytes(data).decode("utf-8", "replace")
-        plain = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
-        return msgspec.json.decode(plain)
+        plain = json.dumps(json.loads(text), ensure_ascii=False)
+        return msgspec.json.decode(_HALF_A_PAIR.sub("\N{REPLACEMENT CHARACTER}", plain))
     except (ValueError, RecursionError):
         raise ProtocolError(Side.UPSTREAM, "what came is not JSON") from None
 

@@ -42,6 +42,10 @@ MOST_CALLS: Final = 1024
 """Calls of tools in one answer; what comes beyond is no answer."""
 
 
+LONGEST: Final = 100
+"""Characters of an upstream's word for its reason to stop that are kept."""
+
+
 class _Call:
     """A call in the making. It begins when its name is known; what comes before is held."""
 
@@ -64,42 +68,40 @@ class Telling:
         self._next = 0
         self._calls: list[_Call] = []
         self._at: dict[int, _Call] = {}
-        self._finished = False
+        self._reason: str | None = None
 
     def __repr__(self) -> str:
         return f"<Telling choice {self._choice}, {self._next} blocks>"
 
     def tell(self, said: WireMessage | None, piece: WireChoice) -> Iterator[Event]:
-        """What happens in this piece of the answer. What comes after its reason to stop can only be sound."""
-        if said is not None and not self._finished:
-            yield from self._tell_words(said)
-        if said is not None and said.audio is not None:
-            yield from self._tell_audio(said.audio)
-        if self._finished:
-            return
+        """What happens in this piece of the answer. Its reason to stop is kept for the end: some send text after it."""
         if said is not None:
+            yield from self._tell_words(said)
+            if said.audio is not None:
+                yield from self._tell_audio(said.audio)
+            for call in said.tool_calls or ():
+                yield from self._tell_call(call)
+            if said.function_call is not None:
+                yield from self._tell_call(WireCall(function=said.function_call))
             yield from self._tell_others(said)
         if piece.logprobs is not None:
             if piece.logprobs.content:
                 yield LogprobsSeen(_logprobs(piece.logprobs.content), self._choice)
             if piece.logprobs.refusal:
                 yield LogprobsSeen(_logprobs(piece.logprobs.refusal), self._choice, of_refusal=True)
-        if piece.finish_reason is not None:
-            yield from self.end()
-            finish = read_finish(piece.finish_reason, bool(self._calls))
-            yield Finished(finish, self._choice, said=piece.finish_reason[:100])
+        self._reason = piece.finish_reason or self._reason
 
     def end(self) -> Iterator[Event]:
-        """Nothing more comes, but for sound: every call ends."""
-        if self._finished:
-            return
-        self._finished = True
+        """Nothing more comes: every call ends, and so does the answer."""
         for call in self._calls:
             if not call.begun:
                 yield from self._begin(call, "")
             if not call.has_arguments and call.kind is ToolKind.FUNCTION:
                 yield ArgumentsDelta("{}", call.block, self._choice)
             yield ToolCallEnded(call.block, self._choice)
+        if self._reason is not None:
+            finish = read_finish(self._reason, bool(self._calls))
+            yield Finished(finish, self._choice, said=self._reason[:LONGEST])
 
     def _tell_words(self, said: WireMessage) -> Iterator[Event]:
         thought = said.reasoning_content or said.reasoning
@@ -115,10 +117,6 @@ class Telling:
             yield RefusalDelta(said.refusal, self._block("refusal"), self._choice)
 
     def _tell_others(self, said: WireMessage) -> Iterator[Event]:
-        for call in said.tool_calls or ():
-            yield from self._tell_call(call)
-        if said.function_call is not None:
-            yield from self._tell_call(WireCall(function=said.function_call))
         for image in said.images or ():
             yield from self._tell_image(image)
         for annotation in said.annotations or ():
