@@ -1,4 +1,4 @@
-"""Everything that a conversation can ask for or hold: the rows of every table of what a dialect carries.
+"""Everything that a conversation can ask for, hold or answer: the rows of every table of what a dialect carries.
 
 Each has a safe default for dialects that cannot carry it: what changes the meaning of a request is refused, what only
 advises the provider is dropped. Content is never dropped.
@@ -94,3 +94,32 @@ class Feature(enum.Enum):
 
 FEATURES: Final = {feature.word: feature for feature in Feature}
 """Every feature by its name."""
+
+
+class Telling(enum.Enum):
+    """One thing that an answer can hold: its name, and what it is."""
+
+    def __init__(self, word: str, about: str) -> None:
+        self.word = word
+        self.about = about
+
+    TEXT = "text", "text"
+    REASONING = "reasoning", "what the model thought"
+    SIGNATURE = "signature", "signatures of what it thought"
+    CALLS = "calls", "calls of tools"
+    CUSTOM = "custom", "calls with free text"
+    REFUSAL = "refusal", "a refusal, apart from text"
+    AUDIO = "audio", "sound"
+    IMAGE = "image", "images"
+    CITATION = "citation", "citations of pages in the web"
+    FOREIGN = "foreign", "parts that only one dialect knows"
+    LOGPROBS = "logprobs", "probabilities of tokens"
+    CHOICES = "choices", "several answers"
+    STOP_SEQUENCE = "stop_sequence", "the stop sequence that ended it"
+    PAUSE = "pause", "that it paused"
+    REFUSED = "refused", "that the model refused, apart from a filter"
+    CONTEXT_FULL = "context_full", "that the context was full, apart from the most tokens asked for"
+    TIER = "tier", "the tier of service"
+    CACHE_WRITES = "cache_writes", "tokens written to a cache, apart"
+    AUDIO_TOKENS = "audio_tokens", "tokens of sound, apart"
+    REASONING_TOKENS = "reasoning_tokens", "tokens of thought, apart"

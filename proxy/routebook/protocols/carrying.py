@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from routebook.chat.conversation import ChatRequest
-from routebook.chat.features import Feature
+from routebook.chat.features import Feature, Telling
 from routebook.chat.loss import Done, Loss
 from routebook.chat.used import used
 
@@ -52,7 +52,10 @@ def lost(note: str) -> Carriage:
 
 
 Carries = Mapping[Feature, Carriage]
-"""A dialect's table. What does not stand in it is lost."""
+"""What a dialect's requests can hold. What does not stand in it is lost."""
+
+Tells = Mapping[Telling, Carriage]
+"""What a dialect's answers can hold. What does not stand in it is lost."""
 
 UNKNOWN = lost("this dialect has nothing like it")
 

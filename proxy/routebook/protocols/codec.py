@@ -17,7 +17,7 @@ from routebook.chat.events import Event
 from routebook.chat.faults import Fault
 from routebook.chat.loss import Loss
 from routebook.chat.usage import Usage
-from routebook.protocols.carrying import Carries, Target
+from routebook.protocols.carrying import Carries, Target, Tells
 
 
 class EventReader(Protocol):
@@ -101,6 +101,7 @@ class ClientSide:
 
     write_answer: Callable[[ChatAnswer, ReplyTo], Written]
     writer: Callable[[ReplyTo], EventWriter]
+    tells: Tells
     write_count: Callable[[int], bytes] | None = None
 
 

@@ -173,7 +173,7 @@ def test_what_cannot_be_said_is_a_loss() -> None:
     assert [(loss.feature, loss.path, loss.done) for loss in writer.losses] == [
         ("signature", "choices[0].parts[0]", Done.DROPPED),
         ("foreign_part", "choices[0].parts[2]", Done.DROPPED),
-        ("finish", "choices[0]", Done.DROPPED),
+        ("pause", "choices[0]", Done.DROPPED),
     ]
 
 

@@ -109,7 +109,9 @@ def logprobs_of(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
 def _choice(number: int, choice: Choice, reply: ReplyTo, losses: list[Loss]) -> dict[str, Any]:
     functions = asks_for_functions(reply.asked)
     if choice.finish is Finish.PAUSED:
-        losses.append(Loss("finish", f"choices[{number}]", Done.DROPPED, "a pause is told as a stop"))
+        losses.append(Loss("pause", f"choices[{number}]", Done.DROPPED, "it is told as a stop"))
+    if choice.stop_sequence is not None:
+        losses.append(Loss("stop_sequence", f"choices[{number}]", Done.DROPPED, "it is a stop like any other"))
     logprobs = None
     if choice.logprobs is not None or choice.refusal_logprobs is not None:
         logprobs = {
@@ -200,8 +202,10 @@ class _Said:
             annotation = annotation_of(citation, self._length)
             if annotation is None:
                 self._lose("citation", path, "it is of a kind that only its own dialect has")
-            else:
-                self.annotations.append(annotation)
+                continue
+            self.annotations.append(annotation)
+            if isinstance(citation, UrlCitation) and citation.quote is not None:
+                self._lose("citation", path, "the words that were cited have no place")
         self.texts.append(text.text)
         self._length += len(text.text)
 

@@ -1,11 +1,11 @@
-"""What Chat Completions can carry of a request."""
+"""What Chat Completions can carry of a request, and tell of an answer."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from routebook.chat.features import Feature
-from routebook.protocols.carrying import CARRIED, Carries, changed, lost
+from routebook.chat.features import Feature, Telling
+from routebook.protocols.carrying import CARRIED, Carries, Tells, changed, lost
 
 OWNED: Final = frozenset({"openai-chat", "openai"})
 """Whose ids, parts and fields this dialect understands."""
@@ -76,4 +76,27 @@ CARRIES: Final[Carries] = {
     Feature.CACHE_KEY: CARRIED,
     Feature.VERBOSITY: CARRIED,
     Feature.EXTRA: CARRIED,
+}
+
+TELLS: Final[Tells] = {
+    Telling.TEXT: CARRIED,
+    Telling.REASONING: changed("as `reasoning_content`, which is in no standard but in wide use"),
+    Telling.SIGNATURE: lost("there is no field for it"),
+    Telling.CALLS: CARRIED,
+    Telling.CUSTOM: CARRIED,
+    Telling.REFUSAL: CARRIED,
+    Telling.AUDIO: CARRIED,
+    Telling.IMAGE: changed("as `images`, which is in no standard but in wide use"),
+    Telling.CITATION: changed("the words that were cited are left out, and recorded as lost"),
+    Telling.FOREIGN: lost("nobody here would know it"),
+    Telling.LOGPROBS: CARRIED,
+    Telling.CHOICES: CARRIED,
+    Telling.STOP_SEQUENCE: lost("it is a stop like any other"),
+    Telling.PAUSE: lost("it is told as a stop"),
+    Telling.REFUSED: changed("as `content_filter`"),
+    Telling.CONTEXT_FULL: changed("as `length`"),
+    Telling.TIER: CARRIED,
+    Telling.CACHE_WRITES: CARRIED,
+    Telling.AUDIO_TOKENS: CARRIED,
+    Telling.REASONING_TOKENS: CARRIED,
 }

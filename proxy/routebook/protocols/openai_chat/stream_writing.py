@@ -34,7 +34,7 @@ from routebook.chat.events import (
     UsageSeen,
 )
 from routebook.chat.loss import Done, Loss
-from routebook.chat.parts import ToolKind
+from routebook.chat.parts import ToolKind, UrlCitation
 from routebook.chat.usage import Usage
 from routebook.protocols.codec import ReplyTo
 from routebook.protocols.openai_chat.answer_writing import (
@@ -198,6 +198,8 @@ class ChatWriter:
         if annotation is None:
             self._lose("citation", event, "it is of a kind that only its own dialect has")
             return None
+        if isinstance(event.citation, UrlCitation) and event.citation.quote is not None:
+            self._lose("citation", event, "the words that were cited have no place")
         return self._delta(event.choice, annotations=[annotation])
 
     def _probable(self, choice: _Choice, event: LogprobsSeen) -> bytes:
@@ -210,7 +212,9 @@ class ChatWriter:
             return None
         choice.finished = True
         if event.finish is Finish.PAUSED:
-            self._lose("finish", event, "a pause is told as a stop")
+            self._lose("pause", event, "it is told as a stop")
+        if event.stop_sequence is not None:
+            self._lose("stop_sequence", event, "it is a stop like any other")
         return self._chunk(event.choice, b"{}", finish=encode(word_of(event.finish, self._functions)))
 
     def _sealed(self, choice: _Choice, event: SignatureSeen) -> None:
