@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from routebook.chat.events import Event, Failed, Started, TierSeen, UsageSeen
@@ -85,12 +85,12 @@ class ChatReader:
             return ()
         events: list[Event] = []
         whole = self._splitter.feed(chunk)
-        for event in spans(whole) if whole else ():
-            name, data = fields(event)
-            if data is not None:
-                self._take(name, data, events)
-            if self.done:
-                return events
+        if whole:
+            for name, data in _events(whole):
+                if data is not None:
+                    self._take(name, data, events)
+                if self.done:
+                    return events
         if _END_MARK.match(self._splitter.held):
             self._end(events)
         return events
@@ -121,3 +121,10 @@ class ChatReader:
     def _fail(self, fault: Fault, events: list[Event]) -> None:
         self._failed = True
         events.append(Failed(fault))
+
+
+def _events(whole: bytes) -> Iterable[tuple[str | None, bytes | None]]:
+    """The names and data of a run of whole events; most runs are lines of data with nothing else."""
+    if whole.startswith(b"data: ") and b"\r" not in whole and whole.count(b"\n") == 2 * whole.count(b"\n\ndata: ") + 2:
+        return [(None, data) for data in whole[6:-2].split(b"\n\ndata: ")]
+    return map(fields, spans(whole))
