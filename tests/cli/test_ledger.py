@@ -107,7 +107,7 @@ def test_export_is_read_by_a_csv_reader(state_dir: Path, capsys: pytest.CaptureF
     begin(journal, "C", draws(70))
     assert main(["ledger", "export", "--state-dir", str(state_dir)]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [(row["pot"], row["settled"], row["held"]) for row in rows][0] == ("budget/all/-", "30", "70")
+    assert next((row["pot"], row["settled"], row["held"]) for row in rows) == ("budget/all/-", "30", "70")
     assert rows[0]["from"] == "2026-11-21T00:00:00Z"
     journal.close()
 

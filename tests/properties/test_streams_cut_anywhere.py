@@ -77,6 +77,7 @@ EVENTS = st.sampled_from(
         PLAIN * 6,
         b": ping\n\n",
         b"data: [DONE]\n\n",
+        b"data: [DONE]\n",
         b'data: {"error":{"code":"c"}}\n\n',
         b"\n",
         b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n',

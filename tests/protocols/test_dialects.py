@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from routebook.protocols.dialects import DIALECTS, OPERATIONS, reader_at
+import pytest
+
+from routebook.protocols.codec import Dialect
+from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, reader_at
+from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.routing.fact_table import CLIENT_DIALECTS
 from routebook.routing.fact_table import OPERATIONS as ASKED
 from routebook.routing.outcomes import Caps
@@ -14,15 +18,62 @@ def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
     assert {operation.name for _, operation in OPERATIONS.values()} <= set(ASKED)
 
 
-def test_what_stands_at_a_path_reads_and_edits_its_requests() -> None:
+BODIES = {"chat": b'{"model":"m","messages":[]}', "embeddings": b'{"model":"m","input":"a"}'}
+
+
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT], ids=lambda dialect: dialect.name)
+def test_what_stands_at_a_path_reads_and_edits_its_requests(dialect: Dialect) -> None:
     """One line of the table is all that an exchange needs."""
-    bodies = {"/v1/chat/completions": b'{"model":"m","messages":[]}', "/v1/embeddings": b'{"model":"m","input":"a"}'}
-    assert bodies.keys() == OPERATIONS.keys()
-    for path, (dialect, operation) in OPERATIONS.items():
-        asked = operation.read(bodies[path])
-        assert (asked.operation, asked.dialect) == (operation.name, dialect.name)
-        assert operation.edit(asked, "m", True, Caps()) is bodies[path]
+    for operation in dialect.operations:
+        path = operation.path.replace("{model}", "m")
+        found = PATHS.find(path)
+        assert found is not None and (found.dialect, found.operation) == (dialect, operation)
+        asked = found.read(BODIES[operation.name])
+        assert (asked.operation, asked.dialect, asked.model) == (operation.name, dialect.name, "m")
+        assert operation.edit(asked, "m", True, Caps()) is BODIES[operation.name]
         assert b'"up"' in operation.edit(asked, "up", True, Caps())
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/openai/deployments/gpt-5/chat/completions", "gpt-5"),
+        ("/openai//deployments/gpt%205/chat/completions", "gpt 5"),
+        ("//v1//chat/completions", None),
+    ],
+)
+def test_a_model_may_stand_in_the_path(path: str, model: str | None) -> None:
+    """Azure's clients name the deployment there; it counts, whatever the body says, and goes into the body."""
+    found = PATHS.find(path)
+    assert found is not None
+    for body in (b'{"model":"m","messages":[]}', b'{"messages":[],"model":"m"}'):
+        asked = found.read(body)
+        assert asked.model == (model or "m")
+        assert found.operation.read(asked.body).model == asked.model
+
+
+def test_a_body_without_a_model_takes_that_of_its_path() -> None:
+    """The body is then all that an upstream of the plain form needs."""
+    found = PATHS.find("/openai/deployments/gpt-5/embeddings")
+    assert found is not None
+    assert found.read(b'{"input":"a"}').body == b'{"input":"a","model":"gpt-5"}'
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/deployments//chat/completions",
+        "/openai/deployments/chat/completions",
+        "/openai/deployments/%00/chat/completions",
+        "/openai/deployments/" + "x" * 600 + "/chat/completions",
+        "/v1/chat/completions/",
+        "/V1/chat/completions",
+        "",
+    ],
+)
+def test_no_other_path_is_taken_for_one_that_is_served(path: str) -> None:
+    """A value in a path is not empty, not endless and has no control characters."""
+    assert PATHS.find(path) is None
 
 
 def test_nothing_is_read_at_other_paths() -> None:

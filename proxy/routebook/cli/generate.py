@@ -18,6 +18,8 @@ from routebook.edge.admin.refusals import STATUSES
 from routebook.edge.admin.routes import ROUTES
 from routebook.edge.answers import KINDS
 from routebook.policy.fact_pages import facts_as_markdown
+from routebook.protocols.carried_page import protocols_page
+from routebook.protocols.dialects import DIALECTS
 from routebook.routing.facts import FACTS
 
 _COMMANDS_BEGIN = """\
@@ -90,6 +92,7 @@ def pages() -> dict[str, str]:
         "docs/cli.md": command_page(),
         "docs/errors.md": code_page(),
         "docs/admin.md": document.page(ROUTES, STATUSES, ADMIN),
+        "docs/protocols.md": protocols_page(DIALECTS.values()),
         **{f"schemas/{file}": schema.as_file(schema.build(which)) for which, file in schema.FILES.items()},
     }
 

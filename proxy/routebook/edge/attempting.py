@@ -21,7 +21,8 @@ from routebook.edge.gateway import Access
 from routebook.edge.headers import retry_after, upstream_head
 from routebook.edge.securing import another_call
 from routebook.edge.upstream import Answer, ask, next_bytes, whole
-from routebook.protocols.dialects import Dialect, Operation, Reading
+from routebook.protocols.codec import Relaying
+from routebook.protocols.dialects import Dialect, Operation
 from routebook.protocols.errors import ProtocolError
 from routebook.protocols.openai_chat.response import Answered, is_json
 from routebook.protocols.openai_chat.stream import StreamReader
@@ -53,7 +54,7 @@ class Reply:
     dialect: Dialect
     ready: bytes
     outcome: AttemptOutcome
-    reader: Reading | None = None
+    reader: Relaying | None = None
     answered: Answered | None = None
 
 

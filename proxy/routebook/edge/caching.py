@@ -22,7 +22,7 @@ from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.entry import Entry
 from routebook.edge.headers import SERVER
 from routebook.edge.relay import EventStream, last_words
-from routebook.protocols.dialects import Reading
+from routebook.protocols.codec import Relaying
 from routebook.routing.answer_cache import Kept, Recalled, is_worth_keeping, key_of, replayed_headers, wish_of
 from routebook.routing.candidates import Candidate, Plan
 from routebook.routing.endings import Phase
@@ -66,7 +66,7 @@ class Reusing:
                 self._keep(key, self._kept(reply, (reply.ready,)))
             return reply
 
-        def whole(reader: Reading, pieces: tuple[bytes, ...]) -> None:
+        def whole(reader: Relaying, pieces: tuple[bytes, ...]) -> None:
             if not reader.saw_error and is_worth_keeping(self._job.operation.name, reply.http.status, reader):
                 self._keep(key, self._kept(reply, pieces))
 
@@ -117,7 +117,7 @@ class Copying:
     """A stream's reader that keeps what it passes on, up to `most` bytes, and hands all of it to `whole` at the end."""
 
     def __init__(
-        self, reader: Reading, ready: bytes, most: int, whole: Callable[[Reading, tuple[bytes, ...]], None]
+        self, reader: Relaying, ready: bytes, most: int, whole: Callable[[Relaying, tuple[bytes, ...]], None]
     ) -> None:
         self._reader = reader
         self._whole = whole
@@ -134,6 +134,22 @@ class Copying:
         passed = self._reader.feed(chunk)
         self._take(passed)
         return passed
+
+    def end(self) -> bytes:
+        """What may still go to the client now that the connection has ended in order."""
+        passed = self._reader.end()
+        self._take(passed)
+        return passed
+
+    @property
+    def error_code(self) -> str | None:
+        """The code of an error that the upstream told."""
+        return self._reader.error_code
+
+    @property
+    def events(self) -> int:
+        """How many events have passed."""
+        return self._reader.events
 
     @property
     def done(self) -> bool:

@@ -29,8 +29,10 @@ def test_what_was_held_and_who_was_refused() -> None:
     assert list(held_lines(RECORD)) == [
         "held $0.50 of the budget `team-month` of research",
         "held 4,096 tokens of the budget `batch` (900 tokens should the process die)",
-        "gpt-large by openai/main was not allowed by the budget `team-month` of research: not enough is left; "
-        "needs $2.00, $499.00 of $500.00 drawn, again after 10 min",
+        (
+            "gpt-large by openai/main was not allowed by the budget `team-month` of research: not enough is left; "
+            "needs $2.00, $499.00 of $500.00 drawn, again after 10 min"
+        ),
     ]
     assert list(held_lines({})) == []
 

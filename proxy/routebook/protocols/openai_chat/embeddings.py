@@ -8,16 +8,8 @@ from typing import Final
 import msgspec
 
 from routebook.chat.lazily import lazily
+from routebook.protocols.body import WORD, decode, named, read_field, read_fields, read_model, starts_with, with_fields
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_chat.body import (
-    WORD,
-    decode,
-    read_field,
-    read_fields,
-    read_model,
-    starts_with,
-    with_fields,
-)
 
 Inputs = str | list[str | int | list[int]]
 
@@ -42,8 +34,10 @@ class OpenAIEmbeddings:
     opening: Final = b""
     session: Final = None
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, model: str | None = None) -> None:
         fields = read_fields(body)
+        if model is not None:
+            body = named(body, fields, model)
         self.model = read_model(fields)
         given = fields.get("input")
         if given is None or not (starts_with(given, b'"') or starts_with(given, b"[")):
@@ -93,9 +87,9 @@ class OpenAIEmbeddings:
         return decode(_INPUTS, self.fields["input"], "input")
 
 
-def read_embeddings(body: bytes) -> OpenAIEmbeddings:
-    """The request in a body; raises ProtocolError where it is not one."""
-    return OpenAIEmbeddings(body)
+def read_embeddings(body: bytes, model: str | None = None) -> OpenAIEmbeddings:
+    """The request in a body, for the `model` that its path names, where it does; raises ProtocolError."""
+    return OpenAIEmbeddings(body, model)
 
 
 def edited_embeddings(asked: OpenAIEmbeddings, model: str) -> bytes:

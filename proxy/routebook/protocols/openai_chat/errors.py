@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from routebook.chat.faults import Fault
+
 TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -31,6 +33,16 @@ def error_event(
 ) -> bytes:
     """An error inside a stream, as one event; nothing may follow it, not even the end mark."""
     return b"data: " + error_body(status, message, type=type, code=code, param=param) + b"\n\n"
+
+
+def fault_body(fault: Fault) -> bytes:
+    """What an upstream of another dialect said went wrong, in this one's words."""
+    return error_body(fault.status, fault.message, code=fault.code, param=fault.param)
+
+
+def fault_event(fault: Fault) -> bytes:
+    """The same inside a stream."""
+    return error_event(fault.status, fault.message, code=fault.code, param=fault.param)
 
 
 def models_body(names: Iterable[str], created: int = 0) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Raw
 
-from routebook.protocols.openai_chat.body import decode
+from routebook.protocols.body import decode
 
 NOTHING = Raw(b"null")
 USER = b'"user"'

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Raw
 
+from routebook.chat.caps import Caps
+from routebook.chat.conversation import ChatRequest
 from routebook.chat.lazily import lazily
-from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_chat.body import (
+from routebook.protocols.body import (
     WORD,
     decode,
     is_null,
+    named,
     read_field,
     read_fields,
     read_model,
     starts_with,
     with_fields,
 )
+from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.openai_chat.parts import USER, Contents, Message, has_parts, read_contents
+from routebook.protocols.openai_chat.request_reading import read_request
 
 MOST: Final = 2**31 - 1
 """The largest count that is believed of a client."""
@@ -50,8 +54,10 @@ class OpenAIChat:
     dialect: Final = "openai-chat"
     counted_tokens: Final = 0
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, model: str | None = None) -> None:
         fields = read_fields(body)
+        if model is not None:
+            body = named(body, fields, model)
         self.model = read_model(fields)
         messages = fields.get("messages")
         if messages is None or not starts_with(messages, b"["):
@@ -147,6 +153,11 @@ class OpenAIChat:
         named = read_field(self.fields, "safety_identifier", WORD)
         return read_field(self.fields, "user", WORD) if named is None else named
 
+    @lazily
+    def chat(self) -> ChatRequest:
+        """The whole request in the neutral form."""
+        return read_request(self.model, self.fields)
+
     @property
     def opening(self) -> bytes:
         """Its first messages, to the first that the user wrote: what all requests of one conversation have in common.
@@ -173,25 +184,9 @@ class OpenAIChat:
         return read_contents(self._messages)
 
 
-class Caps(Protocol):
-    """What a rule sets on a request: a cap on its answer, defaults for what the client leaves open."""
-
-    @property
-    def max_output(self) -> int | None:
-        """The most tokens that an answer may have."""
-
-    @property
-    def temperature(self) -> float | None:
-        """The temperature where the client names none."""
-
-    @property
-    def reasoning_effort(self) -> str | None:
-        """The reasoning effort where the client names none."""
-
-
-def read_chat(body: bytes) -> OpenAIChat:
-    """The request in a body; raises ProtocolError where it is not one."""
-    return OpenAIChat(body)
+def read_chat(body: bytes, model: str | None = None) -> OpenAIChat:
+    """The request in a body, for the `model` that its path names, where it does; raises ProtocolError."""
+    return OpenAIChat(body, model)
 
 
 def edited(asked: OpenAIChat, model: str, ask_usage: bool, caps: Caps | None = None) -> bytes:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from routebook.chat.usage import Usage
+from routebook.protocols.answered import Answered, is_json
 from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, code_of, read_said
 from routebook.protocols.openai_chat.usage import read_usage
 
-_ANY = msgspec.json.Decoder()
-
-
-class Answered(msgspec.Struct, frozen=True, gc=False):
-    """What an answer says of itself; None is what it does not say."""
-
-    usage: Usage | None = None
-    finish_reason: str | None = None
-    model: str | None = None
+__all__ = ["Answered", "is_json", "read_answer", "read_error_code"]
 
 
 def read_answer(body: bytes) -> Answered:
@@ -33,15 +23,6 @@ def read_error_code(body: bytes) -> str | None:
     """The code of an error answer (`context_length_exceeded`), or its type; None where it says neither."""
     said = read_said(body)
     return None if bytes(said.error) == b"null" else code_of(said.error)
-
-
-def is_json(body: bytes) -> bool:
-    """Whether the body is one whole JSON text: a body without a length may have been cut unnoticed."""
-    try:
-        _ANY.decode(body)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _short(text: str | None) -> str | None:

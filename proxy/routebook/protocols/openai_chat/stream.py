@@ -26,6 +26,7 @@ _FRAME: Final = len(b"data: \n\n")
 """What stands around the data of an event that is passed on unread."""
 
 _DONE: Final = b"[DONE]"
+_DONE_AND_MORE: Final = b"[DONE]\n"
 _END_MARK: Final = re.compile(rb"data: ?\[DONE\](\r\n|\n)")
 
 
@@ -75,6 +76,10 @@ class StreamReader:
         else:
             passed = self._read(whole)
         return passed if self.done else passed + self._ends_early()
+
+    def end(self) -> bytes:
+        """The connection has ended; this dialect has an end of its own, so nothing follows and `done` stays as it is."""
+        return b""
 
     @property
     def rest(self) -> bytes:
@@ -127,7 +132,7 @@ class StreamReader:
     def _hides(self, name: str | None, data: bytes) -> bool:
         """Take in one event's data; whether it is to be kept from the client."""
         self.events += 1
-        if data == _DONE:
+        if data == _DONE or data.startswith(_DONE_AND_MORE):
             self.done = True
             return False
         self._bytes += len(data)

@@ -6,7 +6,7 @@ reference, 2026); `chat.usage.Usage` counts each token once.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -78,3 +78,18 @@ def usage_of(wire: WireUsage) -> Usage | None:
         reasoning,
         audio_out,
     )
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """The usage as it stands in an answer: kinds within their sides, as OpenAI counts."""
+    return {
+        "prompt_tokens": usage.total_input,
+        "completion_tokens": usage.total_output,
+        "total_tokens": usage.total_input + usage.total_output,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_input,
+            "cache_write_tokens": usage.cache_write,
+            "audio_tokens": usage.audio_input,
+        },
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.audio_output},
+    }

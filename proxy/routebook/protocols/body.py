@@ -82,6 +82,15 @@ def read_model(fields: Mapping[str, Raw]) -> str:
     return model
 
 
+def named(body: bytes, fields: dict[str, Raw], model: str) -> bytes:
+    """The body with the model that its path names, in `fields` too: upstreams are told in the body."""
+    if read_field(fields, "model", WORD) == model:
+        return body
+    body = with_fields(body, fields, {"model": model})
+    fields["model"] = Raw(msgspec.json.encode(model))
+    return body
+
+
 def with_fields(body: bytes, fields: Mapping[str, Raw], new: Mapping[str, Any]) -> bytes:
     """The body with top-level fields set; every other field keeps its bytes and its place, new ones come last.
 

@@ -1,0 +1,70 @@
+"""What is served at which path: a closed table, some of whose paths hold a value (`/v1beta/models/{model}:countTokens`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote
+
+from routebook.protocols.codec import Dialect, Operation
+
+LONGEST: Final = 512
+"""Characters of a value in a path; longer ones name nothing that is served."""
+
+_SLASHES: Final = re.compile(r"//+")
+_VALUE: Final = re.compile(r"\{([a-z]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands at a path, with the values in it."""
+
+    dialect: Dialect
+    operation: Operation
+    values: Mapping[str, Any]
+
+    def read(self, body: bytes) -> Any:
+        """The request in a body; raises ProtocolError where it is not one."""
+        return self.operation.read(body, **self.values)
+
+
+class Paths:
+    """The table. Most requests are found by one look-up; the few forms with a value are tried in order."""
+
+    def __init__(self, dialects: Iterable[Dialect]) -> None:
+        self._plain: dict[str, Found] = {}
+        self._forms: list[tuple[str, str, str, Found]] = []
+        for dialect in dialects:
+            for operation in dialect.operations:
+                found = Found(dialect, operation, operation.given)
+                value = _VALUE.search(operation.path)
+                if value is None:
+                    self._plain[operation.path] = found
+                else:
+                    self._forms.append(
+                        (operation.path[: value.start()], operation.path[value.end() :], value[1], found)
+                    )
+
+    def __repr__(self) -> str:
+        return f"<Paths {len(self._plain)} plain, {len(self._forms)} with a value>"
+
+    def find(self, path: str) -> Found | None:
+        """What stands at this path, its query cut off; None where nothing does.
+
+        Slashes that follow each other count as one: some clients join a base URL and a path with two.
+        """
+        found = self._plain.get(path)
+        if found is not None:
+            return found
+        if "//" in path:
+            path = _SLASHES.sub("/", path)
+            if (found := self._plain.get(path)) is not None:
+                return found
+        for before, after, name, form in self._forms:
+            if path.startswith(before) and path.endswith(after) and len(before) + len(after) < len(path):
+                value = unquote(path[len(before) : len(path) - len(after)])
+                if len(value) <= LONGEST and value.isprintable():
+                    return Found(form.dialect, form.operation, {**form.values, name: value})
+        return None
