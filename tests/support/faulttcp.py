@@ -1,7 +1,7 @@
 """A relay between a client and a server that misbehaves on demand, connection by connection or while they are in use.
 
-    async with FaultyTcp(server.port) as between:
-        between.fault = Fault.BLACK_HOLE
+async with FaultyTcp(server.port) as between:
+    between.fault = Fault.BLACK_HOLE
 """
 
 from __future__ import annotations

@@ -101,21 +101,24 @@ class RedisServer:
         if self._password:
             settings["requirepass"] = self._password
         words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+        self._process = self._launch(PROGRAM, words)
+        end = time.monotonic() + START_SECONDS
+        while not await self._answers():
+            assert self._process.poll() is None, (self.folder / "redis.log").read_text()
+            assert time.monotonic() < end, "the server does not answer"
+            await asyncio.sleep(0.01)
+
+    def _launch(self, program: Path, words: list[str]) -> subprocess.Popen[bytes]:
         with open(self.folder / "redis.log", "ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 ["redis-server", *words, *self._more],
-                executable=PROGRAM,
+                executable=program,
                 cwd=self.folder,
                 env=plain_environment(NEEDS),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        end = time.monotonic() + START_SECONDS
-        while not await self._answers():
-            assert self._process.poll() is None, (self.folder / "redis.log").read_text()
-            assert time.monotonic() < end, "the server does not answer"
-            await asyncio.sleep(0.01)
 
     def kill(self) -> None:
         """kill -9, and wait for the end of it."""

@@ -28,7 +28,16 @@ from routebook.edge.ledger.store_address import read_address
 from routebook.edge.ledger.store_book import EntitlementBook
 from routebook.edge.ledger.store_breaker import StoreBreaker
 from routebook.edge.ledger.store_line import Server, StoreFailure, StoreLine
-from routebook.edge.ledger.store_scripts import ACQUIRE, HOST_SECONDS, JOIN, LEAVE, PUSH, SLOT_SECONDS, Script
+from routebook.edge.ledger.store_scripts import (
+    ACQUIRE,
+    HOST_SECONDS,
+    JOIN,
+    LEAVE,
+    PUSH,
+    RECOVERY_SECONDS,
+    SLOT_SECONDS,
+    Script,
+)
 from routebook.edge.operations_log import operations_log
 from routebook.ledger.claims import Counter, Kind
 
@@ -100,10 +109,17 @@ class SharedStore:
 
     `host` names this host among all that share the store; a second process of the same name supersedes the first.
     `prefix` stands before all keys, as their hash tag: hosts that share it share their budgets. `clock` is this host's
-    time (seconds since 1970).
+    time (seconds since 1970). `recovery` is how many seconds a store that may have forgotten waits for known hosts.
     """
 
-    def __init__(self, url: str, host: str, prefix: str = "routebook", clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        host: str,
+        prefix: str = "routebook",
+        clock: Callable[[], float] = time.time,
+        recovery: float = RECOVERY_SECONDS,
+    ) -> None:
         if not _HOST.fullmatch(host):
             raise ValueError(f"`{host}` cannot name a host: letters, digits, `.`, `_` and `-` only")
         if not prefix or set(prefix) & set("{}"):
@@ -114,6 +130,7 @@ class SharedStore:
         self._host = host
         self._prefix = f"{{{prefix}}}"
         self._clock = clock
+        self._recovery = int(recovery * 1000)
         self._offset = 0.0
         self._book = EntitlementBook()
         self._queue: deque[_Question | _News] = deque()
@@ -201,10 +218,10 @@ class SharedStore:
 
     async def close(self) -> None:
         """Leave: what this host has settled stays counted, and nobody waits for it any more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
         self._give_up("closed")
         try:
             if self._is_joined:
@@ -321,9 +338,8 @@ class SharedStore:
             await self._line.open()
         server = self._line.server
         known = [name for name in self._known if name != self._host]
-        self._epoch, self._term = await self._tell(
-            JOIN, _Keys(self._prefix), server.run if server else "", uuid.uuid4().hex, [*known, self._host]
-        )
+        fields = (server.run if server else "", uuid.uuid4().hex, [*known, self._host], self._recovery)
+        self._epoch, self._term = await self._tell(JOIN, _Keys(self._prefix), *fields)
         await self._tell_everything()
         self._is_joined = True
         if server and server.evicts:
@@ -395,15 +411,17 @@ class SharedStore:
         keys = _Keys(self._prefix)
         groups = [[self._wanted(want, keys) for want in question.wants] for question in asked]
         try:
-            [results] = await self._tell(ACQUIRE, keys, groups)
+            results, names = await self._tell(ACQUIRE, keys, groups)
         except BaseException as error:
             for question in asked:
                 self._book.lost(question.wants)
                 _resolve(question, Unavailable(_why(error)))
             raise
-        unclaimed = [self._answer(question, result) for question, result in zip(asked, results, strict=True)]
-        for wants in unclaimed:
-            self._book.lost(wants)
+        self._known = tuple(names)
+        stored: dict[Counter, int] = {}
+        for question, result in zip(asked, results, strict=True):
+            stored |= self._answer(question, result)
+        self._book.heard(stored)
 
     def _wanted(self, want: Want, keys: _Keys) -> list[int]:
         claim = want.claim
@@ -412,21 +430,22 @@ class SharedStore:
         code, believed = _CODES[claim.kind], self._book[claim.counter]
         return [keys.place(key), code, claim.limit, *slices, believed, want.need, want.ahead]
 
-    def _answer(self, question: _Question, result: list[Any]) -> Sequence[Want]:
-        """Hand an answer to who asked; what was granted and is nobody's any more."""
+    def _answer(self, question: _Question, result: list[Any]) -> dict[Counter, int]:
+        """Hand an answer to who asked, where somebody still does; what the store counts for this host now."""
         if not result[0]:
             _, place, settled, entitled, wait = result
             want = question.wants[place - 1]
             after = wait / 1000 if want.claim.kind is Kind.RATE else None
             _resolve(question, Denied(want, Totals(settled, entitled), after))
-            return ()
-        if question.answer.done():
-            return question.wants
+            return {}
         rows = list(zip(question.wants, result[1], strict=True))
-        amounts = {want.claim.counter: row[0] for want, row in rows}
-        self._book.granted(question.wants, amounts)
-        _resolve(question, _Granted(amounts, {want.claim.pot: Totals(row[2], row[3]) for want, row in rows}))
-        return ()
+        if question.answer.done():
+            self._book.know(question.wants)
+        else:
+            amounts = {want.claim.counter: row[0] for want, row in rows}
+            self._book.granted(question.wants, amounts)
+            _resolve(question, _Granted(amounts, {want.claim.pot: Totals(row[2], row[3]) for want, row in rows}))
+        return {want.claim.counter: row[1] for want, row in rows if want.claim.kind is not Kind.RATE}
 
     async def _tell(self, script: Script, keys: _Keys, *fields: Any) -> list[Any]:
         """Send a message and read its answer; raises StoreFailure and _Aside."""

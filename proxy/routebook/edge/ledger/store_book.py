@@ -68,12 +68,10 @@ class EntitlementBook:
 
     def granted(self, wants: Sequence[Want], amounts: Mapping[Counter, int]) -> None:
         """The store has granted, and who asked will be told."""
+        self.know(wants)
         for want in wants:
-            claim = want.claim
-            if claim.kind is not Kind.RATE:
-                self._know(want)
-                self._entitled[claim.counter] = self[claim.counter] + amounts[claim.counter]
-                self._astray.discard(claim.counter)
+            if want.claim.kind is not Kind.RATE:
+                self._entitled[want.claim.counter] = self[want.claim.counter] + amounts[want.claim.counter]
 
     def not_received(self, amounts: Mapping[Counter, int]) -> None:
         """What was granted did not reach who asked."""
@@ -82,12 +80,17 @@ class EntitlementBook:
                 self._entitled[counter] -= amount
                 self._astray.add(counter)
 
-    def lost(self, wants: Iterable[Want]) -> None:
+    def lost(self, wants: Sequence[Want]) -> None:
         """The store may have granted these, and nobody here has it."""
+        self.know(wants)
+        self._astray.update(want.claim.counter for want in wants if want.claim.kind is not Kind.RATE)
+
+    def know(self, wants: Iterable[Want]) -> None:
+        """What these are counted in, for when the store has to be told."""
         for want in wants:
-            if want.claim.kind is not Kind.RATE:
-                self._know(want)
-                self._astray.add(want.claim.counter)
+            claim = want.claim
+            if claim.kind is not Kind.RATE and claim.counter not in self._states:
+                self._states[claim.counter] = HostState(KEEP_STORED, 0, 0, claim.kind, claim.first, claim.ends)
 
     def strays(self, most: int) -> list[Counter]:
         """Some of those astray that can be told now."""
@@ -99,9 +102,13 @@ class EntitlementBook:
                 found.append(counter)
         return found
 
-    def heard(self, said: Mapping[Counter, int]) -> None:
-        """The store has heard these figures: who still has them is not astray."""
-        self._astray.difference_update(counter for counter, entitled in said.items() if self[counter] == entitled)
+    def heard(self, stored: Mapping[Counter, int]) -> None:
+        """The store has these figures: what is believed otherwise by now is astray."""
+        for counter, entitled in stored.items():
+            if self[counter] == entitled:
+                self._astray.discard(counter)
+            elif counter in self._states:
+                self._astray.add(counter)
 
     def forget_past(self, now: float) -> None:
         """Drop windows that are over, and slots that nobody has."""
@@ -116,8 +123,3 @@ class EntitlementBook:
     def known(self) -> Mapping[Counter, HostState]:
         """Every counter, as last told by the desk or first wanted."""
         return self._states
-
-    def _know(self, want: Want) -> None:
-        claim = want.claim
-        unknown = HostState(KEEP_STORED, 0, 0, claim.kind, claim.first, claim.ends)
-        self._states.setdefault(claim.counter, unknown)

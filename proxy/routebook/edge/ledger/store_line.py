@@ -150,7 +150,8 @@ def _connection(address: StoreAddress) -> Any:
         "db": address.database,
         "username": address.user,
         "password": address.password,
-        "socket_timeout": address.timeout,
+        # `StoreLine` has the time-out of each step; the library's own costs a task, and can lose a cancellation
+        "socket_timeout": None,
         "socket_connect_timeout": address.timeout,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,

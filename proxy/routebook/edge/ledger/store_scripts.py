@@ -57,6 +57,22 @@ local function roster()
     return hosts, math.max(alive, 1)
 end
 
+-- Everybody who has to be waited for, should the store forget.
+local function names(hosts)
+    local found, listed = {}, {}
+    for who, life in pairs(hosts) do
+        if now - life.beat < DEAD and not string.find(who, '~', 1, true) then
+            found[who] = true
+        end
+    end
+    if tonumber(redis.call('HGET', KEYS[1], 'until')) > now then
+        for _, who in ipairs(redis.call('SMEMBERS', KEYS[3])) do found[who] = who ~= '?' or nil end
+    end
+    for who in pairs(found) do table.insert(listed, who) end
+    table.sort(listed)
+    return listed
+end
+
 local function stands(key, name)
     local text = redis.call('HGET', key, name)
     if not text then return nil end
@@ -132,7 +148,7 @@ if not id or stored[2] ~= run then
     end
     -- nobody is known: somebody may still be on the way, and who is told by no list ends no waiting
     if not others then redis.call('SADD', KEYS[3], '?') end
-    redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'until', whole(now + (others and RECOVERY or OPENING)))
+    redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'until', whole(now + (others and message[8] or OPENING)))
 end
 local mine = hosts[host]
 if term == 0 then
@@ -174,7 +190,7 @@ local function plan(want)
     if kind == RATE then
         p.entitled = level(p.key, limit)
         p.settled = p.entitled
-        p.fits = p.entitled + need <= limit
+        p.fits = need <= limit - p.entitled
         p.wait = (p.entitled + need - limit) * 60 / limit
     else
         p.name = whole(start) .. '/' .. host
@@ -188,7 +204,7 @@ local function plan(want)
         believed = believed + (given[p.key .. p.name] or 0)
         if start >= first then p.entitled = p.entitled - before.entitled + believed end
         p.before, p.believed = before, believed
-        p.fits = p.entitled + need <= limit
+        p.fits = need <= limit - p.entitled  -- a sum could be beyond what a double holds exactly
     end
     if p.fits then p.granted = room(p.entitled, limit, need, ahead) end
     return p
@@ -237,7 +253,7 @@ for g, wants in ipairs(groups) do
     end
     results[g] = denied or {1, plans}
 end
-return answer('ok', micros, results)
+return answer('ok', micros, results, names(hosts))
 """
 
 _PUSH = """
@@ -309,13 +325,8 @@ local function sweep(who, life)
     end
 end
 
-local names = {}
 for who, life in pairs(hosts) do
-    if now - life.beat >= DEAD then
-        sweep(who, life.term)
-    elseif not string.find(who, '~', 1, true) then
-        table.insert(names, who)
-    end
+    if now - life.beat >= DEAD then sweep(who, life.term) end
 end
 
 local index = prefix .. ':of:' .. host .. ':' .. whole(term)
@@ -328,7 +339,7 @@ local tight = {}
 for _, key in ipairs(redis.call('ZRANGE', KEYS[4], 0, 199)) do
     if redis.call('SISMEMBER', index, key) == 1 then table.insert(tight, key) end
 end
-return answer('ok', micros, totals, tight, names)
+return answer('ok', micros, totals, tight, names(hosts))
 """
 
 _LEAVE = """
@@ -344,7 +355,6 @@ _NUMBERS = {
     "KEEP": str(KEEP_SECONDS),
     "SLOTS": str(SLOT_SECONDS * 1000),
     "DEAD": str(HOST_SECONDS * 1000),
-    "RECOVERY": str(int(RECOVERY_SECONDS * 1000)),
     "OPENING": str(int(OPENING_SECONDS * 1000)),
 }
 
@@ -366,7 +376,7 @@ def _script(body: str) -> Script:
 
 
 JOIN: Final = _script(_JOIN)
-"""A host comes, or comes back: [.., run, nonce, known hosts] -> epoch and term."""
+"""A host comes, or comes back: [.., run, nonce, known hosts, recovery in ms] -> epoch and term."""
 
 ACQUIRE: Final = _script(_ACQUIRE)
 """Groups of wants, each all or none: [.., [[key, kind, limit, first, start, ends, believed, need, ahead]..]..]."""
