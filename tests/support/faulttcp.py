@@ -93,10 +93,10 @@ class FaultyTcp:
         try:
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            up_writer.close()
             for task in (up, down):
                 task.cancel()
             await asyncio.gather(up, down, return_exceptions=True)
-            up_writer.close()
             with contextlib.suppress(OSError):
                 await up_writer.wait_closed()
 

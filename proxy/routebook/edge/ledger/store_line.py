@@ -133,11 +133,16 @@ class StoreLine:
             raise
 
     def _follow(self, error: Exception) -> None:
-        """A member of a cluster that does not have our keys says who has: the next connection goes there."""
+        """A member of a cluster that does not have our keys says who has: the next connection goes there. After any
+        other failure it goes where the address says."""
         from redis.exceptions import MovedError
 
+        if self._address.path:
+            return
+        where = self._address.host, self._address.port
         if isinstance(error, MovedError):
-            self._connection.host, self._connection.port = error.host or self._address.host, error.port
+            where = error.host or where[0], error.port
+        self._connection.host, self._connection.port = where
 
 
 def _connection(address: StoreAddress) -> Any:
