@@ -21,6 +21,7 @@ COMMANDS = {
     "decisions": "list recorded decisions",
     "facts": "list the facts that rules may ask about",
     "schema": "print the JSON Schema of a policy, a policy test or a decision record",
+    "accounts": "show how the accounts of a running server stand, rest one, or let one back in",
     "reload": "make a running server read its policy again",
     "simulate": "serve simulated model APIs, to try a policy without keys",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import socket
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ import orjson
 from aiohttp import web
 
 from routebook.edge.processes.rollout import Reloaded
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
 
 
 class Service(Protocol):
@@ -38,6 +41,14 @@ class Service(Protocol):
         """Read the policy again and say what came of it."""
         ...
 
+    async def accounts(self) -> list[dict[str, Any]]:
+        """How every account stands, ready for JSON."""
+        ...
+
+    async def tell_account(self, provider: str, account: str, does: str, seconds: float | None) -> bool:
+        """Have an account `rest`, or `admit` it again; whether there is such an account."""
+        ...
+
 
 async def start_admin(service: Service, listen: socket.socket) -> web.AppRunner:
     """Serve until the returned runner is cleaned up."""
@@ -50,6 +61,8 @@ async def start_admin(service: Service, listen: socket.socket) -> web.AppRunner:
             web.get("/metrics", routes.metrics),
             web.get("/policy", routes.policy),
             web.post("/reload", routes.reload),
+            web.get("/accounts", routes.accounts),
+            web.post("/accounts/{provider}/{account}/{does:rest|admit}", routes.account),
         ]
     )
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=75, logger=logging.getLogger("routebook.admin"))
@@ -86,6 +99,21 @@ class _Routes:
         """200 where the files as they stand now serve, 422 with the problems where they do not."""
         reloaded = await self._service.reload()
         return _json(200 if reloaded.succeeded else 422, as_json(reloaded))
+
+    async def accounts(self, _: web.Request) -> web.Response:
+        """How every account stands, and fares."""
+        return _json(200, {"accounts": await self._service.accounts()})
+
+    async def account(self, request: web.Request) -> web.Response:
+        """Leave an account alone (`?seconds=600`; a day where nothing is said), or let it back in."""
+        asked = request.query.get("seconds")
+        if asked is not None and not _SECONDS.fullmatch(asked):
+            return _json(400, {"error": "`seconds` is a number of seconds"})
+        named = request.match_info
+        seconds = None if asked is None else float(asked)
+        if not await self._service.tell_account(named["provider"], named["account"], named["does"], seconds):
+            return _json(404, {"error": "there is no such account"})
+        return _json(200, {"accounts": await self._service.accounts()})
 
 
 def as_json(reloaded: Reloaded) -> dict[str, Any]:

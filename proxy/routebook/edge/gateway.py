@@ -77,11 +77,12 @@ class Gateway:
         self.metrics = metrics
         self.clock: Clock = clock or SystemClock()
         self.instance = instance
-        self.memory = Measurements()
+        self.memory = Measurements(instance)
+        self.memory.on_breaker = metrics.breaker
         self.connections = Connections()
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
-        self.serving = self._resolve(policy)
+        self.take(policy)
         self._chores: set[asyncio.Task[None]] = set()
         self.draining = False
 
@@ -102,6 +103,14 @@ class Gateway:
     def take(self, policy: Policy) -> None:
         """Decide by this policy from the next request on; running exchanges keep the one they began with."""
         self.serving = self._resolve(policy)
+        self.memory.take(policy.catalogue.providers.values(), policy.settings.breaker, self.clock.monotonic())
+
+    def renew_keys(self) -> None:
+        """Read the keys again; an account that has another one now is let back in."""
+        before, self.serving = self.serving, self._resolve(self.policy)
+        for key, access in self.serving.access.items():
+            if access.key != before.access[key].key:
+                self.memory.admit(key, self.clock.monotonic())
 
     async def close(self) -> None:
         """Close the connections to upstreams."""

@@ -66,7 +66,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     """A route as it stands for one request.
 
     `size` is the prompt as it was measured (None: no candidate came so far), `memory` what was read of it, `point` the
-    request's place in a split, `share` the name that it chose there.
+    request's place in a split, `share` the name that it chose there, `conversation` the place of its conversation among
+    accounts, where one was asked for.
     """
 
     kept: tuple[Candidate, ...]
@@ -75,3 +76,4 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     memory: Recollection | None = None
     point: int | None = None
     share: str | None = None
+    conversation: int | None = None

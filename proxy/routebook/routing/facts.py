@@ -107,7 +107,9 @@ class RequestFacts:
         if model is None:
             return None
         provider = model.provider
-        return any(self.memory.resting((provider.name, account.name), self.at) is None for account in provider.accounts)
+        return any(
+            self.memory.barred((provider.name, account.name), name, self.at) is None for account in provider.accounts
+        )
 
     def _clock(self, zone: str) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(self.now, _zone(zone))

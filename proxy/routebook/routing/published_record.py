@@ -171,8 +171,14 @@ def _decided() -> Schema:
             "draw": "from 0 to 1",
             "point": "the request's place in a split, from 0 to 1",
             "share": "the model or pool that the place chose",
+            "conversation": "the place of the conversation among a provider's accounts, in parts per million",
         },
-        {"draw": {"type": "number"}, "point": {"type": ["number", "null"]}, "share": _MAYBE_TEXT},
+        {
+            "draw": {"type": "number"},
+            "point": {"type": ["number", "null"]},
+            "share": _MAYBE_TEXT,
+            "conversation": _COUNT,
+        },
         ["draw"],
     )
     values = {
@@ -215,10 +221,18 @@ def _memory() -> Schema:
     return _open(
         {
             "resting": "accounts that cool down: provider, account, seconds left, why",
+            "barred": "what else kept an account from a model: provider, account, model, reason, seconds left, why",
+            "turns": "whose turn it was, by provider, where accounts take turns",
             "in_flight": "requests under way: provider, account, number",
             "first_token": "seconds by model",
         },
-        {"resting": build.listed(row), "in_flight": build.listed(row), "first_token": build.named(_SECONDS)},
+        {
+            "resting": build.listed(row),
+            "barred": build.listed(row),
+            "turns": build.named(_COUNT),
+            "in_flight": build.listed(row),
+            "first_token": build.named(_SECONDS),
+        },
     )
 
 

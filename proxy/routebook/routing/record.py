@@ -88,6 +88,8 @@ def decided_line(
         line["candidates"] = [_kept(each) for each in plan.kept] + [_dropped(each) for each in plan.dropped]
         if plan.point is not None:
             line["draw"]["point"], line["draw"]["share"] = plan.point, plan.share
+        if plan.conversation is not None:
+            line["draw"]["conversation"] = plan.conversation
         if plan.memory is not None and (memory := _memory(plan.memory)):
             line["memory"] = memory
     if keyless:
@@ -283,6 +285,10 @@ def _memory(memory: Recollection) -> Line:
     line: Line = {}
     if memory.rests:
         line["resting"] = _listed(memory.rests)
+    if memory.bars:
+        line["barred"] = [[*key, model, *bar] for (key, model), bar in memory.bars.items()]
+    if memory.turns:
+        line["turns"] = dict(memory.turns)
     if memory.running:
         line["in_flight"] = _listed(memory.running)
     if memory.first_tokens:

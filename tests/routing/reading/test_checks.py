@@ -122,7 +122,6 @@ def test_what_is_not_in_force_is_said_once_each() -> None:
         ("`settings.record` is", 2),
         ("`clients` are", 3),
         ("`allow_private: false` is", 4),
-        ("`bucket` is", 4),
         ("`stick` is", 6),
         ("`cache` is", 6),
         ("`shadow` is", 7),

@@ -6,6 +6,7 @@ It never touches a request. SIGHUP reads the policy again; SIGTERM and SIGINT dr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import re
@@ -19,19 +20,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from routebook import __version__
 from routebook.edge.admin import as_json, start_admin
 from routebook.edge.journal.archive import Archive
 from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.operations_log import operations_log
-from routebook.edge.processes import state
-from routebook.edge.processes.crew import Crew, CrewFailed, Hand
+from routebook.edge.processes import accounts, state
+from routebook.edge.processes.control import Gone, Message
+from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand
 from routebook.edge.processes.listening import Address, bind, is_loopback, written
 from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
 from routebook.edge.processes.rollout import Reloaded, Rollout
 from routebook.edge.processes.vitals import vitals
 from routebook.edge.scrape import as_text
 from routebook.edge.simulator.child import Simulation
+from routebook.health.reports import AccountReport, combined
 
 START_SECONDS = 30.0
 """How long the first workers may take to serve."""
@@ -125,12 +130,30 @@ class Supervisor:
 
     async def metrics_text(self) -> bytes:
         """All counts as Prometheus text."""
-        own = vitals(self._rollout, self._crew, self._archive, self._began)
+        own = vitals(self._rollout, self._crew, self._archive, self._began, await self._reports())
         return as_text(await self._crew.counts(), own)
 
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
         return await self._rollout.reload()
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        """How every account stands, all workers together."""
+        return accounts.as_json(await self._reports(), time.time())
+
+    async def tell_account(self, provider: str, account: str, does: str, seconds: float | None) -> bool:
+        """Have an account `rest` (for so long; None: until it is let back in, at most a day), or `admit` it again;
+        whether there is such an account."""
+        fields = {"provider": provider, "account": account, "does": does, "seconds": seconds}
+        for hand in self._crew.serving():
+            # one that dies over the question has told nobody: the next one is asked
+            with contextlib.suppress(Gone):
+                return bool((await hand.channel.ask(Message("account", fields), COUNT_SECONDS)).fields["found"])
+        return False
+
+    async def _reports(self) -> list[AccountReport]:
+        answers = await self._crew.ask_all(Message("accounts"))
+        return combined([msgspec.convert(each.fields["accounts"], list[AccountReport]) for each in answers])
 
     # The way up, and the way down.
 

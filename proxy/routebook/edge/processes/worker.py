@@ -20,6 +20,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.operations_log import configure_log, operations_log
+from routebook.edge.processes.accounts import Reporter
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.processes.state import digest_key
 from routebook.edge.server import Listener, start_server
@@ -29,8 +30,11 @@ from routebook.routing.policy import Policy
 class Worker:
     """A gateway, its listener, and the channel to the supervisor."""
 
-    def __init__(self, channel: Channel, gateway: Gateway, listener: Listener, drain_seconds: float) -> None:
+    def __init__(
+        self, channel: Channel, gateway: Gateway, reporter: Reporter, listener: Listener, drain_seconds: float
+    ) -> None:
         self._channel = channel
+        self._reporter = reporter
         self._gateway = gateway
         self._listener = listener
         self._drain_seconds = drain_seconds
@@ -45,6 +49,7 @@ class Worker:
     async def run(self) -> None:
         """Do what the supervisor says until it says `drain`, is gone, or this process is told to end."""
         listening = asyncio.create_task(self._listen())
+        watching = asyncio.create_task(self._reporter.watch_keys())
         await self._leaving.wait()
         draining = asyncio.create_task(self._listener.drain(self._drain_seconds))
         cutting = asyncio.create_task(self._cutting.wait())
@@ -55,6 +60,7 @@ class Worker:
             await self._listener.drain(0)
         cutting.cancel()
         await self._say_farewell()
+        watching.cancel()
         listening.cancel()
 
     def leave(self, seconds: float | None = None) -> None:
@@ -92,6 +98,12 @@ class Worker:
                 self._gateway.take(self._gateway.policy)
             case "count":
                 await self._channel.answer(message, snapshot=self._gateway.metrics.snapshot())
+            case "health":
+                self._reporter.hear(message.fields["standings"])
+            case "accounts":
+                await self._channel.answer(message, accounts=self._reporter.reports())
+            case "account":
+                await self._channel.answer(message, found=await self._reporter.obey(message.fields))
             case "drain":
                 self.leave(message.fields["seconds"])
 
@@ -152,8 +164,10 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
         instance,
         digest_key(Path(start.fields["state_dir"])),
     )
+    reporter = Reporter(channel, gateway)
+    reporter.hear(start.fields["standings"])
     gc.freeze()
-    worker = Worker(channel, gateway, await start_server(gateway, listen), start.fields["drain"])
+    worker = Worker(channel, gateway, reporter, await start_server(gateway, listen), start.fields["drain"])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)
     await channel.send(Message("ready", {"digest": gateway.policy.digest}))
     try:

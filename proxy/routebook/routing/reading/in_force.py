@@ -33,10 +33,7 @@ SECTIONS = {
 }
 """Sections that are read and checked, and have no effect yet, or not the one that was wanted."""
 
-ACCOUNT_TERMS = {
-    "limits": ("`limits` are", "an account is used until the vendor says it is too much"),
-    "bucket": ("`bucket` is", "each account cools down for itself"),
-}
+ACCOUNT_TERMS = {"limits": ("`limits` are", "an account is used until the vendor says it is too much")}
 """Keys of providers and accounts that are read and checked, and have no effect yet."""
 
 ROUTE_TERMS = {

@@ -171,6 +171,19 @@ def _setting_schemas() -> dict[str, Schema]:
         "timeouts": build.ref("timeouts"),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
         "retries": build.or_nothing(build.record(settings.RETRY_KEYS, {"attempts": build.quantity(Unit.COUNT)})),
+        "breaker": build.or_nothing(
+            build.record(
+                settings.BREAKER_KEYS,
+                {
+                    "failures": build.quantity(Unit.SHARE),
+                    "of": build.quantity(Unit.COUNT),
+                    "within": duration,
+                    "in_a_row": build.quantity(Unit.COUNT),
+                    "rest": duration,
+                    "slow_after": duration,
+                },
+            )
+        ),
         "record": build.or_nothing(
             build.record(
                 settings.RECORD_KEYS, {"headers": build.one_or_more(build.text()), "content": build.flag(False)}
