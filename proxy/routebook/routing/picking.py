@@ -79,7 +79,7 @@ def spread(
 
 def in_turn(ways: Sequence[Way], turn: int) -> list[Way]:
     """The accounts from the one whose turn it is: over a whole round each is first as often as its weight says, and its
-    turns lie evenly between those of the others."""
+    turns are spread over the round."""
     turns = _round(tuple(way[0].weight for way in ways))
     start = turn % len(turns)
     return [ways[index] for index in dict.fromkeys((*turns[start:], *turns[:start]))]
