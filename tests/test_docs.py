@@ -158,7 +158,12 @@ def test_time_limits_are_those_of_the_program() -> None:
 def test_paths_of_the_admin_listener_are_those_it_serves() -> None:
     """Every path that the page lists is served, and every one that is served is listed."""
     source = (ROOT / "proxy" / "routebook" / "edge" / "admin.py").read_text()
-    served = {f"{method.upper()} {path}" for method, path in re.findall(r'web\.(get|post)\("(/\w+)"', source)}
+    served = {f"{method.upper()} {path}" for method, path in re.findall(r'web\.(get|post)\("(/[^"]+)"', source)}
+    served = {
+        path.replace("{provider}", "PROVIDER").replace("{account}", "ACCOUNT").replace("{does:rest|admit}", does)
+        for path in served
+        for does in ("rest", "admit")
+    }
     assert {row[0].strip("`") for row in rows(OPERATING, "The admin listener")} == served
 
 

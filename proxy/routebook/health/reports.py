@@ -133,4 +133,5 @@ def _breakers(memory: Measurements, account: AccountKey, at: float) -> Iterable[
 
 
 def _sum(weights: Iterable[Weights]) -> Weights:
-    return [sum(each) for each in zip(*weights, strict=True)]
+    # a worker that never called an account has no weights for it
+    return [sum(each) for each in zip(*filter(None, weights), strict=True)]

@@ -20,7 +20,7 @@ from routebook.health.quota_headers import LONGEST_QUOTA
 from routebook.health.reports import AccountReport, report
 from routebook.health.standings import Standing, Standings
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.01
 """How long a worker gathers news before it tells them."""
 
 KEY_SECONDS = 1.0

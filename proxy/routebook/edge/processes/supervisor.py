@@ -130,8 +130,9 @@ class Supervisor:
 
     async def metrics_text(self) -> bytes:
         """All counts as Prometheus text."""
-        own = vitals(self._rollout, self._crew, self._archive, self._began, await self._reports())
-        return as_text(await self._crew.counts(), own)
+        # both at once: a worker that is stuck is waited for once
+        counts, reports = await asyncio.gather(self._crew.counts(), self._reports())
+        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._began, reports))
 
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
