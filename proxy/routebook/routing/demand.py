@@ -61,6 +61,9 @@ class Demand(Protocol):
         """Where it stands in a rule's split, in parts per million: the same for all requests of one client, or of one
         conversation."""
 
+    def place_of_conversation(self, draw: float) -> int:
+        """Where its conversation stands among a provider's accounts, in parts per million."""
+
 
 class LiveDemand:
     """A request as it stands before us."""
@@ -120,6 +123,11 @@ class LiveDemand:
             who = user.encode("utf-8", "replace")
         return _point(rule, client, who)
 
+    def place_of_conversation(self, draw: float) -> int:
+        """A digest of what the conversation began with; without that, of who asks; by the draw where nobody has a
+        name."""
+        return self.split_point("conversation", "", draw)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownDemand:
@@ -134,6 +142,7 @@ class KnownDemand:
     most_tokens: int = 0
     known_size: Size = Size(0, "given")
     point: int | None = None
+    conversation: int | None = None
 
     def size(self, closely: bool) -> Size:
         """As it was."""
@@ -142,6 +151,10 @@ class KnownDemand:
     def split_point(self, by: str, rule: str, draw: float) -> int:
         """As it was; by the draw where that is not known."""
         return int(draw * MILLION) if self.point is None else self.point
+
+    def place_of_conversation(self, draw: float) -> int:
+        """As it was; by the draw where that is not known."""
+        return int(draw * MILLION) if self.conversation is None else self.conversation
 
 
 def demand_of_facts(given: dict[str, Value]) -> KnownDemand:

@@ -93,6 +93,7 @@ def _demand(record: Mapping[str, Any]) -> KnownDemand:
         most_tokens=asked.get("most_tokens", 0),
         known_size=Size(asked.get("tokens", 0), asked.get("tokens_by", "given")),
         point=record["draw"].get("point"),
+        conversation=record["draw"].get("conversation"),
     )
 
 
@@ -104,6 +105,11 @@ def _memory(record: Mapping[str, Any]) -> Remembered:
         },
         first_tokens=memory.get("first_token", {}),
         running={(provider, account): running for provider, account, running in memory.get("in_flight", ())},
+        bars={
+            ((provider, account), model): (code, seconds, because)
+            for provider, account, model, code, seconds, because in memory.get("barred", ())
+        },
+        turns=memory.get("turns", {}),
     )
 
 
