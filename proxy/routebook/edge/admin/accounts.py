@@ -10,7 +10,6 @@ from routebook.edge.admin.refusals import Refused
 from routebook.edge.admin.route import Asked, Reply, Role, Route, Wanted
 from routebook.edge.admin.service import Service, Shown
 
-
 DAY = 86_400.0
 """Seconds that an account can be left alone for at most."""
 
