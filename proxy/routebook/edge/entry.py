@@ -135,17 +135,17 @@ class Entry:
         self.attempts = Attempts(self._plan.kept, retries.attempts, retries.rounds)
         self.gateway.retries.began(retries.budget)
 
-    async def secure(self, candidate: Candidate, wait: bool = False) -> Call | None:
+    async def secure(self, candidate: Candidate, wait_for: str | None = None) -> Call | None:
         """A call of this candidate with its worst case held on every budget and limit; None where one refuses.
 
-        With `wait`, a place is queued for where a limit has a queue. Raises Failure where what is held cannot be
+        With `wait_for`, a pot that was drawn a moment ago, a place is queued for where a limit has a queue. Raises Failure where what is held cannot be
         recorded: what is not recorded is not done.
         """
         held = NOT_HELD
         if self._is_barred(candidate):
             return None
         if self._draws is not None:
-            found = await self._hold(self._draws, candidate, wait)
+            found = await self._hold(self._draws, candidate, wait_for)
             if isinstance(found, Refusal):
                 self.refusals.append((candidate, found))
                 self.gateway.metrics.refused(found.claim.pot, found.why.value)
@@ -168,14 +168,18 @@ class Entry:
             self.barred.append((candidate, bar))
         return bar is not None
 
-    async def _hold(self, draws: RequestDraws, candidate: Candidate, wait: bool) -> Held | Refusal:
+    async def _hold(self, draws: RequestDraws, candidate: Candidate, wait_for: str | None) -> Held | Refusal:
         needs = draws.needs(candidate)
         if isinstance(needs, Refusal):
             return needs
         if not needs:
             return NOT_HELD
-        counters = await self.gateway.till.hold(claims_of(needs), draws.who, wait)
-        return counters if isinstance(counters, Refusal) else Held(needs, counters)
+        began = self.gateway.clock.monotonic()
+        found = await self.gateway.till.hold(claims_of(needs), draws.who, wait_for is not None)
+        result = found.why.value if isinstance(found, Refusal) else "granted"
+        if wait_for is not None:
+            self.gateway.metrics.waited(wait_for, result, self.gateway.clock.monotonic() - began)
+        return found if isinstance(found, Refusal) else Held(needs, found)
 
     def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""

@@ -69,6 +69,12 @@ REFUSED = Family(
     "Calls that a budget or a limit did not allow, by what it counts, its name and why.",
     ("kind", "name", "why"),
 )
+WAITED = Family(
+    "routebook_limit_wait_seconds",
+    "histogram",
+    "How long requests have queued, by what the limit counts, its name and what came of it: granted, or why not.",
+    ("kind", "name", "result"),
+)
 RECALLED = Family(
     "routebook_cache_lookups",
     "counter",
@@ -102,6 +108,7 @@ FAMILIES = (
     DURATION,
     FIRST_TOKEN,
     REFUSED,
+    WAITED,
     RECALLED,
     KEPT,
     KEPT_BYTES,
@@ -217,6 +224,11 @@ class Metrics:
         """A budget or a limit refused a call; the pot's scope is left out, for it may be a client's word."""
         parts = pot_named(pot)
         _add(self._refused, (parts.kind, parts.name, why), 1)
+
+    def waited(self, pot: str, result: str, seconds: float) -> None:
+        """A request has queued for a limit."""
+        parts = pot_named(pot)
+        _observe(self._histograms[WAITED.name], (parts.kind, parts.name, result), seconds)
 
     def caller_refused(self, reason: str) -> None:
         """A caller was not let in; `reason` is one of `identity.refusals.Reason`."""

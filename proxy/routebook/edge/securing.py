@@ -44,7 +44,7 @@ async def next_call(entry: Entry) -> Call | None:
             return call
     for candidate, refusal in entry.refusals[before:]:
         if refusal.claim.wait and refusal.why is Why.EXHAUSTED:
-            return await entry.secure(candidate, wait=True)
+            return await entry.secure(candidate, wait_for=refusal.claim.pot)
     return None
 
 

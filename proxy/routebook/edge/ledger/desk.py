@@ -8,6 +8,7 @@ from the store that they share (`edge.ledger.sharing`).
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -27,14 +28,15 @@ async def nobody(pot: str, holders: Sequence[str]) -> None:
 
 
 class _Ticket:
-    """One request that waits."""
+    """One request that waits, and the pot that it waits for: the first that it was refused."""
 
-    __slots__ = ("answer", "claims", "holder")
+    __slots__ = ("answer", "claims", "holder", "pot")
 
-    def __init__(self, holder: str, claims: tuple[Claim, ...]) -> None:
+    def __init__(self, holder: str, claims: tuple[Claim, ...], pot: str) -> None:
         self.holder = holder
         self.claims = claims
-        self.answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        self.pot = pot
+        self.answer: asyncio.Future[Grant | Refusal] = asyncio.get_running_loop().create_future()
 
 
 class Desk:
@@ -44,39 +46,40 @@ class Desk:
         self.vault = vault
         self._now = now
         self._recall = recall
-        self._queues: dict[str, FairQueue[_Ticket]] = {}
+        self._queue = FairQueue[_Ticket]()
+        self._waited: Counter[str] = Counter()
         self._recalls: dict[str, asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self.waited: dict[str, list[float]] = {}
 
     def __repr__(self) -> str:
-        waiting = sum(len(queue) for queue in self._queues.values())
-        return f"<Desk of {self.vault!r}, {waiting} waiting>"
+        return f"<Desk of {self.vault!r}, {len(self._queue)} waiting>"
 
     def lease_now(self, holder: str, claims: Sequence[Claim]) -> Grant | Refusal:
         """Grant all claims or none, without waiting for anybody; those who wait already come first."""
         for claim in claims:
-            if self._queues.get(claim.pot):
+            if self._waited[claim.pot]:
                 return Refusal(claim, claim.limit, claim.wait)
         return self.vault.lease(holder, claims, self._now())
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Grant all claims or none. What others do not use is recalled first; with `wait`, a place is queued for."""
+        """Grant all claims or none. What others do not use is recalled first; with `wait`, a place is queued for.
+
+        Cancelled, it gives up its place; where it has been granted all the same, it returns that.
+        """
         found = self.lease_now(holder, claims)
         if isinstance(found, Grant) or found.why is not Why.EXHAUSTED:
             return found
         if await self._called_back(found.claim, holder):
             found = self.lease_now(holder, claims)
         if isinstance(found, Refusal) and wait and found.claim.wait and found.why is Why.EXHAUSTED:
-            return await self._queue(holder, tuple(claims), found, who)
+            return await self._wait(holder, tuple(claims), found, who)
         return found
 
     def report(self, holder: str, report: Report) -> None:
         """Take note of what a holder has spent and gives back, and serve who waits for that."""
         self.vault.report(holder, report, self._now())
-        for pot, _, _ in report.returned:
-            if pot in self._queues:
-                self._serve(pot)
+        if any(self._waited[pot] for pot, _, _ in report.returned):
+            self._serve()
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """What is settled in each pot since its oldest slice that counts."""
@@ -94,40 +97,48 @@ class Desk:
         await asyncio.shield(running)
         return True
 
-    async def _queue(self, holder: str, claims: tuple[Claim, ...], refusal: Refusal, who: str) -> Grant | Refusal:
+    async def _wait(self, holder: str, claims: tuple[Claim, ...], refusal: Refusal, who: str) -> Grant | Refusal:
         claim = refusal.claim
-        queue = self._queues.setdefault(claim.pot, FairQueue(claim.places))
-        ticket = _Ticket(holder, claims)
-        if not queue.join(who, ticket):
+        if self._waited[claim.pot] >= claim.places:
             return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_FULL)
+        ticket = _Ticket(holder, claims, claim.pot)
+        self._queue.join(who, ticket)
+        self._waited[claim.pot] += 1
         self._look_again(claim.pot, refusal.retry_after)
-        began = asyncio.get_running_loop().time()
         try:
             await asyncio.wait({ticket.answer}, timeout=claim.wait)
-            if ticket.answer.done():
-                return ticket.answer.result()
-            return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_TIMEOUT)
         except asyncio.CancelledError:
-            if ticket.answer.done():
-                self.report(holder, Report(returned=ticket.answer.result().amounts))
-            raise
+            if not ticket.answer.done():
+                raise
         finally:
-            queue.leave(ticket)
-            ticket.answer.cancel()
-            self.waited.setdefault(claim.pot, []).append(asyncio.get_running_loop().time() - began)
-            if not queue:
-                self._queues.pop(claim.pot, None)
+            self._leave(ticket)
+        if ticket.answer.done():
+            return ticket.answer.result()
+        return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_TIMEOUT)
 
-    def _serve(self, pot: str) -> None:
-        """Grant to those who wait for a pot, in turn, as far as it goes."""
-        queue = self._queues.get(pot)
-        while queue and (ticket := queue.first) is not None:
+    def _leave(self, ticket: _Ticket) -> None:
+        """Whoever gives up waiting holds up nobody any more."""
+        if self._queue.leave(ticket):
+            self._waited[ticket.pot] -= 1
+            self._serve()
+
+    def _serve(self) -> None:
+        """Grant to those who wait, in turn. Who lacks a pot holds up those who need it too, and nobody else."""
+        lacked: set[str] = set()
+        for ticket in self._queue.in_turn():
+            if not lacked.isdisjoint(claim.pot for claim in ticket.claims):
+                continue
             found = self.vault.lease(ticket.holder, ticket.claims, self._now(), plenty=False)
-            if isinstance(found, Refusal):
-                self._look_again(pot, found.retry_after)
-                return
-            queue.next()
-            ticket.answer.set_result(found)
+            if isinstance(found, Refusal) and found.claim.wait and found.why is Why.EXHAUSTED:
+                lacked.add(found.claim.pot)
+                self._waited[ticket.pot] -= 1
+                ticket.pot = found.claim.pot
+                self._waited[ticket.pot] += 1
+                self._look_again(ticket.pot, found.retry_after)
+            else:
+                self._queue.served(ticket)
+                self._waited[ticket.pot] -= 1
+                ticket.answer.set_result(found)
 
     def _look_again(self, pot: str, seconds: float | None) -> None:
         """Serve a pot when it flows back by itself."""
@@ -136,6 +147,7 @@ class Desk:
 
         def ring() -> None:
             self._timers.pop(pot, None)
-            self._serve(pot)
+            if self._waited[pot]:
+                self._serve()
 
         self._timers[pot] = asyncio.get_running_loop().call_later(min(max(seconds, 0.01), 5.0), ring)

@@ -26,6 +26,9 @@ MOST_KNOWN: Final = 10_000
 TRIES: Final = 5
 """How often the desk is asked for one request: others may draw what was there when it began to ask."""
 
+LEASE_SECONDS: Final = 5.0
+"""How long the owner may take to grant or refuse, beside the time for which a request may queue."""
+
 AWAY: Final = 1.0
 """Seconds after which a caller may try again while the ledger's owner is away."""
 
@@ -38,7 +41,9 @@ class Desk(Protocol):
     """Who grants: the owner's desk itself, or the way to it."""
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone."""
+        """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone.
+
+        Cancelled, it leaves the queue; what was granted all the same it returns."""
 
     def report(self, holder: str, report: Report) -> None:
         """Take note of what a holder has spent and gives back."""
@@ -120,12 +125,23 @@ class Till:
         self._purse.close()
 
     async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Ask the desk. A request that goes away meanwhile leaves what was granted to the next."""
+        """Ask the desk. A request that goes away meanwhile, or has waited too long for a word of the owner, waits no more;
+        what was granted all the same is left to the next."""
+        patience = LEASE_SECONDS
+        if wait:
+            patience += max(claim.wait for claim in lacking)
+            for claim in lacking:
+                if claim.wait:  # what is given back here is for whoever's turn it is, not for who asks here next
+                    self._purse.tighten(claim.pot)
         asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait))
         try:
-            return await asyncio.shield(asking)
-        except asyncio.CancelledError:
+            async with asyncio.timeout(patience):
+                return await asyncio.shield(asking)
+        except (TimeoutError, asyncio.CancelledError) as ended:
             asking.add_done_callback(self._keep)
+            asking.cancel()
+            if isinstance(ended, TimeoutError):
+                raise DeskGone(f"no word of the ledger's owner within {patience:g} s") from None
             raise
 
     def _keep(self, asking: asyncio.Future[Grant | Refusal]) -> None:
