@@ -38,8 +38,11 @@ NOT_HELD = Held()
 
 
 def used_of(need: Need, metered: Metered, was_sent: bool, counts: bool) -> int:
-    """How much of a need a call has used. Where a price was missing its money is what was held: never less."""
+    """How much of a need a call has used. Where a price was missing its money is what was held: never less; and so is
+    everything where the policy books what was held."""
     match need.unit:
+        case Unit.MONEY | Unit.TOKENS if metered.by == "held":
+            return need.claim.amount
         case Unit.MONEY:
             return max(metered.cost.total, need.claim.amount) if metered.cost.unpriced else metered.cost.total
         case Unit.TOKENS:
