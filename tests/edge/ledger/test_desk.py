@@ -122,6 +122,28 @@ async def test_a_worker_keeps_no_slot_for_its_next_request_while_others_wait() -
         await waiting
 
 
+async def test_who_waits_asks_for_all_that_may_be_drawn_meanwhile() -> None:
+    """A request whose slot of one kind is drawn by its neighbours while it waits for the other is served in its turn."""
+    local = Local()
+    (till,) = local.tills
+    limit, account = slot("limit", 6), slot("account", 4)
+
+    async def one(number: int) -> None:
+        counters = await held(till, str(number % 3), limit, account)
+        await asyncio.sleep(0)
+        give_back(till, counters, [limit, account])
+
+    async def beside() -> None:
+        found = await till.hold([limit], "beside")
+        await asyncio.sleep(0)
+        if not isinstance(found, Refusal):
+            give_back(till, found, [limit])
+
+    async with asyncio.timeout(20):
+        for _ in range(5):
+            await asyncio.gather(*(one(number) for number in range(60)), *(beside() for _ in range(30)))
+
+
 async def test_a_budget_that_is_used_up_meanwhile_is_said_at_once() -> None:
     """Whoever waits for a slot does not wait for tomorrow."""
     local = Local()

@@ -73,6 +73,8 @@ class Till:
         tries = 0
         while counters is None:
             lacking = self._purse.lacking(claims)
+            if wait:
+                lacking = self._whole(claims, lacking)
             tries += 1
             if tries > TRIES:
                 return Refusal(lacking[0], lacking[0].limit, AWAY)
@@ -124,15 +126,19 @@ class Till:
             self._timer.cancel()
         self._purse.close()
 
+    def _whole(self, claims: Sequence[Claim], lacking: Sequence[Claim]) -> tuple[Claim, ...]:
+        """What a request asks for that waits: while it does, others draw what it does not lack now, so it asks for its
+        place in every queue at once. What is given back here meanwhile is for whoever's turn it is."""
+        queued = [claim for claim in claims if claim.wait]
+        for claim in queued:
+            self._purse.tighten(claim.pot)
+        self._tell(idle=False)
+        return (*(each for each in lacking if not each.wait), *queued)
+
     async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Ask the desk. A request that goes away meanwhile, or has waited too long for a word of the owner, waits no more;
         what was granted all the same is left to the next."""
-        patience = LEASE_SECONDS
-        if wait:
-            patience += max(claim.wait for claim in lacking)
-            for claim in lacking:
-                if claim.wait:  # what is given back here is for whoever's turn it is, not for who asks here next
-                    self._purse.tighten(claim.pot)
+        patience = LEASE_SECONDS + (max(claim.wait for claim in lacking) if wait else 0.0)
         asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait))
         try:
             async with asyncio.timeout(patience):
