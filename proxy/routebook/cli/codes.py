@@ -218,10 +218,12 @@ ADMIN: Final = {
     "admin.unknown-path": "nothing is served under this path",
     "admin.unknown-record": "no record has this id",
     "admin.unknown-account": "no provider of the policy in force has an account of this name",
+    "admin.unknown-key": "the store holds no key of this id, or none that can be rotated",
     "admin.wrong-method": "the path is served, the method is not",
     "admin.too-large": "the body is larger than any that a route takes",
     "admin.bug": "a fault of the program itself; its log has more",
     "admin.tokens-unreadable": "a file of tokens cannot be read, so nobody but this machine's own commands gets in; the log says why",
+    "admin.keys-unreadable": "the key store cannot be read or written; the log says why",
 }
 """What the admin listener refuses with."""
 

@@ -118,6 +118,10 @@ class Pot:
         """What is drawn of the pot already."""
         return sum(count.drawn for count in self.counted(claim.first))
 
+    def level(self, now: float) -> int:
+        """What is drawn of the pot in all slices, whoever asks."""
+        return sum(count.drawn for count in self.counts.values())
+
     def spend(self, holder: str, start: int, amount: int, now: float) -> None:
         """Note what a holder says that it spent."""
         self.count(start).spend(holder, amount)
@@ -159,7 +163,11 @@ class RatePot(Pot):
     def drawn(self, claim: Claim, now: float) -> int:
         """What is held, and what has not flowed back yet, rounded up."""
         self._limit = claim.limit
-        return super().drawn(claim, now) - (-self._behind(now) * claim.limit // MINUTE)
+        return self.level(now)
+
+    def level(self, now: float) -> int:
+        """What is held, and what has not flowed back yet at the limit that was claimed under last, rounded up."""
+        return super().level(now) - (-self._behind(now) * self._limit // MINUTE)
 
     def spend(self, holder: str, start: int, amount: int, now: float) -> None:
         """Note what a holder says that it spent: it flows back from now on."""

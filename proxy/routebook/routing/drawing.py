@@ -127,7 +127,7 @@ class RequestDraws:
 
     @property
     def _bounded(self) -> bool:
-        """Whether how long the answer may be matters: a budget or a limit counts money or tokens."""
+        """Whether how long the answer may be matters: a budget counts money or tokens."""
         return any(budget.unit is not Unit.COUNT for budget in self._budgets)
 
     def _need(self, draw: Draw, prompt: Amounts) -> Need:

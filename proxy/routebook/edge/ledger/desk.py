@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from routebook.edge.metrics import Histogram, Labels, observe
 from routebook.ledger.claims import Claim, Grant, Refusal, Report, Why
 from routebook.ledger.fair_queue import FairQueue
+from routebook.ledger.pot_names import pot_named
 from routebook.ledger.vault import Vault
 
 RECALL_SECONDS: Final = 0.1
@@ -47,7 +49,8 @@ class Desk:
         self._queues: dict[str, FairQueue[_Ticket]] = {}
         self._recalls: dict[str, asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self.waited: dict[str, list[float]] = {}
+        self.waited: dict[Labels, Histogram] = {}
+        """How long requests have waited in queues, served or not: by what the limit counts and its name."""
 
     def __repr__(self) -> str:
         waiting = sum(len(queue) for queue in self._queues.values())
@@ -82,6 +85,10 @@ class Desk:
         """What is settled in each pot since its oldest slice that counts."""
         return [self.vault.totals(pot, first).settled for pot, first in pots]
 
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait for a pot at this moment, by pot."""
+        return {pot: len(queue) for pot, queue in self._queues.items() if queue}
+
     async def _called_back(self, claim: Claim, holder: str) -> bool:
         """Whether others were asked to give back what lies idle of a pot; one recall serves all who wait for it."""
         running = self._recalls.get(claim.pot)
@@ -114,7 +121,7 @@ class Desk:
         finally:
             queue.leave(ticket)
             ticket.answer.cancel()
-            self.waited.setdefault(claim.pot, []).append(asyncio.get_running_loop().time() - began)
+            observe(self.waited, pot_named(claim.pot)[:2], asyncio.get_running_loop().time() - began)
             if not queue:
                 self._queues.pop(claim.pot, None)
 

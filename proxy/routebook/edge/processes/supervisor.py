@@ -24,6 +24,7 @@ import msgspec
 
 from routebook import __version__
 from routebook.edge.admin.access import Access
+from routebook.edge.admin.budgets import BudgetsShown, told
 from routebook.edge.admin.ledger import CounterShown, LedgerShown
 from routebook.edge.admin.listener import start_admin
 from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
@@ -148,7 +149,7 @@ class Supervisor:
         """All counts as Prometheus text."""
         # both at once: a worker that is stuck is waited for once
         counts, reports = await asyncio.gather(self._crew.counts(), self._reports())
-        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._began, reports))
+        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._owner, self._began, reports))
 
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
@@ -159,6 +160,10 @@ class Supervisor:
         owner = self._owner
         counters = [CounterShown(*counter, *totals) for counter, totals in owner.vault.counters()]
         return LedgerShown(owner.holders, counters)
+
+    def budgets(self) -> BudgetsShown:
+        """How every budget and limit of the policy in force stands, as the ledger's owner counts."""
+        return told(self._rollout.current.counting, self._owner.figures(), running=True, source="owner")
 
     async def accounts(self) -> list[dict[str, Any]]:
         """How every account stands, all workers together."""
