@@ -76,6 +76,11 @@ class Counting:
             tuple(replace(limit, when=ALWAYS) for limit in limits),
         )
 
+    @property
+    def unshareable(self) -> tuple[Budget, ...]:
+        """The budgets that several hosts could not draw on by a store that they share."""
+        return tuple(budget for budget in self.budgets if not budget.can_be_shared)
+
 
 NOTHING_COUNTED: Final = Counting()
 """A policy without budgets and limits."""
