@@ -49,7 +49,7 @@ def test_a_budget_that_does_not_do_what_it_seems_to_is_pointed_out(
     budget: str, route: str, settings: str, expected: list[str]
 ) -> None:
     """Once for each model, and once for the budget."""
-    assert sorted(said(budget, route, settings)) == sorted(f"ledger.{code}" for code in expected)
+    assert sorted(said(budget, route, settings)) == sorted(f"warning ledger.{code}" for code in expected)
 
 
 @pytest.mark.parametrize(
