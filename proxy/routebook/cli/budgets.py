@@ -62,23 +62,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _found(args: argparse.Namespace) -> tuple[BudgetsShown, str]:
     """How everything stands, and a line on whose figures these are. Raises Unavailable."""
-    from routebook.edge.processes.state import is_owned
+    from routebook.edge.processes.state import find_running, is_owned
 
-    if not is_owned(args.state_dir):
-        found = _of_journal(args, running=False)
-        return found, f"`{args.state_dir}`: no service is running; these are the amounts of its journal"
+    where, of_journal = f"`{args.state_dir}`: ", "these are the amounts of its journal"
+    if find_running(args.state_dir) is None:
+        running = is_owned(args.state_dir)
+        state = "a service is starting or ending" if running else "no service is running"
+        return _of_journal(args, running), f"{where}{state}; {of_journal}"
     if args.journal:
-        return _of_journal(
-            args, running=True
-        ), f"`{args.state_dir}`: a service is running; these are the amounts of its journal"
+        return _of_journal(args, running=True), f"{where}a service is running; {of_journal}"
     try:
-        return _of_owner(args), f"`{args.state_dir}`: these are the running service's own figures, which it grants by"
+        return _of_owner(args), f"{where}these are the running service's own figures, which it grants by"
     except admin_calls.NoAnswer as error:
-        found = _of_journal(args, running=True)
-        return (
-            found,
-            f"`{args.state_dir}`: these are the amounts of the journal, for the service was not asked: {error}",
-        )
+        return _of_journal(args, running=True), f"{where}a service is running and was not asked ({error}); {of_journal}"
 
 
 def _of_owner(args: argparse.Namespace) -> BudgetsShown:
