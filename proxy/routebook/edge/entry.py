@@ -125,7 +125,7 @@ class Entry:
         if route is None:
             return None
         drawing, client = self.serving.drawing, facts.client.name
-        return drawing.of(facts, demand, client, route.caps.max_output, self.now)
+        return drawing.of(facts, demand, client, route.caps.max_output, self.now + self.gateway.till.offset)
 
     def planned(self, plan: Plan | None, draws: RequestDraws | None) -> None:
         """Who may serve it, in order, and what it draws on whoever does (None: on nothing)."""

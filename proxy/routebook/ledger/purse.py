@@ -111,6 +111,12 @@ class Purse:
             part.tight = True
             self._to_tell[part.counter] = part
 
+    def tighten_all(self) -> None:
+        """The holder leaves: everything that is not held goes back with the next report."""
+        for part in self._parts.values():
+            part.tight = True
+            self._to_tell[part.counter] = part
+
     def report(self, idle: bool = False) -> Report | None:
         """What the owner has not heard yet; None where that is nothing. What is left of a tight pot and of slices that
         are over goes back at once; with `idle` (at regular times) also what nobody has drawn on for two such reports."""

@@ -37,6 +37,10 @@ class DeskGone(Exception):
 class Desk(Protocol):
     """Who grants: the owner's desk itself, or the way to it."""
 
+    @property
+    def offset(self) -> float:
+        """By how much the ledger's time is ahead of this machine's, in seconds."""
+
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone."""
 
@@ -45,6 +49,9 @@ class Desk(Protocol):
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """What is settled in each pot since its oldest slice that counts. Raises DeskGone."""
+
+    async def flush(self) -> None:
+        """Wait until everything that was told has left."""
 
 
 class Till:
@@ -61,6 +68,11 @@ class Till:
 
     def __repr__(self) -> str:
         return f"<Till of {self.holder}>"
+
+    @property
+    def offset(self) -> float:
+        """By how much the time by which windows begin is ahead of this machine's, in seconds."""
+        return self._desk.offset
 
     async def hold(self, claims: Sequence[Claim], who: str, wait: bool = False) -> tuple[Counter, ...] | Refusal:
         """Hold all claims or none: the counters they are held under, or what stands in the way."""
@@ -113,8 +125,15 @@ class Till:
         self._purse.tighten(pot)
         self._tell(idle=False)
 
+    async def leave(self) -> None:
+        """Say everything and give everything back, and draw nothing more."""
+        self._purse.tighten_all()
+        self._tell(idle=False)
+        await self._desk.flush()
+        self.close()
+
     def close(self) -> None:
-        """Give back everything and draw nothing more; what is held can still be settled."""
+        """Draw nothing more: nobody grants any longer. What is held can still be settled."""
         if self._timer is not None:
             self._timer.cancel()
         self._purse.close()
