@@ -7,6 +7,7 @@ import pytest
 from routebook.catalogue.providers import Timeouts
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Problems
+from routebook.ledger.budgets import Abandoned, Orphans
 from routebook.routing.policy import Retries, Settings
 from routebook.routing.reading.settings import read_settings
 from tests.support.authored import lines, node
@@ -29,9 +30,20 @@ timeouts: {connect: 1s, total: 2m}
 stream: {stall: 30s}
 retries: {attempts: 2}
 record: {headers: [X-Request-Id], content: true}
+ledger: {orphans: prompt, abandoned: hold}
 """)
     assert not problems.found
-    assert settings == Settings(1_048_576, 5.0, 2000, 30.0, Retries(2), ("x-request-id",), True)
+    assert settings == Settings(
+        1_048_576,
+        5.0,
+        2000,
+        30.0,
+        Retries(2),
+        ("x-request-id",),
+        True,
+        orphans=Orphans.PROMPT,
+        abandoned=Abandoned.HOLD,
+    )
     assert timeouts == Timeouts(connect=1.0, total=120.0)
 
 
