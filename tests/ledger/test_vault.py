@@ -170,6 +170,7 @@ def test_what_no_longer_counts_is_forgotten() -> None:
     granted(vault, "b", rolling(10, NOON + 3600), now=NOON + 3600)
     vault.sweep(NOON + 3600)
     assert vault.totals("budget/rolling/-", NOON) == Totals(100, 110)
+    assert vault.totals(POT) == Totals(40, 40)
     granted(vault, "b", rolling(10, NOON + 3660), now=NOON + 3660)
     vault.sweep(NOON + 3660)
     assert vault.totals("budget/rolling/-") == Totals(0, 20)

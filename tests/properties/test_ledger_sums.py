@@ -165,6 +165,7 @@ class LedgerOfOneHost(RuleBasedStateMachine):
                 return
             process.purse.granted(answer)
             counters = process.purse.take(claims)
+        assert all(start >= claim.start for (_, start), claim in zip(counters, claims, strict=True))
         self.requests += 1
         draws = tuple(
             (counter, claim.amount, claim.amount * request.orphan // 2)
@@ -257,7 +258,8 @@ class LedgerOfOneHost(RuleBasedStateMachine):
         for process in self.processes:
             process.purse.close()
             process.leased = False
-            assert process.purse.take(self.claims(Request(0, 1, 1, True, 0))) is None, "drawn on an owner that is gone"
+            for request in (Request(0, 1, 0, False, 0), Request(0, 0, 1, False, 0)):
+                assert process.purse.take(self.claims(request)) is None, "drawn on an owner that is gone"
         held: Tally[Counter] = Tally()
         settled: Tally[Counter] = Tally()
         for process in self.processes:
