@@ -169,7 +169,7 @@ class Entry:
         return bar is not None
 
     async def _hold(self, draws: RequestDraws, candidate: Candidate, wait: bool) -> Held | Refusal:
-        needs = draws.needs(candidate)
+        needs = draws.needs(candidate, again=bool(self._calls))
         if isinstance(needs, Refusal):
             return needs
         if not needs:
