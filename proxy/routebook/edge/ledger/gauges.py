@@ -68,7 +68,7 @@ _UNITS: Final = {Unit.MONEY: "dollars", Unit.TOKENS: "tokens", Unit.COUNT: "requ
 
 
 def ledger_facts(counting: Counting, owner: Owner) -> list[Fact]:
-    """How the budgets and queues of a policy stand, as their owner counts."""
+    """How the budgets and queues of a policy stand, as their owner counts, and the store that hosts share, if they do."""
     figures = owner.figures()
     found = standings(counting.budgets, figures.settled, figures.held, figures.exceeded, figures.now)
     return [
@@ -76,6 +76,7 @@ def ledger_facts(counting: Counting, owner: Owner) -> list[Fact]:
         Fact(LIMIT, [((each.name, _UNITS[each.unit]), _in_dollars(each, each.limit)) for each in counting.budgets]),
         Fact(WAITING, list(_waiting(owner.desk).items())),
         Fact(WAITED, list(owner.desk.waited.items())),
+        *([] if owner.breaker is None else store_facts(owner.breaker)),
     ]
 
 
