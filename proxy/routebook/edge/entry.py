@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from multidict import CIMultiDict
 
@@ -45,11 +46,15 @@ from routebook.routing.record import (
     unread_line,
 )
 
+OUTRUN: Final = "gateway.outrun"
+"""The code of a call that another one was faster than."""
+
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 """Those of a call that brought none."""
 
 MAY_BE_BILLED = frozenset(
     {
+        OUTRUN,
         "client.gone",
         "client.stalled",
         "gateway.draining",
@@ -125,7 +130,7 @@ class Entry:
         if route is None:
             return None
         drawing, client = self.serving.drawing, facts.client.name
-        return drawing.of(facts, demand, client, route.caps.max_output, self.now)
+        return drawing.of(facts, demand, client, route.caps.max_output, self.now + self.gateway.till.offset)
 
     def planned(self, plan: Plan | None, draws: RequestDraws | None) -> None:
         """Who may serve it, in order, and what it draws on whoever does (None: on nothing)."""
@@ -135,17 +140,17 @@ class Entry:
         self.attempts = Attempts(self._plan.kept, retries.attempts, retries.rounds)
         self.gateway.retries.began(retries.budget)
 
-    async def secure(self, candidate: Candidate, wait_for: str | None = None) -> Call | None:
+    async def secure(self, candidate: Candidate, wait: bool = False) -> Call | None:
         """A call of this candidate with its worst case held on every budget and limit; None where one refuses.
 
-        With `wait_for`, a pot that was drawn a moment ago, a place is queued for where a limit has a queue. Raises Failure where what is held cannot be
+        With `wait`, a place is queued for where a limit has a queue. Raises Failure where what is held cannot be
         recorded: what is not recorded is not done.
         """
         held = NOT_HELD
         if self._is_barred(candidate):
             return None
         if self._draws is not None:
-            found = await self._hold(self._draws, candidate, wait_for)
+            found = await self._hold(self._draws, candidate, wait)
             if isinstance(found, Refusal):
                 self.refusals.append((candidate, found))
                 self.gateway.metrics.refused(found.claim.pot, found.why.value)
@@ -154,6 +159,8 @@ class Entry:
         watched = self.gateway.memory.begin(candidate.key, candidate.name, self.gateway.clock.monotonic())
         call = Call(candidate, held, watched)
         self._calls.append(call)
+        if held.needs:
+            self.gateway.metrics.held(1)
         if self._on_disk and held.needs and not self._write_held():
             raise Failure("journal.unavailable", "what is held cannot be recorded at the moment")
         return call
@@ -168,18 +175,14 @@ class Entry:
             self.barred.append((candidate, bar))
         return bar is not None
 
-    async def _hold(self, draws: RequestDraws, candidate: Candidate, wait_for: str | None) -> Held | Refusal:
-        needs = draws.needs(candidate)
+    async def _hold(self, draws: RequestDraws, candidate: Candidate, wait: bool) -> Held | Refusal:
+        needs = draws.needs(candidate, again=bool(self._calls))
         if isinstance(needs, Refusal):
             return needs
         if not needs:
             return NOT_HELD
-        began = self.gateway.clock.monotonic()
-        found = await self.gateway.till.hold(claims_of(needs), draws.who, wait_for is not None)
-        result = found.why.value if isinstance(found, Refusal) else "granted"
-        if wait_for is not None:
-            self.gateway.metrics.waited(wait_for, result, self.gateway.clock.monotonic() - began)
-        return found if isinstance(found, Refusal) else Held(needs, found)
+        counters = await self.gateway.till.hold(claims_of(needs), draws.who, wait)
+        return counters if isinstance(counters, Refusal) else Held(needs, counters)
 
     def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
@@ -231,6 +234,16 @@ class Entry:
         clock = self.gateway.clock
         verdict = verdict_of(outcome, headers, body, clock.now(), call.waited)
         self.gateway.memory.outcome(call.watched, verdict, clock.monotonic(), clock.draw())
+
+    def passes_on(self, call: Call) -> None:
+        """This call's answer is the one that goes to the client."""
+        self._answering = call
+
+    def outrun(self, call: Call) -> None:
+        """Another call began to answer first: this one is left, and what its upstream may have done is estimated."""
+        if call.is_running:
+            self.called(call, AttemptOutcome(OUTRUN))
+        self.passes_over(call)
 
     def passes_over(self, call: Call) -> None:
         """The call is over and somebody else may answer: its connection, its slots and what it did not use are let go."""
@@ -328,6 +341,7 @@ class Entry:
             line["settled"] = self._sums().plain()
             if exceeded := sum(call.exceeded for call in self._calls):
                 line["exceeded"] = exceeded
+                self.gateway.metrics.exceeded(exceeded)
         self.gateway.journal.ended(line)
 
     def _elapsed(self) -> float:
@@ -364,6 +378,7 @@ class Entry:
         call.is_closed = True
         if call.held.needs:
             self.gateway.till.settle(call.uses())
+            self.gateway.metrics.held(-1)
         self.gateway.memory.release(call.watched, self.gateway.clock.monotonic())
         http, call.http = call.http, None
         if http is None or http.is_whole:

@@ -23,7 +23,7 @@ async def figures(entry: Entry, facts: RequestFacts) -> Mapping[str, Figure]:
     if not drawing.asked:
         return {}
     found: dict[str, Figure] = {}
-    for budget, pots in drawing.pots(facts, entry.now):
+    for budget, pots in drawing.pots(facts, entry.now + entry.gateway.till.offset):
         used = await entry.gateway.till.settled(pots)
         if used is not None and pots:
             found[budget.name] = Figure(max(used), budget.limit)
@@ -45,7 +45,7 @@ async def next_call(entry: Entry) -> Call | None:
     for place, (candidate, refusal) in enumerate(entry.refusals[before:], before):
         if refusal.claim.wait and refusal.why is Why.EXHAUSTED:
             del entry.refusals[place]  # what comes of waiting is said instead
-            return await entry.secure(candidate, wait_for=refusal.claim.pot)
+            return await entry.secure(candidate, wait=True)
     return None
 
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
-from routebook.ledger.pots import SOON, Pot, WindowPot, new_pot
+from routebook.ledger.pots import SOON, Pot, RatePot, WindowPot, new_pot
 
 AHEAD: Final = 15
 """How many requests more than the one that asked a holder is granted for, where plenty is left."""
@@ -121,6 +121,14 @@ class Vault:
                     found.append((placed, lack))
         return found
 
+    def entitlements(self) -> Iterator[tuple[Counter, Kind, int, int, int]]:
+        """Every counter of a shared pot: its kind, what is settled, drawn in all, and what this host is entitled to."""
+        for name, pot in self._pots.items():
+            kind = Kind.WINDOW if isinstance(pot, WindowPot) else Kind.SLOTS
+            if kind in self._shared and not isinstance(pot, RatePot):
+                for start, count in pot.counts.items():
+                    yield (name, start), kind, count.spent, count.drawn, count.entitled or 0
+
     def totals(self, pot: str, first: int = 0) -> Totals:
         """What was drawn of a pot in the slices from `first` on; of a rate, what is held."""
         found = self._pots.get(pot)
@@ -133,6 +141,13 @@ class Vault:
             if isinstance(pot, WindowPot):
                 for start, count in pot.counts.items():
                     yield (name, start), Totals(count.spent, count.drawn)
+
+    def levels(self, now: float) -> Iterator[tuple[str, int]]:
+        """Every rate and every number at the same time that is known, and what is drawn of it: held, granted, or not
+        flowed back yet."""
+        for name, pot in self._pots.items():
+            if not isinstance(pot, WindowPot):
+                yield name, pot.level(now)
 
     def recallable(self, claim: Claim) -> set[str]:
         """The holders that may have something left of a pot, in slices that count: asked, they give it back."""

@@ -12,10 +12,10 @@ from typing import Final
 from routebook.catalogue.models import Model
 from routebook.catalogue.providers import AccountLimits
 from routebook.documents.quantities import Unit
-from routebook.ledger.bounds import Amounts, worst_case
+from routebook.ledger.bounds import Amounts, longest_answer, worst_case
 from routebook.ledger.budgets import Budget
 from routebook.ledger.claims import Claim, Kind, Refusal, Why
-from routebook.ledger.draws import Draw, ScopeValue, account_draws, budget_draws, limit_draws, scopes
+from routebook.ledger.draws import Draw, ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
 from routebook.ledger.pot_names import ALL, budget_pots
 from routebook.ledger.windows import slice_of
 from routebook.policy.conditions import holds
@@ -27,9 +27,6 @@ from routebook.routing.fact_table import FACTS
 from routebook.routing.holding import Need
 from routebook.routing.outcomes import Caps
 from routebook.routing.policy import Policy
-
-UNKNOWN_OUTPUT: Final = 131_072
-"""Tokens of answer that are held for where neither the client, the policy nor the model's declaration bounds them."""
 
 _OF_CANDIDATE: Final = frozenset({"model", "provider"})
 _UNLIMITED: Final = AccountLimits()
@@ -96,9 +93,10 @@ class RequestDraws:
     def __repr__(self) -> str:
         return f"<RequestDraws of {self.who} on {len(self._budgets)} budgets, {len(self._limits)} limits>"
 
-    def needs(self, candidate: Candidate) -> tuple[Need, ...] | Refusal:
-        """What it needs at most of each pot, should this candidate serve it. A model whose price is not known cannot
-        be paid for out of a budget of money."""
+    def needs(self, candidate: Candidate, again: bool = False) -> tuple[Need, ...] | Refusal:
+        """What it needs at most of each pot, should this candidate serve it; `again` where another was called before
+        it, so that the request has been counted. A model whose price is not known cannot be paid for out of a budget of
+        money."""
         model = candidate.model
         at_most, prompt = self._worst(model, self._answer(model)), self._worst(model, 0)
 
@@ -113,7 +111,9 @@ class RequestDraws:
                 return Refusal(claim, 0, None, Why.UNPRICED)
             needs += [self._need(draw, prompt) for draw in draws]
         for limit in self._limits:
-            needs += [Need(draw.claim, draw.unit) for draw in limit_draws(limit, value, at_most)]
+            for draw in limit_draws(limit, value, at_most):
+                if not (again and is_spent_at_once(draw.claim)):
+                    needs.append(Need(draw.claim, draw.unit))
         accounts = account_draws(model.provider.name, candidate.account, at_most)
         return (*needs, *(Need(draw.claim, draw.unit, by_call=True) for draw in accounts))
 
@@ -127,7 +127,7 @@ class RequestDraws:
 
     @property
     def _bounded(self) -> bool:
-        """Whether how long the answer may be matters: a budget or a limit counts money or tokens."""
+        """Whether how long the answer may be matters: a budget counts money or tokens."""
         return any(budget.unit is not Unit.COUNT for budget in self._budgets)
 
     def _need(self, draw: Draw, prompt: Amounts) -> Need:
@@ -151,8 +151,7 @@ class RequestDraws:
         asked = self._asked
         if asked is None and self._bounded:
             asked = self._drawing.settings.injected_max_output
-        bounds = [each for each in (asked, model.max_output, model.context) if each is not None]
-        return min(bounds) if bounds else UNKNOWN_OUTPUT
+        return longest_answer(model, asked)
 
 
 def _is_of_budget(fact: str) -> bool:

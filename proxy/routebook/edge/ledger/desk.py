@@ -8,16 +8,23 @@ from the store that they share (`edge.ledger.sharing`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from routebook.ledger.claims import Claim, Grant, Refusal, Report, Why
+from routebook.edge.ledger.sharing import Sharing
+from routebook.edge.metrics import Histogram, Labels, observe
+from routebook.ledger.claims import Claim, Grant, Kind, Refusal, Report, Why
 from routebook.ledger.fair_queue import FairQueue
+from routebook.ledger.pot_names import pot_named
 from routebook.ledger.vault import Vault
 
 RECALL_SECONDS: Final = 0.1
 """How long a refusal waits for others to give back what they do not use."""
+
+DRAWS: Final = 3
+"""How often the store is asked for one request."""
 
 Recall = Callable[[str, Sequence[str]], Awaitable[None]]
 """Asks holders to give back what lies idle of a pot; returns when they have, or after `RECALL_SECONDS`."""
@@ -40,26 +47,38 @@ class _Ticket:
 
 
 class Desk:
-    """Grants and refuses, for one vault. `now` is seconds since 1970."""
+    """Grants and refuses, for one vault. `now` is seconds since 1970; `sharing` is what the vault's entitlements come
+    from, None where this host shares with no other."""
 
-    def __init__(self, vault: Vault, now: Callable[[], float], recall: Recall = nobody) -> None:
+    def __init__(
+        self, vault: Vault, now: Callable[[], float], recall: Recall = nobody, sharing: Sharing | None = None
+    ) -> None:
         self.vault = vault
+        self.sharing = sharing
         self._now = now
         self._recall = recall
         self._queue = FairQueue[_Ticket]()
-        self._waited: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
         self._recalls: dict[str, asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._chores: set[asyncio.Future[None]] = set()
+        self.waited: dict[Labels, Histogram] = {}
+        """How long requests have waited in queues, served or not: by what the limit counts and its name."""
 
     def __repr__(self) -> str:
         return f"<Desk of {self.vault!r}, {len(self._queue)} waiting>"
 
+    @property
+    def offset(self) -> float:
+        """By how much the ledger's time is ahead of this machine's, in seconds."""
+        return 0.0 if self.sharing is None else self.sharing.store.now() - time.time()
+
     def lease_now(self, holder: str, claims: Sequence[Claim]) -> Grant | Refusal:
         """Grant all claims or none, without waiting for anybody; those who wait already come first."""
         for claim in claims:
-            if self._waited[claim.pot]:
+            if self._waiting[claim.pot]:
                 return Refusal(claim, claim.limit, claim.wait)
-        return self.vault.lease(holder, claims, self._now())
+        return self._vaults_word(holder, claims)
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Grant all claims or none. What others do not use is recalled first; with `wait`, a place is queued for.
@@ -67,6 +86,8 @@ class Desk:
         Cancelled, it gives up its place; where it has been granted all the same, it returns that.
         """
         found = self.lease_now(holder, claims)
+        if isinstance(found, Refusal) and self.sharing is not None:
+            found = await self._drawn_from_store(holder, claims, found)
         if isinstance(found, Grant) or found.why is not Why.EXHAUSTED:
             return found
         if await self._called_back(found.claim, holder):
@@ -78,12 +99,50 @@ class Desk:
     def report(self, holder: str, report: Report) -> None:
         """Take note of what a holder has spent and gives back, and serve who waits for that."""
         self.vault.report(holder, report, self._now())
-        if any(self._waited[pot] for pot, _, _ in report.returned):
+        if self.sharing is not None:
+            self.sharing.returned(report)
+        if any(self._waiting[pot] for pot, _, _ in report.returned):
             self._serve()
+
+    async def flush(self) -> None:
+        """Nothing is ever under way: whoever tells, tells at once."""
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """What is settled in each pot since its oldest slice that counts."""
-        return [self.vault.totals(pot, first).settled for pot, first in pots]
+        here = [self.vault.totals(pot, first).settled for pot, first in pots]
+        if self.sharing is None:
+            return here
+        return [self.sharing.settled(pot, amount) for (pot, _), amount in zip(pots, here, strict=True)]
+
+    def _vaults_word(self, holder: str, claims: Sequence[Claim], plenty: bool = True) -> Grant | Refusal:
+        """What the vault says, of what this host has."""
+        sharing = self.sharing
+        if sharing is None:
+            return self.vault.lease(holder, claims, self._now(), plenty)
+        if not sharing.is_ready(claims):
+            claim = next(each for each in claims if each.kind is Kind.RATE)
+            return Refusal(claim, 0, 1.0)
+        found = self.vault.lease(holder, claims, self._now(), plenty and sharing.has_plenty(claims))
+        if isinstance(found, Grant):
+            sharing.granted(claims, found)
+        return found
+
+    async def _drawn_from_store(self, holder: str, claims: Sequence[Claim], refusal: Refusal) -> Grant | Refusal:
+        """Have the store entitle this host to more, until the vault can grant; others may draw what came meanwhile."""
+        assert self.sharing is not None
+        found: Grant | Refusal = refusal
+        for _ in range(DRAWS):
+            denied = await self.sharing.draw(claims)
+            if denied is not None:
+                return denied
+            found = self._vaults_word(holder, claims)
+            if isinstance(found, Grant) or found.why is Why.UNAVAILABLE:
+                return found
+        return found
+
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait for a pot at this moment, by pot."""
+        return dict(+self._waiting)
 
     async def _called_back(self, claim: Claim, holder: str) -> bool:
         """Whether others were asked to give back what lies idle of a pot; one recall serves all who wait for it."""
@@ -99,12 +158,13 @@ class Desk:
 
     async def _wait(self, holder: str, claims: tuple[Claim, ...], refusal: Refusal, who: str) -> Grant | Refusal:
         claim = refusal.claim
-        if self._waited[claim.pot] >= claim.places:
+        if self._waiting[claim.pot] >= claim.places:
             return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_FULL)
         ticket = _Ticket(holder, claims, claim.pot)
         self._queue.join(who, ticket)
-        self._waited[claim.pot] += 1
+        self._waiting[claim.pot] += 1
         self._look_again(claim.pot, refusal.retry_after)
+        began = asyncio.get_running_loop().time()
         try:
             await asyncio.wait({ticket.answer}, timeout=claim.wait)
         except asyncio.CancelledError:
@@ -112,6 +172,7 @@ class Desk:
                 raise
         finally:
             self._leave(ticket)
+            observe(self.waited, pot_named(claim.pot)[:2], asyncio.get_running_loop().time() - began)
         if ticket.answer.done():
             return ticket.answer.result()
         return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_TIMEOUT)
@@ -119,7 +180,7 @@ class Desk:
     def _leave(self, ticket: _Ticket) -> None:
         """Whoever gives up waiting holds up nobody any more."""
         if self._queue.leave(ticket):
-            self._waited[ticket.pot] -= 1
+            self._waiting[ticket.pot] -= 1
             self._serve()
 
     def _serve(self) -> None:
@@ -128,17 +189,23 @@ class Desk:
         for ticket in self._queue.in_turn():
             if not lacked.isdisjoint(claim.pot for claim in ticket.claims):
                 continue
-            found = self.vault.lease(ticket.holder, ticket.claims, self._now(), plenty=False)
+            found = self._vaults_word(ticket.holder, ticket.claims, plenty=False)
+            self._waiting[ticket.pot] -= 1
             if isinstance(found, Refusal) and found.claim.wait and found.why is Why.EXHAUSTED:
                 lacked.add(found.claim.pot)
-                self._waited[ticket.pot] -= 1
                 ticket.pot = found.claim.pot
-                self._waited[ticket.pot] += 1
+                self._waiting[ticket.pot] += 1
                 self._look_again(ticket.pot, found.retry_after)
             else:
                 self._queue.served(ticket)
-                self._waited[ticket.pot] -= 1
                 ticket.answer.set_result(found)
+
+    async def _serve_from_store(self, pot: str, sharing: Sharing) -> None:
+        """Serve who waits after asking for what other hosts have given back of a pot."""
+        ticket = next((each for each in self._queue.in_turn() if each.pot == pot), None)
+        if ticket is not None:
+            await sharing.draw(ticket.claims)
+            self._serve()
 
     def _look_again(self, pot: str, seconds: float | None) -> None:
         """Serve a pot when it flows back by itself."""
@@ -147,7 +214,10 @@ class Desk:
 
         def ring() -> None:
             self._timers.pop(pot, None)
-            if self._waited[pot]:
+            if self.sharing is None:
                 self._serve()
+            else:
+                self._chores.add(chore := asyncio.ensure_future(self._serve_from_store(pot, self.sharing)))
+                chore.add_done_callback(self._chores.discard)
 
         self._timers[pot] = asyncio.get_running_loop().call_later(min(max(seconds, 0.01), 5.0), ring)

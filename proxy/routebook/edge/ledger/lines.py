@@ -33,6 +33,8 @@ class FarDesk:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self.offset = 0.0
+        """By how much the ledger's time is ahead of this machine's, in seconds."""
         self._leases = 0
         self._tells: set[asyncio.Task[None]] = set()
 
@@ -48,6 +50,7 @@ class FarDesk:
         except asyncio.CancelledError:
             await self._tell(Message("forgo", {"lease": number}))
             answer = await asking
+        self.offset = answer.fields["offset"]
         return (_grant if answer.fields["granted"] else _refusal).decode(answer.payload)
 
     def report(self, holder: str, report: Report) -> None:
@@ -55,6 +58,11 @@ class FarDesk:
         task = asyncio.ensure_future(self._tell(Message("report", {}, _encode(report))))
         self._tells.add(task)
         task.add_done_callback(self._tells.discard)
+
+    async def flush(self) -> None:
+        """Wait until everything that was told has left."""
+        if self._tells:
+            await asyncio.wait(tuple(self._tells))
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """Ask what is settled in pots; raises DeskGone."""
@@ -124,7 +132,7 @@ class Counterpart:
         claims = _claims.decode(message.payload)
         found = self.desk.lease_now(holder, claims)
         if isinstance(found, Grant):
-            await self._channels[holder].answer_with(message, _encode(found), granted=True)
+            await self._channels[holder].answer_with(message, _encode(found), granted=True, offset=self.desk.offset)
             return
         key = (holder, message.fields["lease"])
         task = self._leases[key] = asyncio.ensure_future(self._lease_slowly(holder, message, claims))
@@ -140,6 +148,7 @@ class Counterpart:
         if channel is None:
             return
         try:
-            await channel.answer_with(message, _encode(found), granted=isinstance(found, Grant))
+            granted = isinstance(found, Grant)
+            await channel.answer_with(message, _encode(found), granted=granted, offset=self.desk.offset)
         except Gone:
             return

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
+from routebook.ledger.draws import is_spent_at_once
 from routebook.ledger.purse import Purse
 from routebook.routing.holding import Need
 
@@ -40,6 +41,10 @@ class DeskGone(Exception):
 class Desk(Protocol):
     """Who grants: the owner's desk itself, or the way to it."""
 
+    @property
+    def offset(self) -> float:
+        """By how much the ledger's time is ahead of this machine's, in seconds."""
+
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone.
 
@@ -50,6 +55,9 @@ class Desk(Protocol):
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """What is settled in each pot since its oldest slice that counts. Raises DeskGone."""
+
+    async def flush(self) -> None:
+        """Wait until everything that was told has left."""
 
 
 class Till:
@@ -67,14 +75,17 @@ class Till:
     def __repr__(self) -> str:
         return f"<Till of {self.holder}>"
 
+    @property
+    def offset(self) -> float:
+        """By how much the time by which windows begin is ahead of this machine's, in seconds."""
+        return self._desk.offset
+
     async def hold(self, claims: Sequence[Claim], who: str, wait: bool = False) -> tuple[Counter, ...] | Refusal:
         """Hold all claims or none: the counters they are held under, or what stands in the way."""
         counters = self._purse.take(claims)
         tries = 0
         while counters is None:
-            lacking = self._purse.lacking(claims)
-            if wait:
-                lacking = self._whole(claims, lacking)
+            lacking = self._whole(claims) if wait or tries else self._purse.lacking(claims)
             tries += 1
             if tries > TRIES:
                 return Refusal(lacking[0], lacking[0].limit, AWAY)
@@ -86,6 +97,9 @@ class Till:
                 return answer
             self._purse.granted(answer)
             counters = self._purse.take(claims)
+        for claim, counter in zip(claims, counters, strict=True):
+            if is_spent_at_once(claim):
+                self._purse.settle(counter, claim.amount, claim.amount)
         self._wind()
         return counters
 
@@ -95,7 +109,7 @@ class Till:
         for counter, need, used in uses:
             if need.claim.kind is Kind.SLOTS:
                 purse.give_back(counter, need.claim.amount)
-            else:
+            elif not is_spent_at_once(need.claim):
                 purse.settle(counter, need.claim.amount, used)
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._tell_soon)
@@ -120,20 +134,26 @@ class Till:
         self._purse.tighten(pot)
         self._tell(idle=False)
 
+    async def leave(self) -> None:
+        """Say everything and give everything back, and draw nothing more."""
+        self._purse.tighten_all()
+        self._tell(idle=False)
+        await self._desk.flush()
+        self.close()
+
     def close(self) -> None:
-        """Give back everything and draw nothing more; what is held can still be settled."""
+        """Draw nothing more: nobody grants any longer. What is held can still be settled."""
         if self._timer is not None:
             self._timer.cancel()
         self._purse.close()
 
-    def _whole(self, claims: Sequence[Claim], lacking: Sequence[Claim]) -> tuple[Claim, ...]:
-        """What a request asks for that waits: while it does, others draw what it does not lack now, so it asks for its
-        place in every queue at once. What is given back here meanwhile is for whoever's turn it is."""
-        queued = [claim for claim in claims if claim.wait]
-        for claim in queued:
+    def _whole(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """All that a request asks for, after giving back what is here: for one that waits, or has just come too late.
+        While the desk is asked, others here draw on what such a request does not lack at this moment."""
+        for claim in claims:
             self._purse.tighten(claim.pot)
         self._tell(idle=False)
-        return (*(each for each in lacking if not each.wait), *queued)
+        return claims
 
     async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Ask the desk. A request that goes away meanwhile, or has waited too long for a word of the owner, waits no more;

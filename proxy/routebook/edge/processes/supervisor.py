@@ -24,6 +24,7 @@ import msgspec
 
 from routebook import __version__
 from routebook.edge.admin.access import Access
+from routebook.edge.admin.budgets import BudgetsShown, told
 from routebook.edge.admin.ledger import CounterShown, LedgerShown
 from routebook.edge.admin.listener import start_admin
 from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
@@ -34,6 +35,7 @@ from routebook.edge.journal.archive import Archive
 from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.ledger.entries import Changes
 from routebook.edge.ledger.owner import Owner
+from routebook.edge.ledger.store import SharedLedger
 from routebook.edge.operations_log import operations_log
 from routebook.edge.processes import accounts, state
 from routebook.edge.processes.control import Gone, Message
@@ -75,6 +77,7 @@ class Options:
     reload_limit: float = 30.0
     keep_days: float = 30.0
     log: str = "info"
+    shared_ledger: str | None = None
     admin_tokens_file: Path | None = None
 
 
@@ -104,7 +107,7 @@ class Supervisor:
         self._crew: Crew
         self._rollout: Rollout
         self._archive: Archive
-        self._owner: Owner
+        self._owner: Owner | None = None
         self._chore: asyncio.Task[None]
 
     def __repr__(self) -> str:
@@ -148,7 +151,8 @@ class Supervisor:
         """All counts as Prometheus text."""
         # both at once: a worker that is stuck is waited for once
         counts, reports = await asyncio.gather(self._crew.counts(), self._reports())
-        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._began, reports))
+        assert self._owner is not None
+        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._owner, self._began, reports))
 
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
@@ -157,8 +161,14 @@ class Supervisor:
     def ledger(self) -> LedgerShown:
         """What the ledger's owner counts."""
         owner = self._owner
+        assert owner is not None
         counters = [CounterShown(*counter, *totals) for counter, totals in owner.vault.counters()]
         return LedgerShown(owner.holders, counters)
+
+    def budgets(self) -> BudgetsShown:
+        """How every budget and limit of the policy in force stands, as the ledger's owner counts."""
+        assert self._owner is not None
+        return told(self._rollout.current.counting, self._owner.figures(), running=True, source="owner")
 
     async def accounts(self) -> list[dict[str, Any]]:
         """How every account stands, all workers together."""
@@ -233,12 +243,14 @@ class Supervisor:
         self, stack: AsyncExitStack, listen: socket.socket, current: Compiled, simulate_at: str | None
     ) -> None:
         options = self._options
+        stack.push_async_callback(self._close_owner)  # when the archive has read what the last worker wrote
         self._archive = await stack.enter_async_context(
             Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days, self._read_on)
         )
         if self._archive.opening is None:
             raise StartRefused(f"the ledger in `{options.state_dir}` cannot be opened; the log says why")
-        self._owner = Owner(self._archive.opening, options.workers)
+        owner = self._owner = Owner(self._archive.opening, options.workers, store=self._shared_ledger())
+        await owner.start()
         fields = {
             "state_dir": str(options.state_dir),
             "simulate_at": simulate_at,
@@ -247,10 +259,10 @@ class Supervisor:
         }
         self._crew = Crew(options.workers, listen, self._host, fields, lambda: self._rollout.current)
         self._rollout = Rollout(current, self._compile, self._crew.serving, options.state_dir, options.policy)
-        self._crew.on_begin = lambda hand: self._owner.opened(hand.instance, hand.channel)
+        self._crew.on_begin = lambda hand: owner.opened(hand.instance, hand.channel)
         self._crew.on_ready = self._greet
-        self._crew.on_message = lambda hand, message: self._owner.hear(hand.instance, message)
-        self._crew.on_end = self._bid_farewell
+        self._crew.on_message = lambda hand, message: owner.hear(hand.instance, message)
+        self._crew.on_end = partial(self._bid_farewell, owner)
         stack.callback(listen.close)
         try:
             await self._crew.start(START_SECONDS)
@@ -281,6 +293,14 @@ class Supervisor:
                 self._options.policy,
                 "declare `clients`, or listen on a loopback address",
             )
+        if isinstance(compiled, Compiled) and self._options.shared_ledger and compiled.counting.unshareable:
+            budget = compiled.counting.unshareable[0]
+            return rejected(
+                "ledger.limit-too-large",
+                f"the limit of `{budget.name}` is more than hosts can share by a store",
+                self._options.policy,
+                "serve without `--shared-ledger`, or cut the budget into several",
+            )
         if isinstance(compiled, Compiled) and (
             unkeyed := clients_without_key(compiled.unkeyed, self._options.state_dir)
         ):
@@ -295,13 +315,31 @@ class Supervisor:
         if hand.digest != self._rollout.current.digest:
             self._chore = asyncio.create_task(self._rollout.bring(hand))
 
+    def _shared_ledger(self) -> SharedLedger | None:
+        """The store that other hosts share with this one; raises StartRefused where it is named wrongly."""
+        url = self._options.shared_ledger
+        if url is None:
+            return None
+        from routebook.edge.ledger.redis_store import SharedStore
+        from routebook.edge.ledger.store_line import ClientMissing
+
+        try:
+            return SharedStore(url, state.host_name(self._options.state_dir, self._host))
+        except (ValueError, ClientMissing) as error:
+            raise StartRefused(f"`--shared-ledger`: {error}") from error
+
+    async def _close_owner(self) -> None:
+        if self._owner is not None:
+            await self._owner.close()
+
     def _read_on(self, changes: Changes, buried: frozenset[str]) -> None:
         """The journal has told more of money."""
-        self._owner.read_on(changes, buried)
+        if self._owner is not None:
+            self._owner.read_on(changes, buried)
 
-    def _bid_farewell(self, hand: Hand) -> None:
+    def _bid_farewell(self, owner: Owner, hand: Hand) -> None:
         """A worker has ended: nothing is granted to it any more, and what it left is looked into."""
-        self._owner.closed(hand.instance)
+        owner.closed(hand.instance)
         self._archive.wake(hand.instance)
 
     def _hear_signals(self) -> None:
