@@ -37,7 +37,8 @@ async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.Str
     if reply.outcome.failure is not None:
         headers["x-routebook-error"] = reply.outcome.failure
     if reply.reader is None:
-        entry.end(reply.http.status, reply.answered, reply.outcome.failure, len(reply.ready) // BYTES_PER_TOKEN)
+        answer_tokens = 0 if entry.operation == "embeddings" else len(reply.ready) // BYTES_PER_TOKEN
+        entry.end(reply.http.status, reply.answered, reply.outcome.failure, answer_tokens)
         return web.Response(body=reply.ready, status=reply.http.status, headers=headers)
     stream = EventStream(status=reply.http.status, headers=headers)
     if entry.gateway.draining:
