@@ -18,8 +18,9 @@ from routebook.routing.holding import Need
 REPORT_SECONDS: Final = 0.25
 """How often a worker says what it has spent, and gives back what lies idle."""
 
-FRESH_SECONDS: Final = 0.5
-"""How old the figure of a budget may be that a rule asks about."""
+FRESH_SECONDS: Final = 0.25
+"""How long the owner's figure of a budget that a rule asks about is taken for true; with the time after which a worker
+says what it spent, half a second."""
 
 MOST_KNOWN: Final = 10_000
 """Figures that are remembered at most."""
