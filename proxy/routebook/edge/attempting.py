@@ -134,6 +134,8 @@ def _whole_reply(
     """An answer that is all there: what it says of itself, or what is wrong with it; raises CallFailed for nonsense."""
     coding = http.headers.get("Content-Encoding", "identity")
     readable = body if coding == "identity" else plain(body, coding)
+    if readable is not None:
+        readable = _without(readable, access.key)  # what it says of itself goes into the record
     if http.status >= 300:
         outcome = AttemptOutcome(
             status=http.status,
@@ -148,7 +150,7 @@ def _whole_reply(
 
 
 def _without(body: bytes, key: str | None) -> bytes:
-    """A refusal in the upstream's own words, but for our key, should it quote that."""
+    """The upstream's own words, but for our key, should it quote that."""
     return body if key is None else body.replace(key.encode(), b"***")
 
 
