@@ -1,11 +1,12 @@
 """What budgets and limits cost: the same requests through one proxy that counts nothing, and through the same with budgets.
 
-    python bench/ledger.py [--rounds 3] [--seconds 2] [--only none,leases,tight] [--micro]
+    python bench/ledger.py [--rounds 3] [--seconds 2] [--only none,leases,tight,redis] [--micro]
 
 `none` has no budgets; `leases` a budget of money, a budget of tokens for each client and a limit of requests and of
 tokens a minute, with plenty left, so that workers draw on what they were granted before; in `tight` the budget of money
 is nearly spent, so that every request asks the ledger's owner. In both what a request costs is far below its worst case,
-and a nearly spent budget stays so. Each has one worker and two; a bare aiohttp relay is measured beside them.
+and a nearly spent budget stays so. `redis` is the same in front of a Redis that several hosts could share, of which this is
+one. Each has one worker and two; a bare aiohttp relay is measured beside them.
 
 Every round measures all of them in turn; medians over the rounds are shown. CPU is that of the whole process tree, and
 of the supervisor alone, where the ledger's owner lives. See `bench/proxy.py` for how things are measured. A second part
@@ -18,6 +19,7 @@ import argparse
 import asyncio
 import http.client
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -85,11 +87,17 @@ class Kind:
 
     counts: str
     workers: int
+    shared: bool = False
 
     @property
     def name(self) -> str:
         """As the tables have it."""
-        return f"{self.counts}, {self.workers}w"
+        return f"{'redis ' * self.shared}{self.counts}, {self.workers}w"
+
+    @property
+    def words(self) -> set[str]:
+        """By which it may be chosen."""
+        return {self.counts} if not self.shared else {"redis"}
 
     def policy(self, upstream: int) -> str:
         """Its policy. A nearly spent budget has room for all clients and for four more requests of each worker: below
@@ -100,15 +108,19 @@ class Kind:
             ledger = LEDGER.format(dollars=nearly_spent if self.counts == "tight" else 1_000_000)
         return POLICY.format(upstream=upstream, dear=DEAR, ledger=ledger)
 
-    def command(self, policy: Path, port: int) -> list[str]:
-        """How it is started."""
+    def command(self, policy: Path, port: int, redis: int | None) -> list[str]:
+        """How it is started; `redis` is the port of the store that is shared."""
         serve = [sys.executable, "-m", "routebook", "serve", "--policy", str(policy), "--workers", str(self.workers)]
         listen = ["--listen", f"127.0.0.1:{port}", "--admin", "none", "--log", "warning"]
-        return [*serve, *listen, "--state-dir", str(policy.parent / "var")]
+        share = ["--shared-ledger", f"redis://127.0.0.1:{redis}/{KINDS.index(self)}"] if self.shared else []
+        return [*serve, *listen, *share, "--state-dir", str(policy.parent / "var")]
 
 
-KINDS = [Kind(counts, workers) for workers in (1, 2) for counts in ("none", "leases", "tight")]
-"""Everything that is compared. A kind more is a row more: its `policy` and its `command` say how it differs."""
+KINDS = [
+    *(Kind(counts, workers) for workers in (1, 2) for counts in ("none", "leases", "tight")),
+    *(Kind(counts, workers, shared=True) for workers in (1, 2) for counts in ("leases", "tight")),
+]
+"""Everything that is compared."""
 
 Runs = dict[tuple[str, str], list[dict[str, float]]]
 """What was measured, by test and subject."""
@@ -122,15 +134,30 @@ def subjects(stack: ExitStack, upstream: int, by: Wire, folder: Path, only: set[
         Subject("direct", upstream),
         Subject("aiohttp", port, stack.enter_context(running(relay, port, by.proxy_cores, folder))),
     ]
-    for kind in KINDS:
-        if only and kind.counts not in only:
+    chosen = [kind for kind in KINDS if not only or kind.words & only]
+    redis = store(stack, by, folder) if any(kind.shared for kind in chosen) else None
+    for kind in chosen:
+        if kind.shared and redis is None:
             continue
-        own, port = folder / kind.name.replace(", ", "-"), free_port()
+        own, port = folder / kind.name.replace(", ", "-").replace(" ", "-"), free_port()
         own.mkdir()
         (own / "policy.yaml").write_text(kind.policy(upstream))
-        command = kind.command(own / "policy.yaml", port)
+        command = kind.command(own / "policy.yaml", port, redis)
         found.append(Subject(kind.name, port, stack.enter_context(running(command, port, by.proxy_cores, own))))
     return found
+
+
+def store(stack: ExitStack, by: Wire, folder: Path) -> int | None:
+    """The port of a Redis of our own, beside the load; None where there is none to start."""
+    server = shutil.which("redis-server") or shutil.which("valkey-server")
+    if server is None:
+        print("neither redis-server nor valkey-server is installed: left out\n")
+        return None
+    port, own = free_port(), folder / "redis"
+    own.mkdir()
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    stack.enter_context(running(command, port, by.load_cores, own))
+    return port
 
 
 def compare(rounds: int, seconds: float, only: set[str]) -> Runs:
@@ -143,6 +170,7 @@ def compare(rounds: int, seconds: float, only: set[str]) -> Runs:
         compared = subjects(stack, upstream, by, folder, only)
         for subject in compared:
             until_it_answers(subject)
+        warm_up(compared, folder, by)
         for number in range(rounds):
             for test, (connections, answer) in TESTS.items():
                 body = folder / "body.json"
@@ -167,6 +195,14 @@ def until_it_answers(subject: Subject) -> None:
     connection.close()
 
 
+def warm_up(compared: list[Subject], folder: Path, by: Wire) -> None:
+    """A moment of load for each, which does not count."""
+    body = folder / "body.json"
+    body.write_text(question(ANSWER // 64))
+    for subject in compared:
+        measure(subject, 64, 0.3, body, by)
+
+
 def measured(subject: Subject, connections: int, seconds: float, body: Path, by: Wire) -> dict[str, float]:
     """One run; beside what `bench/proxy.py` measures, the CPU of the supervisor, where there is one."""
     before = 0.0 if subject.pid is None else cpu_seconds(subject.pid, below=False)
@@ -181,7 +217,7 @@ def table(runs: Runs) -> None:
     """Medians of the rounds; what budgets add is the median of the differences between neighbours in a round."""
     for test in TESTS:
         print(
-            f"\n{test}\n  {'':<12}{'CPU us':>9}{'x aiohttp':>11}{'x none':>9}{'owner us':>10}{'p50 us':>9}{'p99 us':>9}"
+            f"\n{test}\n  {'':<18}{'CPU us':>9}{'x aiohttp':>11}{'x none':>9}{'owner us':>10}{'p50 us':>9}{'p99 us':>9}"
             f"{'added over direct':>19}{'over none':>11}"
         )
         for name in dict.fromkeys(each for asked, each in runs if asked == test):
@@ -200,7 +236,7 @@ def table(runs: Runs) -> None:
             widths = (9, 11, 9, 10, 9, 9, 19, 11)
             failed = sum(each["failures"] for each in own)
             print(
-                f"  {name:<12}"
+                f"  {name:<18}"
                 + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
                 + (f"   {failed:.0f} FAILED" if failed else "")
             )
@@ -310,7 +346,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", default="", help="of none, leases, tight; comma-separated")
+    parser.add_argument("--only", default="", help="of none, leases, tight, redis; comma-separated")
     parser.add_argument("--micro", action="store_true", help="the steps of a hold alone")
     args = parser.parse_args()
     runs: Runs = {}
