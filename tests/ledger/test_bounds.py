@@ -12,14 +12,14 @@ from routebook.catalogue.models import Price
 from routebook.chat.usage import Usage
 from routebook.documents.quantities import NANO, Unit
 from routebook.ledger.bounds import Amounts, used, worst_case
-from routebook.ledger.cost import cost_of
+from routebook.ledger.cost import MILLION, cost_of
 
 PRICE = Price(
     input=2 * NANO, cached_input=NANO // 5, cache_write=3 * NANO, output=10 * NANO, reasoning=12 * NANO, request=500
 )
 SOUND = replace(PRICE, audio_input=40 * NANO, audio_output=80 * NANO)
-rates = st.integers(0, 20_000_000_000)
-counts = st.integers(0, 200_000)
+rates = st.sampled_from((500_000, 500_000, 1_500_000, 1_700_000)) | st.integers(0, 20_000_000_000)
+counts = st.integers(0, 3) | st.integers(0, 200_000)
 
 
 def test_a_bound_takes_the_dearest_price_of_each_side() -> None:
@@ -61,6 +61,14 @@ def test_no_request_costs_more_than_its_bound(price: Price, usage: Usage, choice
     assert actual.money is not None and bound.money is not None
     assert actual.money <= bound.money
     assert actual.tokens <= bound.tokens
+
+
+def test_a_bound_covers_what_rounding_adds() -> None:
+    """A cost is rounded up kind by kind, three times half a nano-dollar here."""
+    price = Price(*[MILLION // 2] * 3, None, *[MILLION // 2] * 2)
+    usage = Usage(input=1, cached_input=1, cache_write=1)
+    assert used(usage, cost_of(usage, price)).money == 3
+    assert worst_case(price, 3, 0).money == 4
 
 
 def test_a_bound_is_no_more_than_it_must_be() -> None:

@@ -71,9 +71,9 @@ def test_a_limit_makes_a_claim_for_each_thing_that_it_limits() -> None:
     limit = Limit("each", HERE, 60, 90_000, 4, "client.name", places=50, wait=5.0)
     draws = limit_draws(limit, lambda fact: {"client.name": "ci"}[fact], NEEDS)
     assert [draw.claim for draw in draws] == [
-        Claim("rpm/each/ci", Kind.RATE, 60, 1, wait=5.0, places=50),
-        Claim("tpm/each/ci", Kind.RATE, 90_000, 1200, wait=5.0, places=50),
-        Claim("slots/each/ci", Kind.SLOTS, 4, 1, wait=5.0, places=50),
+        Claim("rpm/each/ci", Kind.RATE, 60, 1, wait=5.0, places=50, allowance=60),
+        Claim("tpm/each/ci", Kind.RATE, 90_000, 1200, wait=5.0, places=50, allowance=90_000),
+        Claim("slots/each/ci", Kind.SLOTS, 4, 1, wait=5.0, places=50, allowance=4),
     ]
     assert limit_draws(Limit("each", HERE, concurrent=4, per="tags"), lambda fact: frozenset(), NEEDS) == []
 

@@ -57,6 +57,15 @@ def test_a_window_that_ended_is_not_drawn_on() -> None:
     assert purse.report(idle=True) is None
 
 
+def test_a_grant_on_a_later_window_than_was_claimed_may_not_suffice() -> None:
+    """What was left of the older one does not count towards it: what lacks is asked for once more, and then it does."""
+    purse = filled((*TODAY, 40))
+    for lacks in (60, 40):
+        assert purse.lacking((window(100),)) == (window(lacks),)
+        purse.granted(Grant(((*TOMORROW, lacks),)))
+    assert purse.take((window(100),)) == (TOMORROW,)
+
+
 def test_a_later_window_is_drawn_on_where_the_clock_went_back() -> None:
     """A window that was left is not drawn on again: the request is told the newer one."""
     purse = filled((*TODAY, 100), (*TOMORROW, 100))

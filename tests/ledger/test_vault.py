@@ -170,6 +170,7 @@ def test_what_no_longer_counts_is_forgotten() -> None:
     granted(vault, "b", rolling(10, NOON + 3600), now=NOON + 3600)
     vault.sweep(NOON + 3600)
     assert vault.totals("budget/rolling/-", NOON) == Totals(100, 110)
+    assert vault.totals(POT) == Totals(40, 40)
     granted(vault, "b", rolling(10, NOON + 3660), now=NOON + 3660)
     vault.sweep(NOON + 3660)
     assert vault.totals("budget/rolling/-") == Totals(0, 20)
@@ -244,6 +245,29 @@ def test_a_rate_flows_back_evenly() -> None:
     assert refused(vault, "a", rate(10), now=NOON + 4).retry_after == 6.0
     assert refused(vault, "a", rate(61), now=NOON + 4).retry_after is None
     assert granted(vault, "a", rate(10), now=NOON + 10).drawn == {"tokens/all/-": 60}
+
+
+def test_what_is_spent_of_a_rate_adds_up() -> None:
+    """Each report puts the moment further off when all has flowed back; a part of a token counts whole, and no more."""
+    vault = Vault()
+    granted(vault, "a", rate(50, 70))
+    for number, amount in ((1, 10), (2, 25), (3, 15)):
+        vault.report("a", spent(amount, number=number, pot="tokens/all/-", start=0), NOON)
+    assert refused(vault, "b", rate(21, 70)).drawn == 50
+    assert refused(vault, "b", rate(22, 70), now=NOON + 0.9).drawn == 49
+
+
+@pytest.mark.parametrize("limit", [1, 7, 60, 61, 997])
+def test_a_minutes_worth_can_be_used_one_by_one(limit: int) -> None:
+    """Exactly so many requests at once, whatever the minute divides into; then one each time that one has flowed back."""
+    vault = Vault()
+    for number in range(1, limit + 1):
+        granted(vault, "a", rate(1, limit))
+        vault.report("a", spent(1, number=number, pot="tokens/all/-", start=0), NOON)
+    wait = refused(vault, "a", rate(1, limit)).retry_after
+    assert wait == 60 / limit
+    refused(vault, "a", rate(1, limit), now=NOON + wait * 0.99)
+    granted(vault, "a", rate(1, limit), now=NOON + wait + 1e-6)
 
 
 def test_what_was_not_used_of_a_rate_can_be_used_at_once() -> None:

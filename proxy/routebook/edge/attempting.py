@@ -7,6 +7,7 @@ and what is held until then is bounded: a stream up to its first event, or a who
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.gateway import Access
 from routebook.edge.headers import retry_after, upstream_head
+from routebook.edge.hedging import first_to_begin
 from routebook.edge.securing import another_call
 from routebook.edge.upstream import Answer, ask, next_bytes, whole
 from routebook.protocols.codec import Relaying
@@ -63,7 +65,7 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
     does."""
     call: Call | None = first
     while call is not None:
-        reply = await _reply(job, call, entry)
+        reply = await first_to_begin(partial(_reply, job, entry=entry), call, entry)
         if reply is not None:
             entry.attempts.commit()
             return reply
@@ -82,6 +84,7 @@ async def _reply(job: Job, call: Call, entry: Entry) -> Reply | None:
         entry.called(call, reply.outcome, reply.http.headers, reply.ready)
         failure = reply.outcome.failure
         if failure is None or (failure == "upstream.rejected" and not entry.attempts.has_next):
+            entry.passes_on(call)
             return reply
     entry.passes_over(call)
     return None

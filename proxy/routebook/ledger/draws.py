@@ -51,6 +51,12 @@ class Draw(NamedTuple):
                 return 0
 
 
+def is_spent_at_once(claim: Claim) -> bool:
+    """Whether a claim is spent when it is held: a request counts in the minute in which it is sent, however long it
+    takes."""
+    return claim.kind is Kind.RATE and claim.pot.startswith("rpm/")
+
+
 class Allowed(Protocol):
     """How much a minute and how many at the same time, whoever allows it; None is unlimited."""
 

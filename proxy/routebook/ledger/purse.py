@@ -73,7 +73,8 @@ class Purse:
         return tuple(lacking)
 
     def granted(self, grant: Grant) -> None:
-        """Take in what the owner granted. To be followed by `take` before anything else may happen."""
+        """Take in what the owner granted. To be followed by `take` before anything else may happen; that still lacks
+        something where the owner has moved on to a later window than this purse knew: then ask for it once more."""
         if self._closed:
             return
         for pot, start, amount in grant.amounts:

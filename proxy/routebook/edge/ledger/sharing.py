@@ -164,14 +164,21 @@ class Sharing:
         self._lapse()
         changed = {counter: state for counter, state in self._states(self._keeps) if self._told.get(counter) != state}
         credits = self._credits(everything=False)
+        before = {counter: entitled for counter, _, _, _, entitled in self._vault.entitlements()}
         for counter, state in changed.items():
-            self._vault.entitle(counter, state.entitled, state.kind)
+            # what goes back is given up before the store hears of it
+            self._vault.entitle(counter, min(state.entitled, before[counter]), state.kind)
         answer = await self.store.push(changed, credits)
         if isinstance(answer, Unavailable):
             self._note_away(answer.reason)
             return
         self._note_back()
         self._told.update(changed)
+        now_entitled = {counter: entitled for counter, _, _, _, entitled in self._vault.entitlements()}
+        for counter, state in changed.items():
+            # what was drawn by allowance counts in the store from now on, and here as entitled
+            if now_entitled.get(counter, 0) < state.entitled:
+                self._vault.entitle(counter, state.entitled, state.kind)
         self._heed(answer)
         self._forget()
 

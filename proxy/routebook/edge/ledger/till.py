@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
+from routebook.ledger.draws import is_spent_at_once
 from routebook.ledger.purse import Purse
 from routebook.routing.holding import Need
 
@@ -97,6 +98,9 @@ class Till:
                 if not self._is_old(answer, claims, given_back):
                     return answer
                 refusal = answer
+        for claim, counter in zip(claims, counters, strict=True):
+            if is_spent_at_once(claim):
+                self._purse.settle(counter, claim.amount, claim.amount)
         self._wind()
         return counters
 
@@ -106,7 +110,7 @@ class Till:
         for counter, need, used in uses:
             if need.claim.kind is Kind.SLOTS:
                 purse.give_back(counter, need.claim.amount)
-            else:
+            elif not is_spent_at_once(need.claim):
                 purse.settle(counter, need.claim.amount, used)
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._tell_soon)
