@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from routebook.ledger.claims import Grant, Report
 from routebook.ledger.purse import QUIET, Purse
-from tests.ledger.claiming import DAY, filled, rate, slots, window
+from tests.ledger.claiming import DAY, filled, part, rate, slots, window
 
 POT, START = "budget/day/-", 20_000 * DAY
 TODAY, TOMORROW = (POT, START), (POT, START + DAY)
@@ -29,10 +29,11 @@ def test_all_is_taken_or_nothing() -> None:
 
 
 def test_what_is_lacking_is_what_the_owner_is_asked_for() -> None:
-    """Only the pots that do not suffice, and only what they lack; a claim that can never be met is asked for whole."""
+    """Only the pots that do not suffice, and only what they lack, of how much; a claim that can never be met is asked
+    for whole."""
     purse = filled((*TODAY, 40), (*SLOTS, 1))
-    assert purse.lacking((window(100), slots(), rate(5))) == (window(60), rate(5))
-    assert purse.lacking((window(30), window(30))) == (window(20),)
+    assert purse.lacking((window(100), slots(), rate(5))) == (part(window(60), of=100), rate(5))
+    assert purse.lacking((window(30), window(30))) == (part(window(20), of=30),)
     assert purse.lacking((window(1001),)) == (window(1001),)
     assert purse.lacking((window(40),)) == ()
 
@@ -91,7 +92,7 @@ def test_more_may_be_used_than_was_held() -> None:
     purse.take((window(10),))
     purse.settle(TODAY, 10, 25)
     assert purse.take((window(0),)) is None
-    assert purse.lacking((window(5),)) == (window(20),)
+    assert purse.lacking((window(5),)) == (part(window(20), of=30),)
     assert purse.report() == Report(((*TODAY, 25),), ((*TODAY, -15),), 2)
 
 

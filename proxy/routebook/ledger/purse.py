@@ -68,8 +68,10 @@ class Purse:
             left = lefts.get(claim.pot, usable)
             lefts[claim.pot] = max(left - claim.amount, 0)
             if part is None or left < claim.amount or part.start < claim.start:
-                amount = claim.amount if claim.amount > claim.limit else claim.amount - left
-                lacking.append(msgspec.structs.replace(claim, amount=amount))
+                whole = claim.amount > claim.limit or not left
+                lacking.append(
+                    claim if whole else msgspec.structs.replace(claim, amount=claim.amount - left, request=claim.amount)
+                )
         return tuple(lacking)
 
     def granted(self, grant: Grant) -> None:
