@@ -68,10 +68,9 @@ class Purse:
             left = lefts.get(claim.pot, usable)
             lefts[claim.pot] = max(left - claim.amount, 0)
             if part is None or left < claim.amount or part.start < claim.start:
-                whole = claim.amount > claim.limit or not left
-                lacking.append(
-                    claim if whole else msgspec.structs.replace(claim, amount=claim.amount - left, request=claim.amount)
-                )
+                amount = claim.amount if claim.amount > claim.limit else claim.amount - left
+                request = claim.amount if amount < claim.amount else 0
+                lacking.append(msgspec.structs.replace(claim, amount=amount, request=request))
         return tuple(lacking)
 
     def granted(self, grant: Grant) -> None:
