@@ -45,6 +45,7 @@ from routebook.routing.drawing import Drawing, RequestDraws
 from routebook.routing.facts import RequestFacts
 from routebook.routing.holding import Need, claims_of
 from routebook.routing.memory import BLANK
+from routebook.routing.policy import Policy
 from routebook.routing.reading.loading import load_sources
 
 ANSWER = 16_384
@@ -259,7 +260,7 @@ def _difference(runs: list[dict[str, float]], others: list[dict[str, float]] | N
     return f"{statistics.median(one['p50'] - other['p50'] for one, other in zip(runs, others, strict=True)):,.0f}"
 
 
-def request_draws(drawing: Drawing, policy: object, body: bytes) -> RequestDraws:
+def request_draws(drawing: Drawing, policy: Policy, body: bytes) -> RequestDraws:
     """What one request draws on, as the exchange finds it out."""
     facts = RequestFacts(read_chat(body), ANONYMOUS, {}, 1.7e9, policy, BLANK)
     draws = drawing.of(facts, LiveDemand(facts), "anonymous", None, 1.7e9)
