@@ -119,7 +119,6 @@ class Worker:
                 self.leave(message.fields["seconds"])
             case "recall":
                 self._gateway.till.tighten(message.fields["pot"])
-                await asyncio.sleep(0)  # what goes back is on its way before the answer is
                 await self._channel.answer(message)
 
     async def _tell_news(self) -> None:
