@@ -218,12 +218,12 @@ async def test_a_client_with_fifty_waiting_does_not_starve_another(tmp_path: Pat
                 for _ in range(51)
             ]
             await upstream.arrivals(1)
-            await asyncio.sleep(1)
+            await waiting(proxy, 50)
             single = [
                 asyncio.create_task(ask(proxy.url, chat(text="b1"), headers=by(key["b1"]), timeout=60))
                 for _ in range(3)
             ]
-            await asyncio.sleep(0.5)
+            await waiting(proxy, 53)
             gate.set()
             assert {answer.status for answer in await asyncio.gather(*many, *single)} == {200}
     assert [place for place, who in enumerate(turns) if who == "b1"][-1] <= 10, turns
@@ -278,31 +278,26 @@ async def test_who_leaves_the_queue_frees_the_place(tmp_path: Path, upstream: Up
                 clients = [await stack.enter_async_context(RawClient(proxy.url)) for _ in range(2)]
                 for client in clients:
                     await client.send(question)
-                await full(proxy, key["b1"])
+                await waiting(proxy, 2)
+                beyond = await ask(proxy.url, chat(text="b1"), headers=by(key["b1"]))
+                assert beyond.header("x-routebook-error") == "limit.queue-full"
                 for client in clients:
                     if how == "reset":
                         client.drop()
-            await asyncio.sleep(0.2)
+            await waiting(proxy, 0)
         last = [
             asyncio.create_task(ask(proxy.url, chat(text="b1"), headers=by(key["b1"]), timeout=60)) for _ in range(2)
         ]
-        await asyncio.sleep(0.3)
+        await waiting(proxy, 2)
         gate.set()
         assert {answer.status for answer in await asyncio.gather(first, *last)} == {200}
 
 
-async def full(proxy: RunningProxy, key: str) -> None:
-    """Wait until the queue is full, as somebody sees who comes then and leaves at once where it is not."""
-    async with asyncio.timeout(20):
-        while True:
-            async with RawClient(proxy.url) as client:
-                await client.send(post(CHAT, chat(text="b1"), by(key)))
-                try:
-                    answer = await client.answer(0.3)
-                except TimeoutError:
-                    continue
-                assert answer.header("x-routebook-error") == "limit.queue-full"
-                return
+async def waiting(proxy: RunningProxy, count: int) -> None:
+    """Wait until the service says that so many wait."""
+    line = f'routebook_queue_waiting{{kind="slots",name="one"}} {count}.0\n'
+    gone = "routebook_queue_waiting{" if not count else line
+    await proxy.until("/metrics", lambda status, text: line in text or (not count and gone not in text))
 
 
 ENDS: dict[str, Play] = {
@@ -322,7 +317,7 @@ ENDS: dict[str, Play] = {
 async def test_slots_are_free_however_a_call_ends(tmp_path: Path, upstream: Upstream, how: str) -> None:
     """With and without a hop to the other model: afterwards as many requests pass at once as may."""
     key = keys(tmp_path)
-    more = "settings: {timeouts: {first_byte: 500ms}, breaker: {in_a_row: 1000, of: 1000, rest: 100ms}}"
+    more = "settings: {timeouts: {first_byte: 500ms, idle: 500ms}, breaker: {in_a_row: 1000, of: 1000, rest: 100ms}}"
     limits = "all: {concurrent: 4}, each: {concurrent: 3, per: model}"
     text = policy(upstream.url, limits, "[{name: main, limits: {concurrent: 4}}]", more, to="[small, large]")
     async with in_process(tmp_path, text) as proxy:

@@ -15,6 +15,10 @@ from routebook.edge.ledger.books import FILE, Books
 from routebook.edge.ledger.recount import Fault
 from routebook.edge.ledger.verify import Audit, OwnersCounter, OwnersView, against_owner, as_json, audit
 from tests.edge.ledger.ledgers import DAY, begin, draws, end, segments, spend
+from tests.support.asking import ask
+from tests.support.processes import run_command
+from tests.support.proxy import in_process, small_policy
+from tests.support.upstream import Upstream, event, stream
 
 ALL = ("budget/all/-", DAY)
 
@@ -244,3 +248,15 @@ def test_a_running_owner_is_held_against_the_journal(state_dir: Path) -> None:
     assert [fault.code for fault in against_owner(state_dir, view(54, 155))] == ["ledger.owner-differs"]
     assert [fault.code for fault in against_owner(state_dir, view(55, 154))] == ["ledger.owner-differs"]
     journal.close()
+
+
+async def test_tokens_of_a_call_that_failed_are_no_fault(tmp_path: Path, upstream: Upstream) -> None:
+    """A single call that may have been billed and brought no answer used its prompt, with or without a price."""
+    text = small_policy(upstream.url, more="budgets: {tokens: {limit: 1M tokens, window: day}}")
+    async with in_process(tmp_path, text) as proxy:
+        upstream.will(stream([event({"error": {"message": "no"}})]))
+        assert (await ask(proxy.url, stream=True)).status == 502
+        record = await proxy.only_record()
+    assert record.ended is not None and record.ended["settled"][0][2] > 0
+    told = run_command("ledger", "verify", "--state-dir", str(proxy.state_dir))
+    assert told.returncode == 0, told.stdout

@@ -37,6 +37,7 @@ class Call(msgspec.Struct):
     """What is looked at of one call of an upstream."""
 
     cost: int = 0
+    code: str | None = None
 
 
 class Line(msgspec.Struct):
@@ -49,7 +50,6 @@ class Line(msgspec.Struct):
     draws: tuple[Draw, ...] | None = None
     settled: tuple[Settled, ...] | None = None
     cost: int = 0
-    cost_parts: Mapping[str, int] = {}
     input: int = 0
     output: int = 0
     usage_by: str = ""
@@ -249,7 +249,8 @@ def _wrong_amount(line: Line, pot: str, amount: int, *, alone: bool) -> str | No
         case Unit.TOKENS:
             used = line.input + line.output
             # calls without an answer may have used tokens too, which a record does not tell one by one
-            fits = amount == used or (calls > 1 and ("lost" in line.cost_parts or (amount == 0 and not alone)))
+            failed = any(call.code is not None for call in line.attempts)
+            fits = amount == used or failed or (calls > 1 and amount == 0 and not alone)
             return None if fits else f"{amount} are settled on `{pot}`, and the record used {used} tokens"
     return None if amount <= max(1, calls) else f"{amount} are settled on `{pot}`, and the record made {calls} calls"
 
