@@ -16,8 +16,10 @@ from routebook.chat.usage import Usage
 from routebook.protocols.anthropic.carries import DIALECT
 from routebook.protocols.anthropic.finishes import WORDS
 from routebook.protocols.anthropic.message_writing import input_of
-from routebook.protocols.anthropic.usage import write_usage
+from routebook.protocols.anthropic.usage import TIERS, write_usage
 from routebook.protocols.codec import ReplyTo, Written
+
+_TIERS: Final = {neutral: word for word, neutral in TIERS.items()}
 
 NOT_HERE: Final = "this dialect has no place for it"
 
@@ -74,7 +76,7 @@ def stop_of(finish: Finish | None, sequence: str | None, calls: bool, refusal: s
 def usage_of(usage: Usage | None, tier: str | None) -> dict[str, Any]:
     """The usage, which no message lacks."""
     written = write_usage(usage or Usage())
-    return written if tier is None else {**written, "service_tier": tier}
+    return written if tier is None else {**written, "service_tier": _TIERS.get(tier, tier)}
 
 
 def citation_of(citation: Citation) -> dict[str, Any] | Raw | None:

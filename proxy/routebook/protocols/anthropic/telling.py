@@ -26,7 +26,7 @@ from routebook.chat.events import (
 from routebook.chat.parts import Citation, Foreign, ForeignCitation, Json, Signature, UrlCitation
 from routebook.protocols.anthropic.carries import DIALECT
 from routebook.protocols.anthropic.finishes import read_finish
-from routebook.protocols.anthropic.usage import WireUsage, merged, usage_of
+from routebook.protocols.anthropic.usage import TIERS, WireUsage, merged, usage_of
 from routebook.protocols.anthropic.wire import WireBlock, WireDelta, WireMessage, WireStop
 from routebook.protocols.forgiving import Forgiving
 
@@ -160,7 +160,7 @@ class Telling:
         self._usage = merged(self._usage, usage)
         if self._usage.service_tier is not None and self._usage.service_tier != self._tier:
             self._tier = self._usage.service_tier
-            yield TierSeen(self._tier)
+            yield TierSeen(TIERS.get(self._tier, self._tier))
         counted = usage_of(self._usage)
         if counted is not None:
             yield UsageSeen(counted)

@@ -114,18 +114,18 @@ def _fitting(budget: int, most: int) -> int | None:
 
 
 def _forgets(chat: ChatRequest) -> bool:
-    """Whether the last turn of the assistant called tools without the signed thoughts that a budget demands before."""
-    if not chat.messages or chat.messages[-1].role is not Role.TOOL:
-        return False
+    """Whether results of tools follow calls without the signed thoughts that a budget demands before them."""
     said: list[Message] = []
+    answered = False
     for message in reversed(chat.messages):
         if message.role is Role.ASSISTANT:
             said.append(message)
         elif said:
             break
+        else:
+            answered = answered or message.role is Role.TOOL
     parts = [part for message in reversed(said) for part in message.parts]
-    thinks = bool(parts) and isinstance(parts[0], Reasoning) and parts[0].signature is not None
-    return any(isinstance(part, ToolCall) for part in parts) and not (thinks and _is_ours(parts[0]))
+    return answered and any(isinstance(part, ToolCall) for part in parts) and not _is_ours(parts[0])
 
 
 def _is_forced(chat: ChatRequest) -> bool:

@@ -6,7 +6,7 @@ reference, 2026). In a stream counts are cumulative: those that come later repla
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +29,10 @@ class WireUsage(msgspec.Struct, gc=False):
     cache_creation_input_tokens: Count | None = None
     output_tokens_details: _OutputDetails | None = None
     service_tier: str | None = None
+
+
+TIERS: Final = {"standard": "default"}
+"""Tiers of service that an answer was given in, where the neutral form has another word for them."""
 
 
 def merged(before: WireUsage, after: WireUsage) -> WireUsage:
