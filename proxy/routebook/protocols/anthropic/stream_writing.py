@@ -14,6 +14,7 @@ import msgspec
 from routebook.chat.events import (
     ArgumentsDelta,
     AudioDelta,
+    AudioSeen,
     CitationSeen,
     Event,
     Failed,
@@ -50,6 +51,9 @@ _DELTA: Final = (
 )
 
 
+_Piece = Callable[["MessagesWriter", Any, list[bytes]], None]
+
+
 class MessagesWriter:
     """Writes one stream (`codec.EventWriter`). There is one answer: the first."""
 
@@ -79,7 +83,11 @@ class MessagesWriter:
         for event in self._sequence.put(events):
             if self._ended:
                 break
-            self._write(event, written)
+            piece = _PIECES.get(type(event))
+            if piece is None:
+                self._write(event, written)
+            else:
+                self._tell(piece, event, written)
         if not self._ended:
             self._begin(written)
         return b"".join(written)
@@ -90,7 +98,7 @@ class MessagesWriter:
             return b""
         written: list[bytes] = []
         for event in self._sequence.end():
-            self._write(event, written)
+            self._tell(_PIECES[type(event)], event, written)
         self._begin(written)
         self._close(written)
         self._ended = True
@@ -116,15 +124,15 @@ class MessagesWriter:
             case Failed(fault):
                 self._ended = True
                 written.append(fault_event(fault))
-            case _ if event.choice:
-                self._lose("choices", f"choices[{event.choice}]", "there is one answer")
-            case Finished():
+            case Finished(choice=0):
                 self._finished = event
-            case _:
-                self._begin(written)
-                piece = _PIECES.get(type(event))
-                if piece is not None:
-                    piece(self, event, written)
+
+    def _tell(self, piece: _Piece, event: Any, written: list[bytes]) -> None:
+        if event.choice:
+            self._lose("choices", f"choices[{event.choice}]", "there is one answer")
+            return
+        self._begin(written)
+        piece(self, event, written)
 
     def _begin(self, written: list[bytes]) -> None:
         """The beginning, as late as may be: it says what was used so far."""
@@ -236,7 +244,12 @@ def _event(kind: str, **fields: object) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), encode({"type": kind, **fields}))
 
 
-_PIECES: Final[dict[type[Any], Callable[[MessagesWriter, Any, list[bytes]], None]]] = {
+def _pass(writer: MessagesWriter, event: Event, written: list[bytes]) -> None:
+    """What is known of a sound that is not told."""
+
+
+_PIECES: Final[dict[type[Any], _Piece]] = {
+    AudioSeen: _pass,
     TextDelta: MessagesWriter._text,
     TranscriptDelta: MessagesWriter._text,
     ReasoningDelta: MessagesWriter._thought,
