@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -16,6 +17,7 @@ from routebook.chat.faults import Fault
 from routebook.chat.features import Feature
 from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.anthropic.request import AnthropicMessages
+from routebook.protocols.carrying import Target
 from routebook.protocols.codec import Sent
 from tests.protocols import laws
 from tests.protocols.conversations import ANY_WORDS
@@ -46,6 +48,9 @@ SUBJECT = Subject(
     # That several calls are allowed is not said, for it is the rule; that they are not stands in a choice of tools.
     unlike=frozenset({Feature.PARALLEL_TOOLS}),
 )
+
+NEWER = dataclasses.replace(SUBJECT, target=Target("m", "2026-10-21", 4096))
+"""The same in the newer version, which takes less."""
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=8)
 
@@ -93,17 +98,17 @@ PIECES = st.sampled_from(
 
 
 @settings(deadline=None)
-@given(SUBJECT.exact_chats())
-def test_requests_survive(chat: ChatRequest) -> None:
+@given(st.sampled_from([SUBJECT, NEWER]), SUBJECT.exact_chats())
+def test_requests_survive(subject: Subject, chat: ChatRequest) -> None:
     """What is written to an upstream says what the client said, but for what the losses name."""
-    laws.requests_survive(SUBJECT, chat)
+    laws.requests_survive(subject, chat)
 
 
 @settings(deadline=None)
-@given(SUBJECT.marked_chats())
-def test_nothing_is_missing(chat: ChatRequest) -> None:
+@given(st.sampled_from([SUBJECT, NEWER]), SUBJECT.marked_chats())
+def test_nothing_is_missing(subject: Subject, chat: ChatRequest) -> None:
     """No word of a client is passed over in silence."""
-    laws.nothing_is_missing(SUBJECT, chat)
+    laws.nothing_is_missing(subject, chat)
 
 
 @settings(deadline=None)
