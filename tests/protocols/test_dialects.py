@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect
 from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
@@ -18,10 +19,14 @@ def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
     assert {operation.name for _, operation in OPERATIONS.values()} <= set(ASKED)
 
 
-BODIES = {"chat": b'{"model":"m","messages":[]}', "embeddings": b'{"model":"m","input":"a"}'}
+BODIES = {
+    "chat": b'{"model":"m","messages":[],"max_tokens":9}',
+    "embeddings": b'{"model":"m","input":"a"}',
+    "count_tokens": b'{"model":"m","messages":[]}',
+}
 
 
-@pytest.mark.parametrize("dialect", [OPENAI_CHAT], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC], ids=lambda dialect: dialect.name)
 def test_what_stands_at_a_path_reads_and_edits_its_requests(dialect: Dialect) -> None:
     """One line of the table is all that an exchange needs."""
     for operation in dialect.operations:
