@@ -175,7 +175,7 @@ def _candidate(number: int, choice: Choice, losses: list[Loss]) -> dict[str, Any
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
     candidate["finishReason"] = sealing.word(choice.finish or Finish.STOP, choice.stop_sequence)
     if citations:
-        candidate["citationMetadata"] = {"citations": citations}
+        candidate["citationMetadata"] = {"citationSources": citations}
     if choice.logprobs is not None:
         candidate["logprobsResult"] = logprobs_of(choice.logprobs)
     candidate["index"] = number

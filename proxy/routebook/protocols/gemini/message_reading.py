@@ -74,8 +74,7 @@ class Conversation:
         parts = [part for each in content.each("parts") for part in self._part(each, role is Role.ASSISTANT)]
         self.left(content)
         if role is Role.ASSISTANT:
-            self._open = [part for part in parts if isinstance(part, ToolCall)]
-            self.messages.append(Message(role, tuple(parts)))
+            self._take_said(parts)
             return
         results = [part for part in parts if isinstance(part, ToolResult)]
         others = [part for part in parts if not isinstance(part, ToolResult)]
@@ -99,6 +98,21 @@ class Conversation:
     def left(self, fields: Fields) -> None:
         """Keep what nobody has taken of these fields."""
         self.extras += [Extra(DIALECT, fields.place(name), json) for name, json in fields.left()]
+
+    def _take_said(self, parts: list[Part]) -> None:
+        """What a model said. The SDK's chats keep every chunk of a stream as a content of its own: they are one turn."""
+        calls = [part for part in parts if isinstance(part, ToolCall)]
+        last = self.messages[-1] if self.messages else None
+        if last is None or last.role is not Role.ASSISTANT:
+            self._open = calls
+            self.messages.append(Message(Role.ASSISTANT, tuple(parts)))
+            return
+        self._open += calls
+        said = list(last.parts)
+        for part in parts:
+            joined = _joined(said[-1], part) if said else None
+            said = [*said, part] if joined is None else [*said[:-1], joined]
+        self.messages[-1] = Message(Role.ASSISTANT, tuple(said))
 
     def _take_results(self, results: list[ToolResult]) -> None:
         last = self.messages[-1] if self.messages else None
@@ -188,6 +202,15 @@ class Conversation:
     def _detail(self, part: Fields) -> str | None:
         level = part.inner("mediaResolution")
         return None if level is None else _DETAILS.get(level.word("level") or "")
+
+
+def _joined(before: Part, piece: Part) -> Part | None:
+    """Two pieces of one text, or of one thought; a signature ends it."""
+    match before, piece:
+        case (Text(), Text()) | (Reasoning(), Reasoning()) if before.signature is None:
+            return replace(before, text=before.text + piece.text, signature=piece.signature)
+        case _:
+            return None
 
 
 def _inner(fields: Fields, name: str) -> Fields:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from routebook.chat.events import (
     ArgumentsDelta,
@@ -47,6 +48,9 @@ from routebook.protocols.gemini.usage import write_usage
 
 encode: Final = msgspec.json.encode
 
+NOTHING: Final = b'{"text":""}'
+"""A part that says nothing: the SDK's chats take a stream for broken in which a chunk has no part."""
+
 
 class _Choice:
     """What has been written of one choice, and what waits."""
@@ -63,6 +67,7 @@ class _Choice:
         self.is_broken = False
         self.media_type = "audio/wav"
         self.lost_transcript = False
+        self.has_parts = False
         self.finish: str | None = None
 
 
@@ -216,8 +221,7 @@ class GeminiWriter:
             choice.citations.append(citation)
 
     def _probable(self, choice: _Choice, event: LogprobsSeen, written: list[bytes]) -> None:
-        probable = b'{"logprobsResult":%b,"index":%d}' % (encode(logprobs_of(event.tokens)), choice.number)
-        written.append(self._chunk(probable))
+        self._part(choice, NOTHING, written, b'"logprobsResult":%b,' % encode(logprobs_of(event.tokens)))
 
     def _finished(self, choice: _Choice, event: Finished, written: list[bytes]) -> None:
         if choice.finish is not None:
@@ -234,16 +238,20 @@ class GeminiWriter:
         """The reason to stop of every choice; one that gave none has stopped."""
         candidates = []
         for number, choice in sorted(self._choices.items()):
-            candidate: dict[str, Any] = {"content": {"parts": [], "role": "model"}}
+            parts = [Raw(NOTHING)] if choice.has_parts else []
+            candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
             candidate["finishReason"] = choice.finish or "STOP"
             if choice.citations:
-                candidate["citationMetadata"] = {"citations": choice.citations}
+                candidate["citationMetadata"] = {"citationSources": choice.citations}
             candidates.append({**candidate, "index": number})
         usage = b"" if self._usage is None else b'"usageMetadata":%b,' % encode(write_usage(self._usage))
         return self._framed(b'{"candidates":%b,%b%b' % (encode(candidates), usage, self._about))
 
-    def _part(self, choice: _Choice, part: bytes, written: list[bytes]) -> None:
-        written.append(self._chunk(b'{"content":{"parts":[%b],"role":"model"},"index":%d}' % (part, choice.number)))
+    def _part(self, choice: _Choice, part: bytes, written: list[bytes], more: bytes = b"") -> None:
+        choice.has_parts = True
+        written.append(
+            self._chunk(b'{"content":{"parts":[%b],"role":"model"},%b"index":%d}' % (part, more, choice.number))
+        )
 
     def _chunk(self, candidate: bytes) -> bytes:
         return self._framed(b'{"candidates":[%b],%b' % (candidate, self._about))
