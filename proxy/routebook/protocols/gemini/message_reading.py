@@ -206,11 +206,11 @@ class Conversation:
 
 def _joined(before: Part, piece: Part) -> Part | None:
     """Two pieces of one text, or of one thought; a signature ends it."""
-    match before, piece:
-        case (Text(), Text()) | (Reasoning(), Reasoning()) if before.signature is None:
-            return replace(before, text=before.text + piece.text, signature=piece.signature)
-        case _:
-            return None
+    if isinstance(before, Text) and isinstance(piece, Text) and before.signature is None:
+        return replace(before, text=before.text + piece.text, signature=piece.signature)
+    if isinstance(before, Reasoning) and isinstance(piece, Reasoning) and before.signature is None:
+        return replace(before, text=before.text + piece.text, signature=piece.signature)
+    return None
 
 
 def _inner(fields: Fields, name: str) -> Fields:

@@ -46,13 +46,16 @@ def written_contents(chat: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     """All messages as turns of a user and a model; what cannot be written is among the losses."""
     names = {call.id: call.name for call in chat.calls() if call.kind is ToolKind.FUNCTION}
     places = _places(chat)
-    contents = []
+    contents: list[dict[str, Any]] = []
     for turn in in_turns(chat):
         parts = [written for part in turn.parts for written in _Writing(losses, names, places).part(part)]
         if turn.role is Role.ASSISTANT and losses.target.verdicts.get(Feature.SIGNATURE) is Done.EMULATED:
             _seal_first_call(parts)
-        if parts:
-            contents.append({"role": "model" if turn.role is Role.ASSISTANT else "user", "parts": parts})
+        role = "model" if turn.role is Role.ASSISTANT else "user"
+        if parts and contents and contents[-1]["role"] == role:
+            contents[-1]["parts"] += parts
+        elif parts:
+            contents.append({"role": role, "parts": parts})
     return contents
 
 
