@@ -16,6 +16,7 @@ from routebook.protocols.gemini.counting import (
     write_count,
     write_count_request,
 )
+from routebook.protocols.gemini.embeddings import edited_embedding, read_embedding
 from routebook.protocols.gemini.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.gemini.faults import read_error_code, read_fault
 from routebook.protocols.gemini.relaying import GeminiRelayed
@@ -28,6 +29,8 @@ _METHODS: Final[tuple[tuple[str, str, Any, Any, dict[str, Any], frozenset[str]],
     ("chat", "generateContent", read_chat, edited, {}, frozenset()),
     ("chat", "streamGenerateContent", read_chat, edited, {"stream": True}, frozenset({"alt"})),
     ("count_tokens", "countTokens", read_count_request, edited_count, {}, frozenset()),
+    ("embeddings", "embedContent", read_embedding, edited_embedding, {}, frozenset()),
+    ("embeddings", "batchEmbedContents", read_embedding, edited_embedding, {"batch": True}, frozenset()),
 )
 
 GEMINI: Final = Dialect(

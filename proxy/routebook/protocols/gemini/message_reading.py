@@ -259,6 +259,8 @@ def _given(result: Fields) -> tuple[str, bool]:
     if not starts_with(raw, b"{"):
         raise result.wrong("`response` must be an object", "response")
     given = decode(_OBJECT, raw, result.place("response"))
+    if not given:
+        return "", False
     if len(given) == 1:
         name, value = next(iter(given.items()))
         if name in WRAPPING:
