@@ -266,6 +266,12 @@ def test_what_has_no_neutral_form_is_kept(fields: dict[str, Any], field: str, ma
     assert [(each.field, each.matters) for each in chat(**fields).extras] == [(field, matters)]
 
 
+def test_tiers_have_other_names_elsewhere() -> None:
+    """What Google calls `standard` is the default."""
+    assert chat(service_tier="STANDARD").tier == "default"
+    assert chat(serviceTier="flex").tier == "flex"
+
+
 def test_tools_that_run_at_the_provider() -> None:
     """Each is one of its own, also where several stand in one object."""
     read = chat(tools=[{"functionDeclarations": [{"name": "f"}], "google_search": {}, "codeExecution": {}}])

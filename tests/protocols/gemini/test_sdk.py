@@ -308,7 +308,5 @@ def test_requests_are_what_the_sdk_knows(chat: ChatRequest) -> None:
         types.Content.model_validate(content)
     config = body.pop("generationConfig", {})
     config |= {name: body.pop(name) for name in ("tools", "toolConfig", "serviceTier", "store") if name in body}
-    if config.get("serviceTier") == "auto":
-        del config["serviceTier"]
     types.GenerateContentConfig.model_validate(config)
     assert body == {}

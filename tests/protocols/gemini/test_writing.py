@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from routebook.chat.events import (
 from routebook.chat.features import Feature
 from routebook.chat.loss import Done
 from routebook.chat.parts import Foreign, Image, Json, Signature, Text, ToolCall, ToolKind, ToolResult, Url
+from routebook.chat.remembering import Remembering, recalled
 from routebook.protocols.carrying import Target
 from routebook.protocols.codec import ReplyTo, Sent
 from routebook.protocols.errors import ProtocolError
@@ -45,8 +47,10 @@ from routebook.protocols.gemini.counting import read_count, write_count_request
 from routebook.protocols.gemini.errors import error_event
 from routebook.protocols.gemini.request import GeminiChat
 from routebook.protocols.gemini.request_writing import write_request
+from routebook.protocols.gemini.stream_reading import GeminiReader
 from routebook.protocols.gemini.stream_writing import GeminiWriter
 
+WIRE = Path(__file__).parents[2] / "corpus" / "wire" / "gemini"
 SSE = ReplyTo(GeminiChat(b'{"contents":[]}', "m", True, "sse"), "seed")
 ARRAY = ReplyTo(GeminiChat(b'{"contents":[]}', "m", True), "seed")
 
@@ -163,6 +167,30 @@ def test_what_depends_on_values_is_reported() -> None:
     assert [loss.path for loss in written.losses] == ["parallel_tools", "stop", "audio.format"]
     assert body["generationConfig"]["responseModalities"] == ["AUDIO"]
     assert not sent(ChatRequest("m", parallel_tools=True, stop=("a",), audio=AudioWish("Kore", "pcm16")))[1].losses
+
+
+@pytest.mark.parametrize(
+    ("tier", "written"), [("default", "standard"), ("auto", "unspecified"), ("priority", "priority"), ("scale", None)]
+)
+def test_tiers_are_said_in_googles_words(tier: str, written: str | None) -> None:
+    """One that Google has not is dropped, and reported."""
+    body, all_of_it = sent(ChatRequest("m", tier=tier))
+    assert body.get("serviceTier") == written
+    assert [loss.feature for loss in all_of_it.losses] == ([] if written else ["tier"])
+
+
+def test_signatures_come_back_with_their_calls() -> None:
+    """A client that cannot hold them brings its calls' ids: what was kept under these makes the turn legal again."""
+    remembering, reader = Remembering(), GeminiReader("seed")
+    events = reader.feed((WIRE / "parallel-calls-without-ids" / "reply.sse").read_bytes())
+    remembering.take(events)
+    ids = [event.id for event in events if isinstance(event, ToolCallStarted)]
+    calls = tuple(ToolCall(each, name, "{}") for each, name in zip(ids, ("weather", "now"), strict=True))
+    results = tuple(ToolResult(each, (Text("x"),)) for each in ids)
+    chat = ChatRequest("m", (Message(Role.ASSISTANT, calls), Message(Role.TOOL, results)))
+    body, _ = sent(recalled(chat, remembering.memories().get))
+    assert [part.get("thoughtSignature") for part in body["contents"][0]["parts"]] == ["RXZlcnkgc2VhbA==", None]
+    assert [part["functionResponse"]["name"] for part in body["contents"][1]["parts"]] == ["weather", "now"]
 
 
 def test_names_count_in_modes_that_take_them() -> None:

@@ -77,7 +77,7 @@ CARRIES: Final[Carries] = {
     Feature.MODALITIES: changed("sound alone, where a text is wanted beside it"),
     Feature.USER: lost("users are not named"),
     Feature.METADATA: lost("the Gemini API refuses `labels`"),
-    Feature.TIER: CARRIED,
+    Feature.TIER: changed("`auto` as `unspecified`, `default` as `standard`"),
     Feature.STORE: CARRIED,
     Feature.CACHE_KEY: lost("caches have no keys"),
     Feature.VERBOSITY: lost("the length of an answer is the model's business"),

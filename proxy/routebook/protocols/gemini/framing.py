@@ -157,7 +157,14 @@ class Framing:
 
 
 def data_of(whole: bytes) -> list[bytes]:
-    """The data of a run of whole events; most runs are lines of data with nothing else."""
-    if whole.startswith(b"data: ") and b"\r" not in whole and whole.count(b"\n") == 2 * whole.count(b"\n\ndata: ") + 2:
-        return whole[6:-2].split(b"\n\ndata: ")
+    """The data of a run of whole events; most runs are lines of data with nothing else, all of which end in one way."""
+    end = b"\r\n" if whole.endswith(b"\r\n") else b"\n"
+    between = end + end + b"data: "
+    ends = whole.count(end)
+    if (
+        whole.startswith(b"data: ")
+        and ends == whole.count(b"\n") == 2 * whole.count(between) + 2
+        and whole.count(b"\r") == ends * (len(end) - 1)
+    ):
+        return whole[6 : -2 * len(end)].split(between)
     return [data for event in spans(whole) if (data := fields(event)[1]) is not None]

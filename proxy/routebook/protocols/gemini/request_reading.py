@@ -29,8 +29,9 @@ _MATTER: Final = frozenset({"cachedContent"})
 """Fields of this dialect alone without which a request means something else."""
 
 _MODES: Final = {"AUTO": Calling.AUTO, "NONE": Calling.NONE, "ANY": Calling.REQUIRED, "VALIDATED": Calling.AUTO}
-_DYNAMIC: Final = -1
-"""The budget of a model that thinks as it likes."""
+
+TIERS: Final = {"unspecified": "auto", "standard": "default", "flex": "flex", "priority": "priority"}
+"""Tiers of service, and what others call them."""
 
 
 def read_request(model: str, fields: Fields) -> ChatRequest:
@@ -71,7 +72,7 @@ class _Request:
             modalities=tuple(each.lower() for each in config.words("responseModalities")),
             audio=self._audio(config),
             metadata=fields.take("labels", LABELS) or {},
-            tier=fields.word("serviceTier"),
+            tier=_tier(fields),
             store=fields.take("store", FLAG),
         )
         conversation.left(config)
@@ -172,6 +173,11 @@ def _sampling(config: Fields) -> Sampling:
         config.take("presencePenalty", NUMBER),
         config.take("seed", INT),
     )
+
+
+def _tier(fields: Fields) -> str | None:
+    word = fields.word("serviceTier")
+    return None if word is None else TIERS.get(word.lower(), word.lower())
 
 
 def _logprobs(config: Fields) -> int | None:

@@ -16,6 +16,7 @@ from routebook.protocols.gemini.carries import CARRIES, DIALECT, OWNED
 from routebook.protocols.gemini.fields import raw_of
 from routebook.protocols.gemini.message_writing import written_contents, written_texts
 from routebook.protocols.gemini.request import thinking_of
+from routebook.protocols.gemini.request_reading import TIERS
 
 MOST_STOPS: Final = 5
 
@@ -28,6 +29,7 @@ _SAMPLING: Final = {
     "seed": "seed",
 }
 _MODES: Final = {Calling.AUTO: "AUTO", Calling.NONE: "NONE", Calling.REQUIRED: "ANY"}
+_TIERS: Final = {name: tier for tier, name in TIERS.items()} | {"standard": "standard", "standard_only": "standard"}
 _SAMPLES: Final = frozenset({None, "pcm16", "pcm"})
 """Formats of sound that come as they are."""
 
@@ -53,7 +55,11 @@ def written_body(chat: ChatRequest, losses: Losses) -> dict[str, Any]:
         body["systemInstruction"] = {"parts": written_texts(chat.system)}
     body.update(_tools(chat, losses))
     if chat.tier is not None and losses.takes(Feature.TIER):
-        body["serviceTier"] = chat.tier
+        tier = _TIERS.get(chat.tier)
+        if tier is None:
+            losses.note(Feature.TIER, "tier", "there is no tier of this name")
+        else:
+            body["serviceTier"] = tier
     if chat.store is not None and losses.takes(Feature.STORE):
         body["store"] = chat.store
     config = {**_answer(chat, losses), **_format(chat, losses), **_speech(chat, losses)}
