@@ -173,6 +173,8 @@ class Operation:
     `path` is the client's, with a name in braces where a part of it is a value (`/v1beta/models/{model}:countTokens`);
     `upstream_path` follows a base URL. `read` takes the body, and by name the values in the path and what is `given` by
     it. `edit` takes the request, the upstream's name of the model, whether to ask for usage, and a rule's caps.
+    `query` are names of the query that belong to the request (`alt`): `read` takes their values too, and an upstream of
+    the same dialect is sent them. A name in braces in `upstream_path` is the upstream's name of the model.
     """
 
     name: str
@@ -181,6 +183,7 @@ class Operation:
     read: Callable[..., Any]
     edit: Callable[..., bytes]
     given: Mapping[str, Any] = field(default_factory=dict)
+    query: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

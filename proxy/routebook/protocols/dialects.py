@@ -8,12 +8,13 @@ from typing import Final
 from routebook.chat.asked import Asked
 from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect, Operation
+from routebook.protocols.gemini.dialect import GEMINI
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.protocols.paths import Paths
 
 __all__ = ["DIALECTS", "OPERATIONS", "PATHS", "SPOKEN_BY", "Dialect", "Operation", "reader_at"]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in (OPENAI_CHAT, ANTHROPIC)}
+DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in (OPENAI_CHAT, ANTHROPIC, GEMINI)}
 """Every dialect by the name that facts and records use."""
 
 SPOKEN_BY: Final[Mapping[str, Dialect]] = {

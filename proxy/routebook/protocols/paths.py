@@ -13,6 +13,8 @@ from routebook.protocols.codec import Dialect, Operation
 LONGEST: Final = 512
 """Characters of a value in a path; longer ones name nothing that is served."""
 
+NOTHING: Final[Mapping[str, str]] = {}
+
 _SLASHES: Final = re.compile(r"//+")
 _VALUE: Final = re.compile(r"\{([a-z]+)\}")
 
@@ -25,9 +27,12 @@ class Found:
     operation: Operation
     values: Mapping[str, Any]
 
-    def read(self, body: bytes) -> Any:
-        """The request in a body; raises ProtocolError where it is not one."""
-        return self.operation.read(body, **self.values)
+    def read(self, body: bytes, query: Mapping[str, str] = NOTHING) -> Any:
+        """The request in a body, and in what of the `query` belongs to it; raises ProtocolError where it is not one."""
+        if not self.operation.query:
+            return self.operation.read(body, **self.values)
+        asked = {name: query[name] for name in self.operation.query if name in query}
+        return self.operation.read(body, **self.values, **asked)
 
 
 class Paths:
