@@ -7,6 +7,7 @@ import pytest
 from routebook.protocols.codec import Dialect
 from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
+from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.routing.fact_table import CLIENT_DIALECTS
 from routebook.routing.fact_table import OPERATIONS as ASKED
 from routebook.routing.outcomes import Caps
@@ -18,19 +19,22 @@ def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
     assert {operation.name for _, operation in OPERATIONS.values()} <= set(ASKED)
 
 
-BODIES = {"chat": b'{"model":"m","messages":[]}', "embeddings": b'{"model":"m","input":"a"}'}
+BODIES = {
+    "openai-chat": {"chat": b'{"model":"m","messages":[]}', "embeddings": b'{"model":"m","input":"a"}'},
+    "openai-responses": dict.fromkeys(("chat", "count_tokens"), b'{"model":"m","input":"a"}'),
+}
 
 
-@pytest.mark.parametrize("dialect", [OPENAI_CHAT], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, OPENAI_RESPONSES], ids=lambda dialect: dialect.name)
 def test_what_stands_at_a_path_reads_and_edits_its_requests(dialect: Dialect) -> None:
     """One line of the table is all that an exchange needs."""
     for operation in dialect.operations:
         path = operation.path.replace("{model}", "m")
         found = PATHS.find(path)
         assert found is not None and (found.dialect, found.operation) == (dialect, operation)
-        asked = found.read(BODIES[operation.name])
+        asked = found.read(BODIES[dialect.name][operation.name])
         assert (asked.operation, asked.dialect, asked.model) == (operation.name, dialect.name, "m")
-        assert operation.edit(asked, "m", True, Caps()) is BODIES[operation.name]
+        assert operation.edit(asked, "m", True, Caps()) is BODIES[dialect.name][operation.name]
         assert b'"up"' in operation.edit(asked, "up", True, Caps())
 
 

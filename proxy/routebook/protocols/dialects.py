@@ -8,11 +8,12 @@ from typing import Final
 from routebook.chat.asked import Asked
 from routebook.protocols.codec import Dialect, Operation
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
+from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.protocols.paths import Paths
 
 __all__ = ["DIALECTS", "OPERATIONS", "PATHS", "SPOKEN_BY", "Dialect", "Operation", "reader_at"]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in (OPENAI_CHAT,)}
+DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in (OPENAI_CHAT, OPENAI_RESPONSES)}
 """Every dialect by the name that facts and records use."""
 
 SPOKEN_BY: Final[Mapping[str, Dialect]] = {
