@@ -18,7 +18,7 @@ from routebook.protocols.codec import Sent
 from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.protocols.openai_responses.request import OpenAIResponses
 from tests.protocols import laws
-from tests.protocols.conversations import ALL_PARTS, ANY_WORDS
+from tests.protocols.conversations import ALL_PARTS, ANY_WORDS, chats
 
 
 def read(sent: Sent) -> ChatRequest:
@@ -40,6 +40,7 @@ SUBJECT = laws.Subject(
     unlike=frozenset({Feature.TOOLS_STRICT, Feature.IMAGE_DETAIL}),
 )
 
+SEALED = frozenset({Feature.REASONING_SAID, Feature.SIGNATURE, Feature.TOOL_CALL, Feature.TOOL_RESULT, Feature.REFUSAL})
 CUTS = st.lists(st.integers(0, 10_000), max_size=8)
 
 
@@ -172,3 +173,10 @@ def test_any_json_is_read(value: object, field: str) -> None:
 def test_errors_survive(status: int) -> None:
     """An error in a stream keeps its kind."""
     laws.errors_survive(SUBJECT, Fault(status, "too much", "some_code"))
+
+
+@settings(deadline=None)
+@given(chats(ANY_WORDS, SEALED, "openai-responses", "openai"))
+def test_sealed_thoughts_survive(chat: ChatRequest) -> None:
+    """Thoughts come back under their own seal, to the letter; the others are reported."""
+    laws.requests_survive(SUBJECT, chat)
