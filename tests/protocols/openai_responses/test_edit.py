@@ -61,6 +61,13 @@ def test_what_was_made_here_does_not_reach_a_provider() -> None:
     ]
 
 
+@pytest.mark.parametrize("given", ["_rb_", [{"role": "user", "content": "_rb_"}], ["_rb_"]])
+def test_a_word_that_looks_like_an_id_changes_nothing(given: Any) -> None:
+    """Nor does an input that only the upstream can complain about."""
+    request = asked(input=given)
+    assert edited(request, "m", True) is request.body
+
+
 def test_a_request_to_count_is_only_renamed() -> None:
     """It has no answer that a cap could be set on."""
     request = read_count_request(b'{"model":"m","input":"a"}')

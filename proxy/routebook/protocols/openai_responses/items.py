@@ -106,22 +106,22 @@ class SaidText(_Growing):
             "response.content_part.added", content_index=0, part=self._part("", [], [])
         )
 
+    def piece(self, text: str) -> bytes:
+        """Some more text: what most events of most streams are."""
+        self._pieces.append(text)
+        tokens = b"[]"
+        if len(self.logprobs) > self._heard:
+            tokens = encode(self.logprobs[self._heard :])
+            self._heard = len(self.logprobs)
+        number = self._numbering.next
+        self._numbering.next = number + 1
+        return b'%b%d%b%b,"logprobs":%b}\n\n' % (self._before, number, self._between, encode(text), tokens)
+
     def take(self, event: Event) -> bytes | None:
         """A piece of text, or where it comes from."""
         match event:
             case TextDelta(text):
-                self._pieces.append(text)
-                tokens = self.logprobs[self._heard :]
-                self._heard = len(self.logprobs)
-                numbering = self._numbering
-                numbering.next += 1
-                return b'%b%d%b%b,"logprobs":%b}\n\n' % (
-                    self._before,
-                    numbering.next - 1,
-                    self._between,
-                    encode(text),
-                    encode(tokens) if tokens else b"[]",
-                )
+                return self.piece(text)
             case CitationSeen(citation):
                 annotation = annotation_of(citation)
                 if annotation is None:

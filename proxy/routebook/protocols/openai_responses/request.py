@@ -105,13 +105,20 @@ def edited(asked: OpenAIResponses, model: str, ask_usage: bool, caps: Caps | Non
     changes: dict[str, Any] = {} if caps is None or asked.operation != "chat" else _capped(asked, caps)
     if model != asked.model:
         changes["model"] = model
-    if _MADE in asked.body and "input" in asked.fields and starts_with(asked.fields["input"], b"["):
-        changes["input"] = [kept for item in _items(asked) if (kept := _known(item)) is not None]
+    if _MADE in asked.body:
+        items = _items(asked)
+        known = [kept for item in items if (kept := _known(item)) is not None]
+        if known != items:
+            changes["input"] = known
     return with_fields(asked.body, asked.fields, changes)
 
 
 def _items(asked: OpenAIResponses) -> list[dict[str, Raw]]:
-    return read_field(asked.fields, "input", _ITEMS) or []
+    """Its items; none where the input is a text, or what only the upstream can complain about."""
+    try:
+        return read_field(asked.fields, "input", _ITEMS) or []
+    except ProtocolError:
+        return []
 
 
 def _known(item: Mapping[str, Raw]) -> dict[str, Raw] | None:

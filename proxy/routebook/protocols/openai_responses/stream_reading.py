@@ -87,8 +87,7 @@ class ResponsesReader:
             return ()
         events: list[Event] = []
         whole = self._splitter.feed(chunk)
-        for event in spans(whole) if whole else ():
-            name, data = fields(event)
+        for name, data in _events(whole):
             if data is not None and not data.startswith(b"[DONE]"):
                 self._take(name, data, events)
             if self.done:
@@ -113,7 +112,7 @@ class ResponsesReader:
             if not self._failed:
                 events.extend(self._end(kind, event, data))
         elif self._failed:
-            pass
+            return
         elif kind in _BEGINS:
             events.extend(self._reading.begin(event.response or WireResponse()))
         else:
@@ -128,6 +127,19 @@ class ResponsesReader:
         if not self._failed:
             self._failed = True
             events.append(Failed(fault))
+
+
+def _events(whole: bytes) -> Iterator[tuple[str | None, bytes | None]]:
+    """The names and data of a run of whole events; most are a line with the one and a line with the other."""
+    if b"\r" in whole:
+        yield from map(fields, spans(whole))
+        return
+    for event in whole.split(b"\n\n"):
+        name, found, data = event.partition(b"\ndata: ")
+        if found and name.startswith(b"event: ") and b"\n" not in data and b"\n" not in name:
+            yield name[7:].decode("utf-8", "replace"), data
+        elif event:
+            yield fields(event)
 
 
 def _entry(whole: Callable[[], Any], number: int) -> Any:

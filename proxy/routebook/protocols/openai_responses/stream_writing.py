@@ -64,6 +64,7 @@ class ResponsesWriter:
         self._closed: list[tuple[Item, str]] = []
         self._open: Item | None = None
         self._block = -1
+        self._flowing: int | None = None
         self._text: SaidText | None = None
         self._early: list[TokenLogprob] = []
         self._finish: Finish | None = None
@@ -77,10 +78,18 @@ class ResponsesWriter:
     def write(self, events: Iterable[Event]) -> bytes:
         """The bytes for some more events."""
         written: list[bytes] = []
-        for event in self._sequence.put(self._of_first_choice(_probable_first(events))):
+        for event in _probable_first(events):
             if self._ended:
                 break
-            self._write(event, written)
+            if (
+                type(event) is TextDelta
+                and event.block == self._flowing
+                and event.choice == 0
+                and self._text is not None
+            ):
+                written.append(self._text.piece(event.text))
+            else:
+                self._put(event, written)
         return b"".join(written)
 
     def end(self) -> bytes:
@@ -114,6 +123,18 @@ class ResponsesWriter:
         if self._fault is not None:
             return "failed"
         return "incomplete" if self._finish in _CUT else "completed"
+
+    def _put(self, event: Event, written: list[bytes]) -> None:
+        """One event, and those that waited for it; from a text on, more of the same text needs no such care."""
+        self._flowing = None
+        if getattr(event, "choice", 0):
+            loss = Loss("choices", "choices", Done.DROPPED, "this dialect has one answer")
+            self.losses += [loss] if loss not in self.losses else []
+            return
+        for each in self._sequence.put((event,)):
+            self._write(each, written)
+        if isinstance(event, TextDelta) and isinstance(self._open, SaidText):
+            self._flowing = event.block
 
     def _write(self, event: Event, written: list[bytes]) -> None:
         match event:
@@ -226,13 +247,6 @@ class ResponsesWriter:
         number = self._numbering.next
         written.append(error_event(fault.status, fault.message, code=fault.code, param=fault.param, number=number))
 
-    def _of_first_choice(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            if getattr(event, "choice", 0) == 0:
-                yield event
-            elif not any(loss.feature == "choices" for loss in self.losses):
-                self.losses.append(Loss("choices", "choices", Done.DROPPED, "this dialect has one answer"))
-
     def _lose_piece(self, event: Any) -> None:
         match event:
             case SignatureSeen():
@@ -251,8 +265,13 @@ class ResponsesWriter:
             self.losses.append(loss)
 
 
-def _probable_first(events: Iterable[Event]) -> Iterator[Event]:
+def _probable_first(events: Iterable[Event]) -> Iterable[Event]:
     """Probabilities before the piece of text that they came with, so that they can be told with it."""
+    events = list(events)
+    return _swapped(events) if any(isinstance(event, LogprobsSeen) for event in events) else events
+
+
+def _swapped(events: Iterable[Event]) -> Iterator[Event]:
     held: Event | None = None
     for event in events:
         if isinstance(event, LogprobsSeen) and isinstance(held, TextDelta):

@@ -121,7 +121,7 @@ class Telling:
 
     def _number(self, event: WireEvent) -> int:
         if event.output_index is not None:
-            if event.item is not None and event.item.id is not None:
+            if event.item is not None and event.item.id is not None and len(self._ids) < MOST_ITEMS:
                 self._ids[event.item.id] = event.output_index
             return event.output_index
         identity = event.item_id if event.item is None else event.item.id
@@ -129,7 +129,7 @@ class Telling:
         if known is None:
             last = max(self._items, default=0)
             known = last + 1 if event.type == "response.output_item.added" and self._items else last
-            if identity is not None:
+            if identity is not None and len(self._ids) < MOST_ITEMS:
                 self._ids[identity] = known
         return known
 
