@@ -8,6 +8,7 @@ from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect
 from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
+from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.routing.fact_table import CLIENT_DIALECTS
 from routebook.routing.fact_table import OPERATIONS as ASKED
 from routebook.routing.outcomes import Caps
@@ -20,22 +21,26 @@ def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
 
 
 BODIES = {
-    "chat": b'{"model":"m","messages":[],"max_tokens":9}',
-    "embeddings": b'{"model":"m","input":"a"}',
-    "count_tokens": b'{"model":"m","messages":[]}',
+    "openai-chat": {
+        "chat": b'{"model":"m","messages":[]}',
+        "embeddings": b'{"model":"m","input":"a"}',
+        "completion": b'{"model":"m","prompt":"a"}',
+    },
+    "anthropic": dict.fromkeys(("chat", "count_tokens"), b'{"model":"m","messages":[],"max_tokens":9}'),
+    "openai-responses": dict.fromkeys(("chat", "count_tokens"), b'{"model":"m","input":"a"}'),
 }
 
 
-@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC, OPENAI_RESPONSES], ids=lambda dialect: dialect.name)
 def test_what_stands_at_a_path_reads_and_edits_its_requests(dialect: Dialect) -> None:
     """One line of the table is all that an exchange needs."""
     for operation in dialect.operations:
         path = operation.path.replace("{model}", "m")
         found = PATHS.find(path)
         assert found is not None and (found.dialect, found.operation) == (dialect, operation)
-        asked = found.read(BODIES[operation.name])
+        asked = found.read(BODIES[dialect.name][operation.name])
         assert (asked.operation, asked.dialect, asked.model) == (operation.name, dialect.name, "m")
-        assert operation.edit(asked, "m", True, Caps()) is BODIES[operation.name]
+        assert operation.edit(asked, "m", True, Caps()) is BODIES[dialect.name][operation.name]
         assert b'"up"' in operation.edit(asked, "up", True, Caps())
 
 

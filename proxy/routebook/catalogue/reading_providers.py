@@ -25,7 +25,8 @@ from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields, read_text
 
 DIALECTS = {
-    "openai": "the OpenAI API and everything that imitates it",
+    "openai": "OpenAI's Chat Completions, and everything that imitates them",
+    "openai-responses": "OpenAI's Responses",
     "anthropic": "the Anthropic Messages API",
     "gemini": "the Gemini API",
 }

@@ -10,11 +10,14 @@ from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect, Operation
 from routebook.protocols.gemini.dialect import GEMINI
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
+from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.protocols.paths import Paths
 
 __all__ = ["DIALECTS", "OPERATIONS", "PATHS", "SPOKEN_BY", "Dialect", "Operation", "reader_at"]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in (OPENAI_CHAT, ANTHROPIC, GEMINI)}
+_ALL = (OPENAI_CHAT, ANTHROPIC, GEMINI, OPENAI_RESPONSES)
+
+DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in _ALL}
 """Every dialect by the name that facts and records use."""
 
 SPOKEN_BY: Final[Mapping[str, Dialect]] = {

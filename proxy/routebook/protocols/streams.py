@@ -32,12 +32,14 @@ LONGEST: Final = 100
 
 
 class Witness:
-    """What events say of their stream, for the record: the last usage, the first choice's reason, the served model."""
+    """What events say of their stream, for the record: the last usage, the first choice's reason, the served model; and
+    its id, by which a later request may go on from it (`asked.session`)."""
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.model: str | None = None
+        self.id: str | None = None
         self.saw_error = False
         self.error_code: str | None = None
         self.events = 0
@@ -63,6 +65,7 @@ class Witness:
                     self._text += len(text)
                 case Started():
                     self.model = None if event.model is None else event.model[:LONGEST]
+                    self.id = event.id
                 case UsageSeen(usage):
                     self.usage = usage
                 case Finished():

@@ -10,13 +10,13 @@ from routebook.protocols.openai_chat.answer_writing import write_chat_answer
 from routebook.protocols.openai_chat.carries import CARRIES, TELLS
 from routebook.protocols.openai_chat.embeddings import edited_embeddings, read_embeddings
 from routebook.protocols.openai_chat.errors import error_body, error_event, model_body, models_body
-from routebook.protocols.openai_chat.faults import read_fault
 from routebook.protocols.openai_chat.request import edited, read_chat
 from routebook.protocols.openai_chat.request_writing import write_request
 from routebook.protocols.openai_chat.response import read_answer, read_error_code
 from routebook.protocols.openai_chat.stream import StreamReader
 from routebook.protocols.openai_chat.stream_reading import ChatReader
 from routebook.protocols.openai_chat.stream_writing import ChatWriter
+from routebook.protocols.openai_faults import read_fault
 
 
 def _edit_embeddings(asked: Any, model: str, ask_usage: bool, caps: object = None) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from routebook.chat.faults import Fault
-from routebook.protocols.openai_chat.faults import read_fault
+from routebook.protocols.openai_faults import read_fault
 
 SILENT = "the upstream failed without saying why"
 
