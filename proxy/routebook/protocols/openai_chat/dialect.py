@@ -7,7 +7,7 @@ from typing import Any, Final
 from routebook.protocols.codec import ClientSide, Dialect, Operation, UpstreamSide
 from routebook.protocols.openai_chat.answer_reading import read_chat_answer
 from routebook.protocols.openai_chat.answer_writing import write_chat_answer
-from routebook.protocols.openai_chat.carries import CARRIES, TELLS
+from routebook.protocols.openai_chat.carries import CARRIES, OWNED, TELLS
 from routebook.protocols.openai_chat.embeddings import edited_embeddings, read_embeddings
 from routebook.protocols.openai_chat.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.openai_chat.faults import read_fault
@@ -52,6 +52,14 @@ OPENAI_CHAT: Final = Dialect(
     error_event=error_event,
     models=models_body,
     model=model_body,
-    client=ClientSide(write_chat_answer, ChatWriter, TELLS),
-    upstream=UpstreamSide(write_request, read_chat_answer, ChatReader, read_fault, CARRIES),
+    client=ClientSide(write_chat_answer, ChatWriter, TELLS, models=("/v1/models", "/openai/v1/models")),
+    upstream=UpstreamSide(
+        write_request,
+        read_chat_answer,
+        ChatReader,
+        read_fault,
+        CARRIES,
+        owned=OWNED,
+        forwarded=("Accept", "Idempotency-Key", "OpenAI-Beta"),
+    ),
 )

@@ -15,13 +15,11 @@ from routebook.documents.nodes import Mapping, Node
 from routebook.documents.nodes import Sequence as ListNode
 from routebook.documents.problems import Location, Problems
 from routebook.policy.rules import Rule
+from routebook.protocols.dialects import SPOKEN_BY
 from routebook.routing.outcomes import Outcome
 from routebook.routing.reading.sections import Sections
 
 CODE = "policy.not-in-force"
-
-SPOKEN = frozenset({"openai"})
-"""The dialects of providers that this version can call."""
 
 ACCOUNT_TERMS = {"bucket": ("`bucket` is", "each account cools down for itself")}
 """Keys of providers and accounts that are read and checked, and have no effect yet."""
@@ -59,7 +57,7 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
         if key.text == "record" and isinstance(node, Mapping) and node.entries:
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
     for provider in catalogue.providers.values():
-        if provider.dialect not in SPOKEN:
+        if provider.dialect not in SPOKEN_BY:
             yield (
                 f"the dialect `{provider.dialect}` is",
                 provider.location,
