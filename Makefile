@@ -17,6 +17,9 @@ ARGS ?=
 # The official SDK is tested in its current major version (from pyproject.toml) and in the one before.
 OLD_SDK := .cache/sdk/openai-2
 
+# A budget that several hosts share is tested with a real redis-server: the machine's own, else one unpacked in here.
+REDIS := .cache/redis
+
 .DEFAULT_GOAL := help
 .PHONY: help run test bench check format docs clean
 
@@ -27,7 +30,7 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
 		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
 
-test: $(VENV)/.test $(OLD_SDK) ## run all tests
+test: $(VENV)/.test $(OLD_SDK) $(REDIS) ## run all tests
 	@OPENAI_OLD=$(abspath $(OLD_SDK)) $(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/.bench ## measure decisions against other engines, and the proxy against nginx and a bare relay
@@ -78,3 +81,7 @@ $(OLD_SDK): | $(BIN)/python
 	@rm -rf $@.new
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@.new 'openai>=2,<3'
 	@mv $@.new $@
+
+# Not installed, so that no service starts; a machine that has none and can get none goes without these tests.
+$(REDIS):
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || sh tests/support/unpack_redis.sh $@

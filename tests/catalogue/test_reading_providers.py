@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routebook.catalogue.providers import Account, AccountLimits, EnvironmentKey, FileKey, Provider, Timeouts
+from routebook.catalogue.providers import Account, AccountLimits, EnvironmentKey, FileKey, Provider, Spread, Timeouts
 from routebook.catalogue.reading_providers import read_providers
 from routebook.documents.problems import Problems
 from tests.support.authored import codes, entries, hints, lines
@@ -46,6 +46,19 @@ def test_a_provider_is_read_whole() -> None:
     assert (hosted.dialect, hosted.base_url, hosted.region) == ("openai", "https://api.example.com/v1", "us")
     assert hosted.labels == {"tier": "gold"} and not hosted.ask_usage and hosted.allow_private
     assert hosted.location.line == 2
+
+
+def test_how_accounts_are_spread_is_one_of_a_few_words() -> None:
+    """By weight where nothing is said; weights that have no effect are pointed out."""
+    assert read(SOUND)[0]["hosted"].spread is Spread.WEIGHTED
+    spread = SOUND.replace("region: us", "region: us\n  spread: WAY")
+    for way in ("round_robin", "least_busy", "sticky", "weighted"):
+        providers, problems = read(spread.replace("WAY", way))
+        assert providers["hosted"].spread.value == way and not problems.found
+    assert lines(read(spread.replace("WAY", "drain_first"))[1]) == [
+        "13:54 warning catalogue.unused-weight `weight` means nothing with `spread: drain_first`"
+    ]
+    assert codes(read(spread.replace("WAY", "randomly"))[1]) == ["document.unknown-word"]
 
 
 def test_the_dialect_is_what_is_written() -> None:

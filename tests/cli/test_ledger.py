@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import csv
 import io
@@ -86,7 +87,8 @@ async def test_a_running_owner_that_counts_otherwise_is_found(
     lock = own(state_dir)
     try:
         announce(state_dir, Running(1, "127.0.0.1:1", address, "test"))
-        view = await asyncio.to_thread(owners_view, address)
+        asks = argparse.Namespace(state_dir=state_dir, admin_token_file=None)
+        view = await asyncio.to_thread(owners_view, asks)
         assert (view.holders, view.counters[0].drawn) == (2, 500)
         verify = ["ledger", "verify", "--state-dir", str(state_dir)]
         assert await asyncio.to_thread(main, verify) == 0

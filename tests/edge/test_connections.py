@@ -149,7 +149,8 @@ async def test_idle_connections_are_closed_in_time(upstream: Upstream, monkeypat
 
 async def test_nothing_is_left_behind(tmp_path: Path, upstream: Upstream) -> None:
     """Requests of every ending leave neither tasks nor descriptors nor exchanges behind."""
-    async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
+    patient = "settings: {breaker: {failures: 100%, in_a_row: 1000}}"
+    async with in_process(tmp_path, small_policy(upstream.url, more=patient)) as proxy:
         await ask(proxy.url)
         await asyncio.sleep(0.05)
         tasks, files = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))

@@ -101,7 +101,7 @@ async def test_an_account_that_rests_is_left_and_the_reason_recorded(tmp_path: P
     async with in_process(tmp_path, sticky_policy(upstream, 2)) as proxy:
         [(_, home)] = await story(proxy.url, proxy, turn(0))
         assert home is not None
-        proxy.gateway.memory.rest(("many", home.removeprefix("many/")), proxy.gateway.clock.monotonic(), 60.0, "429")
+        proxy.gateway.memory.pause(("many", home.removeprefix("many/")), proxy.gateway.clock.monotonic(), 60.0, "429")
         answer = await ask(proxy.url, turn(1))
         record = await proxy.record(answer.header("x-routebook-decision") or "")
         policy = proxy.gateway.policy

@@ -39,30 +39,6 @@ def test_what_an_outcome_means(outcome: AttemptOutcome, meaning: Meaning, failur
     assert (outcome.meaning, outcome.failure) == (meaning, failure)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "failures", "rest"),
-    [
-        (AttemptOutcome(status=200), 0, None),
-        (AttemptOutcome(status=400), 9, None),
-        (AttemptOutcome(status=404), 9, None),
-        (AttemptOutcome(status=429, retry_after=7.0), 1, (7.0, "429")),
-        (AttemptOutcome(status=429), 1, (5.0, "429")),
-        (AttemptOutcome(status=401), 1, (300.0, "401")),
-        (AttemptOutcome(status=503, retry_after=2.0), 1, (2.0, "503")),
-        (AttemptOutcome(status=500), 1, None),
-        (AttemptOutcome(status=500), 2, None),
-        (AttemptOutcome(status=500), 3, (2.0, "3 failures in a row")),
-        (AttemptOutcome("upstream.unreachable"), 5, (8.0, "5 failures in a row")),
-        (AttemptOutcome("upstream.unreachable"), 10**6, (60.0, "1000000 failures in a row")),
-    ],
-)
-def test_how_long_an_account_is_left_alone(
-    outcome: AttemptOutcome, failures: int, rest: tuple[float, str] | None
-) -> None:
-    """As long as the upstream asks; for refused keys, long; for failures, after the third and longer each time."""
-    assert outcome.rest(failures) == rest
-
-
 def test_candidates_are_called_in_order_until_one_answers() -> None:
     """And then no more."""
     attempts = Attempts(FIVE, 4)

@@ -56,6 +56,27 @@ def test_accounts_that_rest_will_be_back() -> None:
     assert (found.status, found.retry_after) == (503, 3.0)
 
 
+def test_a_breaker_that_is_open_closes_again() -> None:
+    """503 with the soonest moment; what is being tried may be back as soon as a first token takes."""
+    bars = {
+        (("big", "main"), "large"): ("breaker.open", 9.0, "5 failures in a row"),
+        (("big", "spare"), "large"): ("account.out", 0.0, "401"),
+    }
+    found = unserved(model="large", memory=Remembered(bars=bars))
+    assert (found.status, found.retry_after) == (503, 9.0)
+    assert "its breaker is open for 9 s after 5 failures in a row" in found.message
+    assert "account taken out of service after 401" in found.message
+    bars[("big", "main"), "large"] = ("account.probing", 0.0, "429")
+    assert unserved(model="large", memory=Remembered(bars=bars)).retry_after == 1.0
+
+
+def test_accounts_that_are_out_do_not_come_back_by_themselves() -> None:
+    """503 without a promise: waiting does not help."""
+    bars = {(("big", name), "large"): ("account.out", 0.0, "401") for name in ("main", "spare")}
+    found = unserved(model="large", memory=Remembered(bars=bars))
+    assert (found.code, found.status, found.retry_after) == ("policy.no-candidate", 503, None)
+
+
 def test_a_key_that_is_not_set_is_the_operators_fault() -> None:
     """503 without a promise."""
     found = unserved(model="large", keyless=(("big", "main"), ("big", "spare")))

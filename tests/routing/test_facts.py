@@ -10,6 +10,7 @@ import pytest
 from routebook.catalogue.callers import Client
 from routebook.documents.problems import Location
 from routebook.health.measurements import Measurements
+from routebook.health.verdicts import Kind, Verdict
 from routebook.policy.facts import CostClass
 from routebook.protocols.openai_chat.request import read_chat
 from routebook.routing.facts import FACTS, GivenFacts, RequestFacts
@@ -102,7 +103,9 @@ def test_a_fact_is_found_out_once() -> None:
     memory = Measurements()
     facts = facts_of(policy(), memory=memory)
     assert facts("model.small.first_token") is None
-    memory.answered("small", 0.5)
+    call = memory.begin(("one", "main"), "small", 0.0)
+    memory.outcome(call, Verdict(Kind.GOOD, first_byte=0.5), 0.5, 0.0)
+    assert memory.first_token("small") == 0.5
     assert facts("model.small.first_token") is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.documents.problems import Location
-from routebook.routing.memory import Remembered
+from routebook.health.measurements import Measurements
+from routebook.routing.memory import BLANK, Remembered
 from routebook.routing.picking import by_weight
+from routebook.routing.policy import Policy
 from tests.support.routes import facts_of, names, plan, policy
 
 HERE = Location("policy.yaml", 1, 1)
@@ -148,3 +151,83 @@ def test_splits_of_different_rules_are_independent() -> None:
     assert [plan(one, facts_of(one, client)).point for client in clients] != [
         plan(other, facts_of(other, client)).point for client in clients
     ]
+
+
+KEYS = """
+version: 1
+providers:
+  p: {dialect: openai, base_url: "https://p.example/v1", spread: SPREAD,
+      accounts: [{name: a}, {name: b}, {name: c, weight: 2}]}
+models: {m: {provider: p}}
+rules: [{name: r, route: {to: m}}]
+"""
+
+
+def paths(under: Policy, memory: Remembered = BLANK, draw: float = 0.5, **fields: Any) -> list[str]:
+    """The accounts of a plan, in order."""
+    return [each.path for each in plan(under, facts_of(under, **fields), memory=memory, draw=draw).kept]
+
+
+def test_accounts_take_turns_as_often_as_they_weigh() -> None:
+    """Over a round of four each is first once, the one of weight 2 twice; then it begins anew."""
+    under = policy("", KEYS.replace("SPREAD", "round_robin"))
+    first = [paths(under, Remembered(turns={"p": turn}))[0] for turn in range(8)]
+    assert Counter(first[:4]) == {"p/a": 1, "p/b": 1, "p/c": 2}
+    assert first[4:] == first[:4]
+    assert sorted(paths(under, Remembered(turns={"p": 3}))) == ["p/a", "p/b", "p/c"]
+
+
+def test_one_plan_is_one_turn() -> None:
+    """However many models of the provider it holds."""
+    under = policy(
+        "",
+        KEYS.replace("SPREAD", "round_robin")
+        .replace("{m: {", "{n: {provider: p}, m: {")
+        .replace("to: m", "to: [m, n]"),
+    )
+    memory = Measurements()
+    orders = [[each.path for each in plan(under, facts_of(under), memory=memory).kept] for _ in range(4)]
+    assert all(order[:3] == order[3:] for order in orders)
+    assert {order[0] for order in orders} == {"p/a", "p/b", "p/c"}
+
+
+def test_the_first_account_is_drained_before_the_next() -> None:
+    """Whatever the draw; the next one serves while it rests."""
+    under = policy("", KEYS.replace("SPREAD", "drain_first").replace(", weight: 2", ""))
+    for draw in (0.0, 0.5, 0.99):
+        assert paths(under, draw=draw) == ["p/a", "p/b", "p/c"]
+    assert paths(under, Remembered(rests={("p", "a"): (3.0, "429")})) == ["p/b", "p/c"]
+
+
+def test_the_least_busy_account_is_first_for_its_weight() -> None:
+    """Two running where two count as one is less than two running."""
+    under = policy("", KEYS.replace("SPREAD", "least_busy"))
+    busy = Remembered(running={("p", "a"): 3, ("p", "b"): 2, ("p", "c"): 2})
+    assert paths(under, busy) == ["p/c", "p/b", "p/a"]
+
+
+def test_a_conversation_stays_with_its_account() -> None:
+    """However it goes on and whatever the draw. Those of an account that rests move, and no others."""
+    under = policy("", KEYS.replace("SPREAD", "sticky"))
+    resting = Remembered(rests={("p", "a"): (3.0, "429")})
+    first: Counter[str] = Counter()
+    for number in range(400):
+        opening = {"role": "user", "content": f"story {number}"}
+        later = [opening, {"role": "assistant", "content": "once"}, {"role": "user", "content": "go on"}]
+        orders = {
+            tuple(paths(under, draw=draw, messages=messages)) for draw in (0.1, 0.9) for messages in ([opening], later)
+        }
+        assert len(orders) == 1
+        order = orders.pop()
+        first[order[0]] += 1
+        assert paths(under, resting, messages=[opening]) == [each for each in order if each != "p/a"]
+    assert abs(first["p/c"] - 200) < 50 and abs(first["p/a"] - 100) < 45
+
+
+def test_an_account_that_goes_moves_its_own_conversations_only() -> None:
+    """Rendezvous hashing: places depend on names, not on positions."""
+    under = policy("", KEYS.replace("SPREAD", "sticky"))
+    without = policy("", KEYS.replace("SPREAD", "sticky").replace("{name: a}, ", ""))
+    for number in range(50):
+        messages = [{"role": "user", "content": f"story {number}"}]
+        assert paths(without, messages=messages) == [each for each in paths(under, messages=messages) if each != "p/a"]

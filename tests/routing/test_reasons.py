@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from routebook.health import measurements
 from routebook.routing import planning
 from routebook.routing.reasons import REASONS, count, dollars, in_words, seconds
 
@@ -57,9 +58,9 @@ def test_durations(duration: float, text: str) -> None:
 
 def test_every_reason_that_can_be_given_has_words() -> None:
     """And no words stand there for a reason that is never given."""
-    source = Path(str(planning.__file__)).read_text("utf-8")
-    given = set(re.findall(r'"((?:kept|model|client|guarantee|within|account)(?:\.[a-z-]+)?)"', source))
-    assert given - {"model", "client", "account", "guarantee"} == set(REASONS)
+    source = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (planning, measurements))
+    given = set(re.findall(r'"((?:kept|model|client|guarantee|within|account|breaker)(?:\.[a-z-]+)?)"', source))
+    assert given - {"model", "client", "account", "guarantee", "breaker"} == set(REASONS)
 
 
 def test_a_reason_from_another_version_stands_for_itself() -> None:

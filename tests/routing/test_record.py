@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.catalogue.providers import Spread
 from routebook.chat.usage import Usage
 from routebook.documents.problems import Location
 from routebook.ledger.cost import Cost
@@ -130,7 +131,16 @@ BUSY = Remembered(
 )
 
 
-@pytest.mark.parametrize("memory", [BLANK, BUSY])
+TRIED = Remembered(
+    bars={
+        (("big", "main"), "large"): ("breaker.open", 4.0, "5 failures in a row"),
+        (("home", "none"), "house"): ("account.out", 0.0, "401"),
+    },
+    turns={"big": 3},
+)
+
+
+@pytest.mark.parametrize("memory", [BLANK, BUSY, TRIED])
 @pytest.mark.parametrize("keyless", [(), (("big", "main"),)])
 @pytest.mark.parametrize("model", ["auto", "shared", "quick", "idle", "large", "house", "nobody", "everything"])
 @pytest.mark.parametrize("client", [ANONYMOUS, Client("x", Location("p", 1, 1), team="core")])
@@ -154,6 +164,32 @@ def test_a_decision_made_again_from_its_record_is_the_same(
             )
             line = line_of(under, facts, draw, keyless, within)
             assert differences(line, decide_again(under, line)) == []
+
+
+@pytest.mark.parametrize("how", [each.value for each in Spread])
+def test_accounts_are_spread_again_as_they_were(how: str) -> None:
+    """By draw, by turn, by load, by conversation: whatever it followed from stands in the record."""
+    under = policy("rules: [{name: all, route: {to: large}}]", THREE_KEYS.replace("SPREAD", how))
+    orders = set()
+    for turn in range(3):
+        memory = Remembered(turns={"big": turn}, running={("big", "two"): 3, ("big", "three"): 1})
+        for draw in (0.03, 0.97):
+            for text in ("one story", "another story", "a third one", "the last"):
+                facts = facts_of(under, memory=memory, messages=[{"role": "user", "content": text}])
+                line = json.loads(json.dumps(line_of(under, facts, draw)))
+                assert differences(line, decide_again(under, line)) == []
+                orders.add(tuple(each["account"] for each in line["candidates"]))
+    assert len(orders) >= (1 if how in ("drain_first", "least_busy") else 2)
+
+
+THREE_KEYS = """
+version: 1
+providers:
+  big: {dialect: openai, base_url: "https://big.example/v1", spread: SPREAD,
+        accounts: [{name: one}, {name: two}, {name: three}]}
+models:
+  large: {provider: big}
+"""
 
 
 _POLICIES: list[Policy] = []

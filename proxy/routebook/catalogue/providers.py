@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 from routebook.documents.problems import Location
@@ -47,6 +48,16 @@ class Account:
     limits: AccountLimits = AccountLimits()
 
 
+class Spread(enum.Enum):
+    """Which of a provider's accounts a request goes to first; the others follow."""
+
+    WEIGHTED = "weighted"
+    ROUND_ROBIN = "round_robin"
+    LEAST_BUSY = "least_busy"
+    DRAIN_FIRST = "drain_first"
+    STICKY = "sticky"
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds; `first_byte` from request sent to head received, `idle` between bytes of the answer."""
@@ -70,6 +81,7 @@ class Provider:
     base_url: str
     location: Location
     accounts: tuple[Account, ...] = ()
+    spread: Spread = Spread.WEIGHTED
     region: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     timeouts: Timeouts = Timeouts()

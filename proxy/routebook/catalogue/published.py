@@ -8,6 +8,7 @@ from routebook.catalogue import reading_clients as clients
 from routebook.catalogue import reading_models as models
 from routebook.catalogue import reading_providers as providers
 from routebook.catalogue import reading_tokens as tokens
+from routebook.catalogue.providers import Spread
 from routebook.documents import schema as build
 from routebook.documents.names import PATTERN
 from routebook.documents.quantities import Unit
@@ -40,6 +41,7 @@ def provider_schemas() -> dict[str, Schema]:
         "region": build.text(),
         "labels": LABELS,
         "accounts": build.one_or_more(build.ref("account")),
+        "spread": build.word(providers.SPREADS, Spread.WEIGHTED.value),
         "limits": build.ref("limits"),
         "timeouts": build.ref("timeouts"),
         "ask_usage": build.flag(True),

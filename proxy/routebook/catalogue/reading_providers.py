@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from routebook.catalogue.providers import Account, AccountLimits, EnvironmentKey, FileKey, KeySource, Provider, Timeouts
+from routebook.catalogue.providers import (
+    Account,
+    AccountLimits,
+    EnvironmentKey,
+    FileKey,
+    KeySource,
+    Provider,
+    Spread,
+    Timeouts,
+)
 from routebook.documents.bounds import bounded, whole
 from routebook.documents.names import check_name
 from routebook.documents.nodes import Mapping, Node, Scalar
@@ -28,7 +37,8 @@ PROVIDER_KEYS = {
     "base_url": "where its API stands, up to and including the version (`https://api.openai.com/v1`)",
     "region": "where it stands, for `within` and guarantees",
     "labels": "your own words about it, by name",
-    "accounts": "the keys that pay, in order of preference",
+    "accounts": "the keys that pay",
+    "spread": "which of the accounts a request goes to first (default weighted)",
     "limits": "what the vendor grants each account, unless the account says otherwise",
     "timeouts": "how long to wait for it",
     "version": "which version of its API is spoken, where it has several (`2026-10-21`)",
@@ -37,6 +47,15 @@ PROVIDER_KEYS = {
     "allow_private": "whether its address may be a private one (default true)",
 }
 """The keys of one provider, with what they mean."""
+
+SPREADS = {
+    Spread.WEIGHTED.value: "drawn by `weight`",
+    Spread.ROUND_ROBIN.value: "each in its turn, as often as its `weight` says",
+    Spread.LEAST_BUSY.value: "the one with the fewest requests under way for its `weight`",
+    Spread.DRAIN_FIRST.value: "the first of the list, until it rests; then the next",
+    Spread.STICKY.value: "always the same for a conversation, as long as it does not rest",
+}
+"""What each way to spread does."""
 
 ACCOUNT_KEYS = {
     "name": "the account's name in records; never its key",
@@ -96,12 +115,16 @@ def _read_provider(key: Scalar, node: Node, timeouts: Timeouts, problems: Proble
     base_url = _read_base_url(fields) or ""
     accounts = _read_accounts(fields, read_limits(fields, AccountLimits()))
     _warn_of_keys_in_the_clear(fields, base_url, accounts)
+    spread = Spread(fields.word("spread", SPREADS, "a way to spread", Spread.WEIGHTED.value))
+    if spread is Spread.DRAIN_FIRST:
+        _warn_of_weights(fields)
     return Provider(
         name=key.text,
         dialect=dialect,
         base_url=base_url,
         location=key.location,
         accounts=accounts,
+        spread=spread,
         region=fields.text("region"),
         labels=read_labels(fields),
         timeouts=read_timeouts(fields, timeouts),
@@ -229,6 +252,18 @@ def _warn_of_keys_in_the_clear(fields: Fields, base_url: str, accounts: Iterable
             node.location,
             "write `https://`; whoever stands between can read what is sent over `http://`",
         )
+
+
+def _warn_of_weights(fields: Fields) -> None:
+    for item in fields.items("accounts", "a list of accounts"):
+        weight = item.key("weight") if isinstance(item, Mapping) else None
+        if weight is not None:
+            fields.problems.warning(
+                "catalogue.unused-weight",
+                "`weight` means nothing with `spread: drain_first`",
+                weight.location,
+                "take the weight out, or write another `spread`",
+            )
 
 
 def is_near(host: str) -> bool:

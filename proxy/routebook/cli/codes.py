@@ -89,6 +89,7 @@ PROBLEMS: Final = {
     "catalogue.bad-url": "a base URL cannot be used",
     "catalogue.key-in-the-clear": "a key would be sent over `http://` to a host outside",
     "catalogue.no-account": "a provider has no account",
+    "catalogue.unused-weight": "an account has a weight, and its provider's `spread` does not use them",
     "catalogue.output-over-context": "a model's `max_output` is more than its `context`",
     "catalogue.empty-pool": "a pool holds no model",
     "catalogue.pool-named-as-model": "a pool and a model have the same name",
@@ -185,7 +186,10 @@ CANDIDATES: Final = {
     "within.region": "it stands in another region than the rule or the client asks",
     "within.label": "it lacks a label that the rule asks for",
     "account.no-key": "the account's key is not set",
-    "account.resting": "the account cools down after failures or a 429",
+    "account.resting": "the account, or the bucket that it shares, cools down: after failures, a 429, or by an operator's wish",
+    "account.out": "the provider refused the account's key; a reload, a new key or an operator lets it back in",
+    "account.probing": "the account has rested after a failure, and another request is trying whether it serves again",
+    "breaker.open": "calls of the model by this account failed too often or were too slow, so it is left alone for a while",
 }
 """Why a candidate was kept or dropped, in records and in `routebook explain`."""
 
@@ -216,6 +220,7 @@ ADMIN: Final = {
     "admin.browser": "the request comes from a web page, or names the service otherwise than by address or `localhost`",
     "admin.unknown-path": "nothing is served under this path",
     "admin.unknown-record": "no record has this id",
+    "admin.unknown-account": "no provider of the policy in force has an account of this name",
     "admin.wrong-method": "the path is served, the method is not",
     "admin.too-large": "the body is larger than any that a route takes",
     "admin.bug": "a fault of the program itself; its log has more",

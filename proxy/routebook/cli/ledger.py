@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from routebook.cli import admin_calls
+
 if TYPE_CHECKING:
     from routebook.edge.ledger.recount import Fault
     from routebook.edge.ledger.verify import Audit, OwnersView
@@ -27,9 +29,6 @@ FORMATS = ("text", "json")
 LOOKS, PAUSE = 5, 0.5
 """How often a running owner is looked at, and seconds between two looks: a difference counts where it stays the same."""
 
-SECONDS = 10.0
-"""How long the admin listener may take to answer."""
-
 MOST_RECORDS = 10
 """Records of one fault that the text names."""
 
@@ -37,13 +36,7 @@ MOST_RECORDS = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("action", choices=ACTIONS, metavar="ACTION", help="`verify` or `export`")
-    parser.add_argument(
-        "--state-dir",
-        type=Path,
-        default=Path("var"),
-        metavar="DIR",
-        help="the state directory of the service (default: %(default)s)",
-    )
+    admin_calls.add_arguments(parser)
     parser.add_argument(
         "--format", choices=FORMATS, default="text", help="of `verify`, for people or programs (default: %(default)s)"
     )
@@ -56,19 +49,19 @@ def run(args: argparse.Namespace) -> int:
     if not args.state_dir.is_dir():
         return _fail(f"there is no `{args.state_dir}`")
     try:
-        return _export(args.state_dir) if args.action == "export" else _verify(args.state_dir, args.format)
+        return _export(args.state_dir) if args.action == "export" else _verify(args)
     except BooksDamaged as error:
         return _fail(f"the books in `{args.state_dir}` cannot be read ({error}); `serve` folds the journal anew")
 
 
-def _verify(state_dir: Path, form: str) -> int:
+def _verify(args: argparse.Namespace) -> int:
     from routebook.edge.ledger.verify import as_json, audit
 
-    found = audit(state_dir, _progress if sys.stderr.isatty() else lambda done, all: None)
+    found = audit(args.state_dir, _progress if sys.stderr.isatty() else lambda done, all: None)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    asked, differing = _of_owner(state_dir)
-    if form == "json":
+    asked, differing = _of_owner(args)
+    if args.format == "json":
         import json
 
         shown = as_json(found)
@@ -81,22 +74,19 @@ def _verify(state_dir: Path, form: str) -> int:
     return 1 if found.faults or differing else 0
 
 
-def _of_owner(state_dir: Path) -> tuple[str, list[Fault]]:
+def _of_owner(args: argparse.Namespace) -> tuple[str, list[Fault]]:
     """What came of asking the running owner, in a word, and where it goes on counting otherwise."""
     from routebook.edge.ledger.verify import against_owner
     from routebook.edge.processes.state import find_running
 
-    running = find_running(state_dir)
-    if running is None:
+    if find_running(args.state_dir) is None:
         return "no service runs", []
-    if running.admin is None:
-        return "the service has no admin listener", []
     staying: list[Fault] = []
     for look in range(LOOKS):
         try:
-            found = list(against_owner(state_dir, owners_view(running.admin)))
-        except (OSError, ValueError) as error:
-            return f"the admin listener at {running.admin} does not say ({error})", []
+            found = list(against_owner(args.state_dir, owners_view(args)))
+        except (admin_calls.NoAnswer, ValueError) as error:
+            return f"the owner does not say ({error})", []
         staying = found if look == 0 else [fault for fault in staying if fault in found]
         if not staying:
             break
@@ -104,25 +94,16 @@ def _of_owner(state_dir: Path) -> tuple[str, list[Fault]]:
     return "compared", staying
 
 
-def owners_view(admin: str) -> OwnersView:
-    """GET /ledger of a running service. Raises OSError where nobody answers, ValueError where it is something else."""
-    import http.client
-
+def owners_view(args: argparse.Namespace) -> OwnersView:
+    """What the running owner counts. Raises NoAnswer where nobody answers, ValueError where it is something else."""
     import msgspec
 
     from routebook.edge.ledger.verify import OwnersView
 
-    connection = http.client.HTTPConnection(admin, timeout=SECONDS)
-    try:
-        connection.request("GET", "/ledger")
-        response = connection.getresponse()
-        if response.status != 200:
-            raise ValueError(f"status {response.status}")
-        return msgspec.json.decode(response.read(), type=OwnersView)
-    except http.client.HTTPException as error:
-        raise ConnectionError(str(error)) from error
-    finally:
-        connection.close()
+    answered = admin_calls.call(args, "GET", "/ledger")
+    if answered.refused is not None:
+        raise ValueError(answered.refused)
+    return msgspec.convert(answered.content, OwnersView)
 
 
 def _lines(found: Audit, asked: str, differing: list[Fault]) -> list[str]:

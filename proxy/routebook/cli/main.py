@@ -24,6 +24,7 @@ COMMANDS = {
     "facts": "list the facts that rules may ask about",
     "schema": "print the schema of a policy, a policy test, a decision record or the admin listener",
     "keys": "make, list, rotate and revoke the keys of clients",
+    "accounts": "show how the accounts of a running server stand, rest one, or let one back in",
     "reload": "make a running server read its policy again",
     "admin": "make, list and revoke tokens of the admin listener",
     "simulate": "serve simulated model APIs, to try a policy without keys",

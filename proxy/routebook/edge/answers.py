@@ -163,6 +163,10 @@ def refused(
     assert plan is not None
     if refusals:
         return held_back([refusal for _, refusal in refusals])
+    if plan.kept:
+        return Failure(
+            "policy.no-candidate", "every account that could serve the request has just begun to rest", retry_after=1.0
+        )
     unserved = why_empty(plan)
     shown = "model_not_found" if unserved.code == "model.unknown" else None
     return Failure(

@@ -79,7 +79,7 @@ async def _reply(job: Job, call: Call, entry: Entry) -> Reply | None:
     except CallFailed as failed:
         entry.called(call, AttemptOutcome(failed.code))
     else:
-        entry.called(call, reply.outcome)
+        entry.called(call, reply.outcome, reply.http.headers, reply.ready)
         failure = reply.outcome.failure
         if failure is None or (failure == "upstream.rejected" and not entry.attempts.has_next):
             return reply

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from routebook.documents.quantities import Unit
 from routebook.edge.upstream import Answer
+from routebook.health.measurements import Call as Watched
 from routebook.ledger.claims import Counter
 from routebook.routing.attempts import AttemptOutcome
 from routebook.routing.candidates import Candidate
@@ -16,15 +17,16 @@ from routebook.routing.meter import NOTHING, Metered
 class Call:
     """A call that is about to be made, running, or over. Times are seconds since the exchange began.
 
-    `http` is the answer that its upstream is giving, `metered` what the call used, once that is known; `is_closed` says
-    that everything it held has been let go.
+    `watched` is what is remembered of it for others, `http` the answer that its upstream is giving, `metered` what the
+    call used, once that is known; `is_closed` says that everything it held has been let go.
     """
 
-    __slots__ = ("candidate", "first_byte", "held", "http", "is_closed", "metered", "outcome", "started")
+    __slots__ = ("candidate", "first_byte", "held", "http", "is_closed", "metered", "outcome", "started", "watched")
 
-    def __init__(self, candidate: Candidate, held: Held) -> None:
+    def __init__(self, candidate: Candidate, held: Held, watched: Watched) -> None:
         self.candidate = candidate
         self.held = held
+        self.watched = watched
         self.started: float | None = None
         self.first_byte: float | None = None
         self.http: Answer | None = None
@@ -35,6 +37,11 @@ class Call:
     def __repr__(self) -> str:
         state = "not begun" if self.started is None else "running" if self.is_running else "over"
         return f"<Call of {self.candidate.name} by {self.candidate.path}, {state}>"
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds from the call to the first byte of its answer; None where none has come."""
+        return None if self.first_byte is None or self.started is None else self.first_byte - self.started
 
     @property
     def is_running(self) -> bool:

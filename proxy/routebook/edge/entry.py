@@ -6,6 +6,9 @@ and what is held of budgets and limits for them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from multidict import CIMultiDict
 
 from routebook.edge.answers import KINDS, Failure, header_safe
@@ -14,12 +17,14 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import finish
+from routebook.health.measurements import Bar
 from routebook.ledger.budgets import Abandoned
 from routebook.ledger.claims import Refusal
 from routebook.policy.rules import Decision
 from routebook.routing.affinity import Conversation
 from routebook.routing.answer_cache import Recalled, Said
 from routebook.routing.attempts import Attempt, AttemptOutcome, Attempts
+from routebook.routing.blame import verdict_of
 from routebook.routing.candidates import Candidate, Plan
 from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import RequestDraws
@@ -29,7 +34,19 @@ from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
 from routebook.routing.meter import CACHED, NOTHING, Metered, as_held, metered
 from routebook.routing.outcomes import Outcome, Refuse, Route, Within
-from routebook.routing.record import Ending, Heading, Line, decided_line, ended_line, hold_part, unread_line
+from routebook.routing.record import (
+    Ending,
+    Heading,
+    Line,
+    barred_part,
+    decided_line,
+    ended_line,
+    hold_part,
+    unread_line,
+)
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+"""Those of a call that brought none."""
 
 MAY_BE_BILLED = frozenset(
     {
@@ -66,6 +83,7 @@ class Entry:
         self.phase = Phase.REQUEST
         self.attempts = Attempts((), 0)
         self.refusals: list[tuple[Candidate, Refusal]] = []
+        self.barred: list[tuple[Candidate, Bar]] = []
         self.recalled: Recalled | None = None
         self.conversation: Conversation | None = None
         self.rule = ""
@@ -124,6 +142,8 @@ class Entry:
         recorded: what is not recorded is not done.
         """
         held = NOT_HELD
+        if self._is_barred(candidate):
+            return None
         if self._draws is not None:
             found = await self._hold(self._draws, candidate, wait)
             if isinstance(found, Refusal):
@@ -131,11 +151,22 @@ class Entry:
                 self.gateway.metrics.refused(found.claim.pot, found.why.value)
                 return None
             held = found
-        call = Call(candidate, held)
+        watched = self.gateway.memory.begin(candidate.key, candidate.name, self.gateway.clock.monotonic())
+        call = Call(candidate, held, watched)
         self._calls.append(call)
         if self._on_disk and held.needs and not self._write_held():
             raise Failure("journal.unavailable", "what is held cannot be recorded at the moment")
         return call
+
+    def _is_barred(self, candidate: Candidate) -> bool:
+        """Whether something was learnt since the decision that keeps a candidate from being called. What this request
+        itself learnt of one model does not keep it from another model of the same account."""
+        if any(each.candidate.key == candidate.key for each in self.attempts.made):
+            return False
+        bar = self.gateway.memory.barred(candidate.key, candidate.name, self.gateway.clock.monotonic())
+        if bar is not None:
+            self.barred.append((candidate, bar))
+        return bar is not None
 
     async def _hold(self, draws: RequestDraws, candidate: Candidate, wait: bool) -> Held | Refusal:
         needs = draws.needs(candidate)
@@ -156,6 +187,8 @@ class Entry:
         )
         if self._draws is not None:
             line["hold"] = hold_part(self._sums().with_orphans(), self.refusals)
+        if self.barred:
+            line["barred"] = [barred_part(candidate, bar) for candidate, bar in self.barred]
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
         self.rule = line["rule"] or ""
@@ -166,17 +199,16 @@ class Entry:
         self.phase = Phase.HEAD
         call.started = self._elapsed()
         self._answering = call
-        self.gateway.memory.began(call.candidate.key)
 
     def answers(self, call: Call) -> None:
         """The first byte of an answer is there."""
-        assert call.started is not None
         call.first_byte = self._elapsed()
-        took = call.first_byte - call.started
-        self.gateway.memory.answered(call.candidate.name, took)
-        self.gateway.metrics.first_token(call.candidate.name, took)
+        assert call.waited is not None
+        self.gateway.metrics.first_token(call.candidate.name, call.waited)
 
-    def called(self, call: Call, outcome: AttemptOutcome) -> None:
+    def called(
+        self, call: Call, outcome: AttemptOutcome, headers: Mapping[str, str] = NO_HEADERS, body: bytes = b""
+    ) -> None:
         """The call brought an answer, or failed: it is noted, and what it tells of its account is remembered."""
         candidate, failure = call.candidate, outcome.failure
         assert call.started is not None
@@ -188,13 +220,13 @@ class Entry:
         self.attempts.ended(
             Attempt(candidate, outcome, call.started, call.first_byte, self._elapsed(), call.metered.cost.total)
         )
-        if failure is None or failure == "upstream.rejected" or not failure.startswith("upstream."):
-            # what a client or this program did wrong says nothing of the account: callers who hang up must not rest it
-            return
-        memory = self.gateway.memory
-        rest = outcome.rest(memory.failures(candidate.key) + 1)
-        if rest is not None:
-            memory.rest(candidate.key, self.gateway.clock.monotonic(), *rest)
+        self._judge(call, outcome, headers, body)
+
+    def _judge(self, call: Call, outcome: AttemptOutcome, headers: Mapping[str, str], body: bytes) -> None:
+        """Remember what a call says of its account and model."""
+        clock = self.gateway.clock
+        verdict = verdict_of(outcome, headers, body, clock.now(), call.waited)
+        self.gateway.memory.outcome(call.watched, verdict, clock.monotonic(), clock.draw())
 
     def passes_over(self, call: Call) -> None:
         """The call is over and somebody else may answer: its connection, its slots and what it did not use are let go."""
@@ -226,6 +258,8 @@ class Entry:
         for each in self._calls:
             if each.is_running:
                 self.called(each, AttemptOutcome(code))
+            elif each is call and code is not None and code.startswith("upstream.") and code != "upstream.rejected":
+                self._judge(each, AttemptOutcome(code), NO_HEADERS, b"")  # it broke off what it had begun well
         ending = Ending(
             end=NORMAL if code is None else end_code(KINDS[code].who, self.phase),
             status=status,
@@ -325,10 +359,7 @@ class Entry:
         call.is_closed = True
         if call.held.needs:
             self.gateway.till.settle(call.uses())
-        if call.started is None:
-            return
-        failure = None if call.outcome is None else call.outcome.failure
-        self.gateway.memory.ended(call.candidate.key, failure is not None and failure.startswith("upstream."))
+        self.gateway.memory.release(call.watched, self.gateway.clock.monotonic())
         http, call.http = call.http, None
         if http is None or http.is_whole:
             return

@@ -92,7 +92,8 @@ class Gateway:
         self.metrics = metrics
         self.clock: Clock = clock or SystemClock()
         self.instance = instance
-        self.memory = Measurements()
+        self.memory = Measurements(instance)
+        self.memory.on_breaker = metrics.breaker
         self.retries = RetryBudget()
         self.affinities = Affinities()
         self.cache = AnswerCache()
@@ -104,8 +105,8 @@ class Gateway:
         self._chores: set[asyncio.Task[None]] = set()
         self._key_book = key_book or KeyBook(None)
         self._key_sets = KeySets(self.look_after)
-        self.serving = self._resolve(policy)
         self.draining = False
+        self.take(policy)
 
     def __repr__(self) -> str:
         return f"<Gateway {self.instance} policy {self.policy.digest}>"
@@ -130,6 +131,14 @@ class Gateway:
         """Decide by this policy from the next request on; running exchanges keep the one they began with."""
         self.serving = self._resolve(policy)
         self.metrics.cache_holds(self.cache.sizes)
+        self.memory.take(policy.catalogue.providers.values(), policy.settings.breaker, self.clock.monotonic())
+
+    def renew_keys(self) -> None:
+        """Read the keys again; an account that has another one now is let back in."""
+        before, self.serving = self.serving, self._resolve(self.policy)
+        for key, access in self.serving.access.items():
+            if access.key != before.access[key].key:
+                self.memory.admit(key, self.clock.monotonic())
 
     async def close(self) -> None:
         """Close the connections to upstreams, and give back what was granted and not used."""

@@ -84,6 +84,13 @@ REFUSED_CALLERS = Family(
 )
 REFUSED_JOURNAL = Family("routebook_journal_refused", "counter", "Requests refused because the journal was full.")
 
+BREAKERS = Family(
+    "routebook_breaker_transitions",
+    "counter",
+    "Breakers that opened, let a trial through (half-open) or closed, by model and account.",
+    ("model", "account", "to"),
+)
+
 FAMILIES = (
     REQUESTS,
     IN_PROGRESS,
@@ -100,6 +107,7 @@ FAMILIES = (
     KEPT_BYTES,
     REFUSED_CALLERS,
     REFUSED_JOURNAL,
+    BREAKERS,
 )
 """Everything that a worker counts."""
 
@@ -159,6 +167,10 @@ class Metrics:
     def attempted(self, model: str, account: str, result: str) -> None:
         """A call of an upstream is over; `result` is `ok` or the stable code of its failure."""
         _add(self._attempts, (model, account, result), 1)
+
+    def breaker(self, model: str, account: str, to: str) -> None:
+        """A breaker turned `open`, `half-open` or `closed`; `account` is `provider/account`."""
+        _add(self._counts[BREAKERS.name], (model, account, to), 1)
 
     def first_token(self, model: str, seconds: float) -> None:
         """The first byte of an answer came so many seconds after the call."""

@@ -14,21 +14,6 @@ import msgspec
 from routebook.chat.loss import Loss
 from routebook.routing.candidates import Candidate
 
-KEY_REST: Final = 300.0
-"""Seconds an account rests whose key was refused or whose quota is used up: nothing mends that by itself."""
-
-OVERLOAD_REST: Final = 5.0
-"""Seconds an account rests after a 429 that did not say for how long."""
-
-FAILURE_REST: Final = 2.0
-"""Seconds an account rests at the third failure in a row; twice as long at each further one."""
-
-LONGEST_REST: Final = 60.0
-"""Seconds that failures in a row can come to."""
-
-FAILURES: Final = 3
-"""So many failures in a row before an account rests: one alone may be the request's fault."""
-
 
 class Meaning(enum.Enum):
     """What an outcome asks for."""
@@ -69,28 +54,6 @@ class AttemptOutcome(msgspec.Struct, frozen=True, gc=False):
         if self.error_code in _QUOTA_CODES:
             return "upstream.no-quota"
         return next((code for low, high, code in _FAILURES if low <= self.status <= high), "upstream.rejected")
-
-    def rest(self, failures_in_a_row: int) -> tuple[float, str] | None:
-        """For how many seconds the account should be left alone, and because of what; None: not at all.
-
-        `failures_in_a_row` includes this one.
-        """
-        match self.failure:
-            case None | "upstream.rejected" | "upstream.unknown-model":
-                return None
-            case "upstream.refused-key" | "upstream.no-quota":
-                return KEY_REST, str(self.status)
-            case "upstream.overloaded":
-                return (OVERLOAD_REST if self.retry_after is None else self.retry_after), "429"
-            case code:
-                if self.retry_after is not None:
-                    return self.retry_after, str(self.status or code)
-                if failures_in_a_row < FAILURES:
-                    return None
-                return (
-                    min(FAILURE_REST * 2.0 ** min(failures_in_a_row - FAILURES, 10), LONGEST_REST),
-                    f"{failures_in_a_row} failures in a row",
-                )
 
 
 _ELSEWHERE: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})

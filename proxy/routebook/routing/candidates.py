@@ -76,7 +76,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
     `size` is the prompt as it was measured (None: no candidate came so far), `memory` what was read of it, `point` the
     request's place in a split, `share` the name that it chose there, `stick` what became of its conversation (None
-    where the rule does not stick, or the request belongs to none).
+    where the rule does not stick, or the request belongs to none), `place` where its conversation stands among a
+    provider's accounts (None where that was not asked for).
     """
 
     kept: tuple[Candidate, ...]
@@ -86,3 +87,4 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     point: int | None = None
     share: str | None = None
     stick: Stick | None = None
+    place: int | None = None

@@ -75,6 +75,9 @@ class Demand(Protocol):
         """Where it stands in a rule's split, in parts per million: the same for all requests of one client, or of one
         conversation."""
 
+    def place_of_conversation(self, draw: float) -> int:
+        """Where its conversation stands among a provider's accounts, in parts per million."""
+
 
 class LiveDemand:
     """A request as it stands before us."""
@@ -144,6 +147,11 @@ class LiveDemand:
             who = user.encode("utf-8", "replace")
         return _point(rule, client, who)
 
+    def place_of_conversation(self, draw: float) -> int:
+        """A digest of what the conversation began with; without that, of who asks; by the draw where nobody has a
+        name."""
+        return self.split_point("conversation", "", draw)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownDemand:
@@ -158,6 +166,7 @@ class KnownDemand:
     most_tokens: int = 0
     known_size: Size = Size(0, "given")
     point: int | None = None
+    conversation: int | None = None
     dialect: str = "openai-chat"
     lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -172,6 +181,10 @@ class KnownDemand:
     def split_point(self, by: str, rule: str, draw: float) -> int:
         """As it was; by the draw where that is not known."""
         return int(draw * MILLION) if self.point is None else self.point
+
+    def place_of_conversation(self, draw: float) -> int:
+        """As it was; by the draw where that is not known."""
+        return int(draw * MILLION) if self.conversation is None else self.conversation
 
 
 def demand_of_facts(given: dict[str, Value]) -> KnownDemand:

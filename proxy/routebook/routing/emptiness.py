@@ -10,6 +10,9 @@ from routebook.routing.candidates import Dropped, Plan
 NAMED = 5
 """So many candidates are named with their reasons."""
 
+TRIAL = 1.0
+"""Seconds after which an account that is being tried may be ready: what a first token takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
@@ -30,12 +33,12 @@ def why_empty(plan: Plan) -> Unserved:
         return Unserved("model.unknown", 404, f"the model `{dropped[0].name}` does not exist here")
     if reasons and reasons <= {"client.not-allowed", "model.unknown"}:
         return Unserved("model.unknown", 404, f"there is no model `{dropped[0].name}` that you may use")
-    rests = _rests(dropped)
-    if rests:
+    waits = _waits(dropped)
+    if waits:
         return Unserved(
-            "policy.no-candidate", 503, f"every account that could serve the request is resting: {words}", min(rests)
+            "policy.no-candidate", 503, f"every account that could serve the request is resting: {words}", min(waits)
         )
-    if any(each.startswith("account.") for each in reasons) or not reasons:
+    if any(each.startswith(("account.", "breaker.")) for each in reasons) or not reasons:
         return Unserved("policy.no-candidate", 503, f"no candidate is ready: {words or 'the route names none'}")
     if "model.loses" in reasons and reasons <= {"model.loses", "client.not-allowed", "model.unknown"}:
         return Unserved("request.not-carried", 400, f"no model can be told everything that is asked: {words}")
@@ -44,5 +47,7 @@ def why_empty(plan: Plan) -> Unserved:
     return Unserved("policy.no-candidate", 400, f"no candidate can serve the request: {words}")
 
 
-def _rests(dropped: Sequence[Dropped]) -> list[float]:
-    return [each.numbers["seconds"] for each in dropped if each.reason == "account.resting"]
+def _waits(dropped: Sequence[Dropped]) -> list[float]:
+    """After how many seconds a candidate may be ready again; an account that is out never is by itself."""
+    rests = [each.numbers["seconds"] for each in dropped if each.reason in ("account.resting", "breaker.open")]
+    return rests + [TRIAL for each in dropped if each.reason == "account.probing"]

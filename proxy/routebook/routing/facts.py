@@ -126,7 +126,9 @@ class RequestFacts:
         if model is None:
             return None
         provider = model.provider
-        return any(self.memory.resting((provider.name, account.name), self.at) is None for account in provider.accounts)
+        return any(
+            self.memory.barred((provider.name, account.name), name, self.at) is None for account in provider.accounts
+        )
 
     def _of_budget(self, name: str, left: bool, is_amount: bool) -> Value | None:
         """What is used of a budget, or left of it (never less than nothing), as an amount or as a share."""

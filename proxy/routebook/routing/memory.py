@@ -10,11 +10,18 @@ AccountKey = tuple[str, str]
 """Provider's name and account's name."""
 
 
+Bar = tuple[str, float, str]
+"""Why an account may not be called now: the reason's code, for how many seconds, and because of what."""
+
+RESTING = "account.resting"
+"""The reason's code of an account that cools down, whatever the model."""
+
+
 class Memory(Protocol):
     """What was measured (`health.measurements` is one); `at` is the moment of the request, monotonic seconds."""
 
-    def resting(self, account: AccountKey, at: float) -> tuple[float, str] | None:
-        """How many seconds the account still rests, and why; None where it does not."""
+    def barred(self, account: AccountKey, model: str, at: float) -> Bar | None:
+        """Why the account may not be called for the model; None where it may."""
 
     def first_token(self, model: str) -> float | None:
         """Seconds to the first byte, as measured; None where nothing was."""
@@ -22,18 +29,27 @@ class Memory(Protocol):
     def in_flight(self, account: AccountKey) -> int:
         """Calls of the account that are running."""
 
+    def turn(self, provider: str) -> int:
+        """Which turn it is among the provider's accounts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Memory as it was: what a record says of it, or nothing at all."""
+    """Memory as it was: what a record says of it, or nothing at all.
+
+    `rests` are accounts that cooled down (seconds, because), `bars` whatever else kept an account from a model.
+    """
 
     rests: Mapping[AccountKey, tuple[float, str]] = field(default_factory=dict)
     first_tokens: Mapping[str, float] = field(default_factory=dict)
     running: Mapping[AccountKey, int] = field(default_factory=dict)
+    bars: Mapping[tuple[AccountKey, str], Bar] = field(default_factory=dict)
+    turns: Mapping[str, int] = field(default_factory=dict)
 
-    def resting(self, account: AccountKey, at: float) -> tuple[float, str] | None:
+    def barred(self, account: AccountKey, model: str, at: float) -> Bar | None:
         """As it was at the request's moment, whatever `at` is."""
-        return self.rests.get(account)
+        rest = self.rests.get(account)
+        return self.bars.get((account, model)) if rest is None else (RESTING, *rest)
 
     def first_token(self, model: str) -> float | None:
         """As it was."""
@@ -43,6 +59,10 @@ class Remembered:
         """As it was."""
         return self.running.get(account, 0)
 
+    def turn(self, provider: str) -> int:
+        """As it was."""
+        return self.turns.get(provider, 0)
+
 
 BLANK = Remembered()
 """A memory of nothing: every account is ready, nothing was measured."""
@@ -51,23 +71,30 @@ BLANK = Remembered()
 class Recollection:
     """A memory that notes what was asked of it and was not the usual, for the record."""
 
-    __slots__ = ("_memory", "first_tokens", "rests", "running")
+    __slots__ = ("_memory", "bars", "first_tokens", "rests", "running", "turns")
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self.rests: dict[AccountKey, tuple[float, str]] = {}
         self.first_tokens: dict[str, float] = {}
         self.running: dict[AccountKey, int] = {}
+        self.bars: dict[tuple[AccountKey, str], Bar] = {}
+        self.turns: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<Recollection rests {self.rests}, first tokens {self.first_tokens}, running {self.running}>"
 
-    def resting(self, account: AccountKey, at: float) -> tuple[float, str] | None:
-        """How many seconds the account still rests, and why; None where it does not."""
-        rest = self._memory.resting(account, at)
-        if rest is not None:
-            self.rests[account] = rest
-        return rest
+    def barred(self, account: AccountKey, model: str, at: float) -> Bar | None:
+        """Why the account may not be called for the model; None where it may."""
+        bar = self._memory.barred(account, model, at)
+        if bar is None:
+            return None
+        code, seconds, because = bar
+        if code == RESTING:
+            self.rests[account] = seconds, because
+        else:
+            self.bars[account, model] = bar
+        return bar
 
     def first_token(self, model: str) -> float | None:
         """Seconds to the first byte, as measured; None where nothing was."""
@@ -82,3 +109,10 @@ class Recollection:
         if running:
             self.running[account] = running
         return running
+
+    def turn(self, provider: str) -> int:
+        """Which turn it is among the provider's accounts: the same for the whole of a plan."""
+        turn = self.turns.get(provider)
+        if turn is None:
+            turn = self.turns[provider] = self._memory.turn(provider)
+        return turn

@@ -23,7 +23,7 @@ from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import Demand, Size
 from routebook.routing.memory import AccountKey, Memory, Recollection
 from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
-from routebook.routing.picking import by_weight, ordered
+from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reach import forbidden_by, label_of, may_hold
 
@@ -41,7 +41,7 @@ class _Target:
     """A model as the policy fixes it: its accounts with their paths, and the guarantees that may forbid it."""
 
     model: Model
-    accounts: tuple[tuple[Account, AccountKey, str], ...]
+    accounts: tuple[Way, ...]
     forbidding: tuple[Guarantee, ...]
 
 
@@ -141,6 +141,7 @@ class _Planning:
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
+        self.place: int | None = None
         wanted, cap = demand.max_output, route.caps.max_output
         self.answer = wanted if cap is None else cap if wanted is None else min(wanted, cap)
         """The longest answer that will be asked for: what the client wants, under the rule's cap."""
@@ -166,7 +167,7 @@ class _Planning:
         stick: Stick | None = None
         if self.conversation is not None:
             kept, stick = stay(kept, self.dropped, self.conversation.before)
-        return Plan(tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick)
+        return Plan(tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick, self.place)
 
     def _targets(self) -> Sequence[_Target]:
         planner, names = self.planner, self.route.to
@@ -252,21 +253,31 @@ class _Planning:
         reason, numbers = "kept", _NOTHING
         if model.context is not None and self.room > model.context:
             reason, numbers = self._tightness(model.context, size.tokens)
-        accounts: Sequence[tuple[Account, AccountKey, str]] = target.accounts
+        accounts: Sequence[Way] = target.accounts
         if len(accounts) > 1:
-            accounts = by_weight(accounts, lambda each: each[0].weight, self.draw, model.name)
+            accounts = spread(
+                accounts, model.provider.spread, self.memory, self.draw, model.name, self._place_of_conversation
+            )
         for account, key, path in accounts:
-            fault = self._fault_of_account(key)
+            fault = self._fault_of_account(key, model.name)
             if fault is None:
                 kept.append(Candidate(model, account, path, cost, first_token, reason, numbers))
             else:
                 self.dropped.append(Dropped(model.name, fault[0], fault[1], path))
 
-    def _fault_of_account(self, key: AccountKey) -> Fault | None:
+    def _place_of_conversation(self) -> int:
+        if self.place is None:
+            self.place = self.demand.place_of_conversation(self.draw)
+        return self.place
+
+    def _fault_of_account(self, key: AccountKey, model: str) -> Fault | None:
         if key in self.planner.keyless:
             return "account.no-key", {}
-        rest = self.memory.resting(key, self.at)
-        return None if rest is None else ("account.resting", {"seconds": rest[0], "because": rest[1]})
+        bar = self.memory.barred(key, model, self.at)
+        if bar is None:
+            return None
+        code, seconds, because = bar
+        return code, {"seconds": seconds, "because": because} if seconds else {"because": because}
 
     def _applies(self, guarantee: Guarantee) -> bool:
         known = self.verdicts.get(guarantee.name)

@@ -9,6 +9,7 @@ from routebook.catalogue.models import Catalogue
 from routebook.chat.features import Feature
 from routebook.chat.loss import Done
 from routebook.documents.problems import Location
+from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Budget, Limit, Orphans
 from routebook.policy.conditions import Condition
 from routebook.policy.facts import Value
@@ -92,6 +93,7 @@ class Settings:
     default_max_output: int = 4096
     stall: float = 60.0
     retries: Retries = Retries()
+    breaker: Thresholds = USUAL
     record_headers: tuple[str, ...] = ()
     record_content: bool = False
     cache: CacheRoom = CacheRoom()

@@ -63,12 +63,29 @@ _DECIDED = {
     "stick": "what became of the conversation, under a rule that sticks",
     "cache": "what was found among the kept answers, under a rule that keeps them",
     "keyless": "accounts (provider, name) whose key was not set",
+    "barred": "candidates that were kept, and began to rest before they were called",
     "hold": "what is held of budgets until the record ends, and which candidates a budget or limit did not allow",
 }
 """The keys of the `decided` line."""
 
-_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold"}
+_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold", "barred"}
 """Those of them that stand there only where there is something to say."""
+
+_OUTCOMES = {
+    "route": "it sends the request to a model",
+    "refuse": "it answers with an error",
+    "none": "no rule matched",
+    UNREAD: "the request ended before it was decided",
+}
+"""What a rule comes to."""
+
+_BARRED = {
+    "model": "the model",
+    "account": "provider and account",
+    "reason": "a stable code",
+    "numbers": "for how many seconds, because of what",
+}
+"""The keys of a candidate that began to rest."""
 
 _ASKED = {
     "bytes": "size of the body",
@@ -235,8 +252,14 @@ def _decided() -> Schema:
             "draw": "from 0 to 1",
             "point": "the request's place in a split, from 0 to 1",
             "share": "the model or pool that the place chose",
+            "conversation": "the place of the conversation among a provider's accounts, in parts per million",
         },
-        {"draw": {"type": "number"}, "point": {"type": ["number", "null"]}, "share": _MAYBE_TEXT},
+        {
+            "draw": {"type": "number"},
+            "point": {"type": ["number", "null"]},
+            "share": _MAYBE_TEXT,
+            "conversation": _COUNT,
+        },
         ["draw"],
     )
     values = {
@@ -254,14 +277,7 @@ def _decided() -> Schema:
         "client": _MAYBE_TEXT,
         "team": _MAYBE_TEXT,
         "rule": _MAYBE_TEXT,
-        "outcome": build.word(
-            {
-                "route": "it sends the request to a model",
-                "refuse": "it answers with an error",
-                "none": "no rule matched",
-                UNREAD: "the request ended before it was decided",
-            }
-        ),
+        "outcome": build.word(_OUTCOMES),
         "where": _MAYBE_TEXT,
         "asked": build.ref("asked"),
         "facts": build.named(fact),
@@ -272,9 +288,15 @@ def _decided() -> Schema:
         "stick": _stick(),
         "cache": _recalled(),
         "keyless": build.listed(build.listed(_TEXT, 2)),
+        "barred": build.listed(_barred()),
         "hold": build.ref("hold"),
     }
     return _open(_DECIDED, values, [key for key in _DECIDED if key not in _SOMETIMES])
+
+
+def _barred() -> Schema:
+    values = {"model": _TEXT, "account": _TEXT, "reason": build.word(list(REASONS)), "numbers": {"type": "object"}}
+    return _open(_BARRED, values, list(_BARRED))
 
 
 def _recalled() -> Schema:
@@ -323,10 +345,18 @@ def _memory() -> Schema:
     return _open(
         {
             "resting": "accounts that cool down: provider, account, seconds left, why",
+            "barred": "what else kept an account from a model: provider, account, model, reason, seconds left, why",
+            "turns": "whose turn it was, by provider, where accounts take turns",
             "in_flight": "requests under way: provider, account, number",
             "first_token": "seconds by model",
         },
-        {"resting": build.listed(row), "in_flight": build.listed(row), "first_token": build.named(_SECONDS)},
+        {
+            "resting": build.listed(row),
+            "barred": build.listed(row),
+            "turns": build.named(_COUNT),
+            "in_flight": build.listed(row),
+            "first_token": build.named(_SECONDS),
+        },
     )
 
 

@@ -75,6 +75,10 @@ def _resting(numbers: Mapping[str, Any]) -> str:
     return f"account cooling down for {seconds(numbers['seconds'])} after {numbers['because']}"
 
 
+def _open(numbers: Mapping[str, Any]) -> str:
+    return f"its breaker is open for {seconds(numbers['seconds'])} after {numbers['because']}"
+
+
 REASONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "kept": lambda numbers: "may serve the request",
     "kept.tight": _tight,
@@ -106,5 +110,8 @@ REASONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     ),
     "account.no-key": lambda numbers: "its key is not set",
     "account.resting": _resting,
+    "account.out": lambda numbers: f"account taken out of service after {numbers['because']}",
+    "account.probing": lambda numbers: f"account on trial after {numbers['because']}, one request at a time",
+    "breaker.open": _open,
 }
 """Every reason's code, and how it is said."""

@@ -97,6 +97,8 @@ def decided_line(
         line["candidates"] = [_kept(each) for each in plan.kept] + [_dropped(each) for each in plan.dropped]
         if plan.point is not None:
             line["draw"]["point"], line["draw"]["share"] = plan.point, plan.share
+        if plan.place is not None:
+            line["draw"]["conversation"] = plan.place
         if plan.memory is not None and (memory := _memory(plan.memory)):
             line["memory"] = memory
         if plan.stick is not None:
@@ -183,6 +185,13 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
     if metered.cost.unpriced:
         line["unpriced"] = list(metered.cost.unpriced)
     return line
+
+
+def barred_part(candidate: Candidate, bar: tuple[str, float, str]) -> Line:
+    """A candidate that was to be called and no longer may: reason, seconds, because of what."""
+    reason, seconds, because = bar
+    numbers = {"seconds": _rounded(seconds), "because": because}
+    return {"model": candidate.name, "account": candidate.path, "reason": reason, "numbers": numbers}
 
 
 def hold_part(draws: Sequence[Sequence[str | int]], refusals: Iterable[tuple[Candidate, Refusal]]) -> Line:
@@ -352,6 +361,10 @@ def _memory(memory: Recollection) -> Line:
     line: Line = {}
     if memory.rests:
         line["resting"] = _listed(memory.rests)
+    if memory.bars:
+        line["barred"] = [[*key, model, *bar] for (key, model), bar in memory.bars.items()]
+    if memory.turns:
+        line["turns"] = dict(memory.turns)
     if memory.running:
         line["in_flight"] = _listed(memory.running)
     if memory.first_tokens:

@@ -97,6 +97,7 @@ def _demand(record: Mapping[str, Any]) -> KnownDemand:
         lost={
             line["model"]: line["numbers"]["lost"] for line in record["candidates"] if line["reason"] == "model.loses"
         },
+        conversation=record["draw"].get("conversation"),
     )
 
 
@@ -108,6 +109,11 @@ def _memory(record: Mapping[str, Any]) -> Remembered:
         },
         first_tokens=memory.get("first_token", {}),
         running={(provider, account): running for provider, account, running in memory.get("in_flight", ())},
+        bars={
+            ((provider, account), model): (code, seconds, because)
+            for provider, account, model, code, seconds, because in memory.get("barred", ())
+        },
+        turns=memory.get("turns", {}),
     )
 
 

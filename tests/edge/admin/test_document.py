@@ -57,14 +57,14 @@ def test_a_query_may_leave_out_what_has_a_default() -> None:
 
 
 async def test_answers_have_the_shape_that_the_document_promises(tmp_path: Path) -> None:
-    """Of every route that needs no name: exactly one shape a status, and every field that it requires."""
+    """Of every route: exactly one shape a status, and every field that it requires."""
     async with running_proxy(tmp_path, small_policy("http://127.0.0.1:9/v1"), "--simulate") as proxy:
         answered = await ask_model(proxy.url)
         record = answered.header("x-routebook-decision")
         assert record is not None
         await proxy.record(record)
         for operation in operations(DOCUMENT):
-            target = operation.path.replace("{id}", record)
+            target = operation.path.format(id=record, provider="scripted", account="main")
             answer = await ask(proxy.admin, operation.method, target)
             assert answer.status == 200, (target, answer.body)
             ((media_type, content),) = _promised(operation.path, operation.method)["content"].items()

@@ -7,6 +7,7 @@ import pytest
 from routebook.catalogue.providers import Timeouts
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Problems
+from routebook.health.breakers import Thresholds
 from routebook.routing.policy import CacheRoom, Retries, Settings
 from routebook.routing.reading.settings import read_settings
 from tests.support.authored import lines, node
@@ -28,16 +29,19 @@ default_max_output: 2k
 timeouts: {connect: 1s, total: 2m}
 stream: {stall: 30s}
 retries: {attempts: 2, rounds: 3, backoff: 1s, within: 9s, budget: 50%, hedge: 2s}
+breaker: {failures: 40%, of: 10, within: 1m, in_a_row: 3, rest: 5s, slow_after: 2s}
 record: {headers: [X-Request-Id], content: true}
 cache: {bytes: 1MiB, entry: 2KiB}
 """)
     assert not problems.found
+    breaker = Thresholds(0.4, 10, 60.0, 3, 5.0, 2.0)
     assert settings == Settings(
         1_048_576,
         5.0,
         2000,
         30.0,
         Retries(2, 3, 1.0, 9.0, 0.5, 2.0),
+        breaker,
         ("x-request-id",),
         True,
         CacheRoom(1_048_576, 2048),
@@ -59,6 +63,9 @@ def test_what_is_not_said_is_as_usual() -> None:
         ("{max_body: 1 apple}", ["1:12 document.wrong-unit `1 apple` is not a size"]),
         ("{max_bdy: 1MiB}", ["1:2 document.unknown-key unknown key `max_bdy` in `settings`"]),
         ("{retries: {attempts: 0}}", ["1:22 document.out-of-range `0` is out of range"]),
+        ("{breaker: {failures: 0%}}", ["1:22 document.out-of-range `0%` is out of range"]),
+        ("{breaker: {rest: 2d}}", ["1:18 document.out-of-range `2d` is out of range"]),
+        ("{breaker: {slow_after: 5}}", ["1:24 document.wrong-unit `5` is not a duration"]),
         ("{retries: 3}", ["1:11 document.wrong-type expected `retries` (a mapping), found `3`"]),
         ("{stream: {stall: never}}", ["1:18 document.wrong-unit `never` is not a duration"]),
         ("{timeouts: {connect: 0s}}", ["1:22 document.out-of-range `0s` is out of range"]),

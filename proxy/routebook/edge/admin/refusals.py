@@ -15,6 +15,7 @@ STATUSES: Final = {
     "admin.browser": 403,
     "admin.unknown-path": 404,
     "admin.unknown-record": 404,
+    "admin.unknown-account": 404,
     "admin.wrong-method": 405,
     "admin.too-large": 413,
     "admin.bug": 500,

@@ -84,6 +84,18 @@ class Service(Protocol):
         """All counts as Prometheus text."""
         ...
 
+    def ledger(self) -> Shown:
+        """What the ledger's owner counts (`admin.ledger.LedgerShown`)."""
+        ...
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        """How every account stands, ready for JSON."""
+        ...
+
+    async def tell_account(self, provider: str, account: str, does: str, seconds: float | None) -> bool:
+        """Have an account `rest` (for so long; None: a day), or `admit` it again; whether there is such an account."""
+        ...
+
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
         ...

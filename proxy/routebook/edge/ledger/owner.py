@@ -7,8 +7,7 @@ folded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.ledger.books import Totals
@@ -65,16 +64,10 @@ class Owner:
             self.vault.bury(process, self._settled.pop(process, {}))
         self.vault.sweep(self._clock.now())
 
-    def as_json(self) -> dict[str, Any]:
-        """Every counter with what is settled and drawn, for `ledger verify` and the admin listener."""
-        return {
-            "holders": len(self._lent),
-            "counters": [_counter_json(counter, *totals) for counter, totals in self.vault.counters()],
-        }
+    @property
+    def holders(self) -> int:
+        """How many workers are granted to."""
+        return len(self._lent)
 
-    async def _recall(self, pot: str, holders: Any) -> None:
+    async def _recall(self, pot: str, holders: Sequence[str]) -> None:
         await self._counterpart.recall(pot, holders)
-
-
-def _counter_json(counter: Counter, settled: int, drawn: int) -> Mapping[str, Any]:
-    return {"pot": counter[0], "start": counter[1], "settled": settled, "drawn": drawn}

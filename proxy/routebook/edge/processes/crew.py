@@ -12,6 +12,7 @@ from typing import Any
 
 from routebook.edge.metrics import Snapshot
 from routebook.edge.operations_log import operations_log
+from routebook.edge.processes.accounts import Board
 from routebook.edge.processes.children import KILL_AFTER, Child
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.processes.reload import Compiled
@@ -72,6 +73,7 @@ class Crew:
     ) -> None:
         self.size = size
         self.replaced = 0
+        self.board = Board()
         self.on_ready: Callable[[Hand], object] = lambda hand: None
         self.on_end: Callable[[Hand], object] = lambda hand: None
         self.on_begin: Callable[[Hand], object] = lambda hand: None
@@ -111,6 +113,13 @@ class Crew:
         """What all workers have counted, those that have died included."""
         await asyncio.gather(*(self._count(hand, COUNT_SECONDS) for hand in self.serving()))
         return added([self._past, *(hand.counted for hand in self._hands)])
+
+    async def ask_all(self, message: Message) -> list[Message]:
+        """What every worker that serves answers; who does not in time is left out."""
+        answers = await asyncio.gather(
+            *(hand.channel.ask(message, COUNT_SECONDS) for hand in self.serving()), return_exceptions=True
+        )
+        return [answer for answer in answers if isinstance(answer, Message)]
 
     async def drain(self, seconds: float) -> bool:
         """Let every worker finish; whether all ended by themselves in time. Call again with 0 to cut what still runs."""
@@ -155,7 +164,8 @@ class Crew:
         hand = Hand(f"{self._host}-w{slot}-{stamp()}", await Child.start(WORKER, self._listen))
         self._hands.append(hand)
         self.on_begin(hand)
-        await hand.child.tell(Message("start", {**self._fields, "instance": hand.instance}, self._current().pickled))
+        fields = {**self._fields, "instance": hand.instance, "standings": self.board.all()}
+        await hand.child.tell(Message("start", fields, self._current().pickled))
         if self._leaving.is_set():
             await hand.child.tell(Message("drain", {"seconds": 0}))
         return hand
@@ -194,6 +204,8 @@ class Crew:
                 self.on_ready(hand)
                 if len(self.serving()) == self.size:
                     self._all_ready.set()
+            case "health":
+                self._pass_on_health(message, hand)
             case "leaves":
                 hand.leaves.set()
             case "sticks":
@@ -208,6 +220,13 @@ class Crew:
         for hand in self.serving():
             if hand is not teller:
                 hand.channel.mention(message)
+
+    def _pass_on_health(self, message: Message, teller: Hand) -> None:
+        """Tell all other workers what one has learnt of accounts. Nobody waits for one that is slow to hear."""
+        news = self.board.hear(message.fields["standings"])
+        for hand in self._hands if news else ():
+            if hand is not teller:
+                self._run(hand.child.tell(Message("health", {"standings": news})))
 
     def _note_end(self, hand: Hand, code: int) -> None:
         """Say how a worker ended that was not to end, and have what it left looked after."""

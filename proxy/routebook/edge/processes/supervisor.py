@@ -6,6 +6,7 @@ It never touches a request. SIGHUP reads the policy again; SIGTERM and SIGINT dr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import re
@@ -17,9 +18,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from routebook import __version__
 from routebook.edge.admin.access import Access
+from routebook.edge.admin.ledger import CounterShown, LedgerShown
 from routebook.edge.admin.listener import start_admin
 from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
 from routebook.edge.admin.tokens import LOCAL, TokensUnreadable, new_secret
@@ -30,14 +35,16 @@ from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.ledger.entries import Changes
 from routebook.edge.ledger.owner import Owner
 from routebook.edge.operations_log import operations_log
-from routebook.edge.processes import state
-from routebook.edge.processes.crew import Crew, CrewFailed, Hand
+from routebook.edge.processes import accounts, state
+from routebook.edge.processes.control import Gone, Message
+from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand
 from routebook.edge.processes.listening import Address, bind, is_loopback, written
 from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
 from routebook.edge.processes.rollout import Reloaded, Rollout
 from routebook.edge.processes.vitals import vitals
 from routebook.edge.scrape import as_text
 from routebook.edge.simulator.child import Simulation
+from routebook.health.reports import AccountReport, combined
 
 START_SECONDS = 30.0
 """How long the first workers may take to serve."""
@@ -139,12 +146,37 @@ class Supervisor:
 
     async def metrics_text(self) -> bytes:
         """All counts as Prometheus text."""
-        own = vitals(self._rollout, self._crew, self._archive, self._began)
-        return as_text(await self._crew.counts(), own)
+        # both at once: a worker that is stuck is waited for once
+        counts, reports = await asyncio.gather(self._crew.counts(), self._reports())
+        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._began, reports))
 
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
         return await self._rollout.reload()
+
+    def ledger(self) -> LedgerShown:
+        """What the ledger's owner counts."""
+        owner = self._owner
+        counters = [CounterShown(*counter, *totals) for counter, totals in owner.vault.counters()]
+        return LedgerShown(owner.holders, counters)
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        """How every account stands, all workers together."""
+        return accounts.as_json(await self._reports(), time.time())
+
+    async def tell_account(self, provider: str, account: str, does: str, seconds: float | None) -> bool:
+        """Have an account `rest` (for so long; None: until it is let back in, at most a day), or `admit` it again;
+        whether there is such an account."""
+        fields = {"provider": provider, "account": account, "does": does, "seconds": seconds}
+        for hand in self._crew.serving():
+            # one that dies over the question has told nobody: the next one is asked
+            with contextlib.suppress(Gone):
+                return bool((await hand.channel.ask(Message("account", fields), COUNT_SECONDS)).fields["found"])
+        return False
+
+    async def _reports(self) -> list[AccountReport]:
+        answers = await self._crew.ask_all(Message("accounts"))
+        return combined([msgspec.convert(each.fields["accounts"], list[AccountReport]) for each in answers])
 
     # The way up, and the way down.
 

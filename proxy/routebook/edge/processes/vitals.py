@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from routebook import __version__
 from routebook.edge.journal.archive import Archive
 from routebook.edge.metrics import Family
 from routebook.edge.processes.crew import Crew
 from routebook.edge.processes.rollout import Rollout
 from routebook.edge.scrape import Fact
+from routebook.health.reports import WORDS, AccountReport
 
 RELOAD_OK = Family(
     "routebook_config_last_reload_successful",
@@ -31,7 +34,17 @@ SETTLED = Family(
 )
 
 
-def vitals(rollout: Rollout, crew: Crew, archive: Archive, began: float) -> list[Fact]:
+ACCOUNTS = Family(
+    "routebook_account_state",
+    "gauge",
+    "1 for the state that an account is in: ready, resting, probing or out; 0 for the others.",
+    ("account", "state"),
+)
+
+
+def vitals(
+    rollout: Rollout, crew: Crew, archive: Archive, began: float, accounts: Sequence[AccountReport]
+) -> list[Fact]:
     """The supervisor's own gauges and counters."""
     tally = rollout.tally
     return [
@@ -48,4 +61,12 @@ def vitals(rollout: Rollout, crew: Crew, archive: Archive, began: float) -> list
         Fact(REPLACED, [((), float(crew.replaced))]),
         Fact(BEHIND, [((), float(archive.behind))]),
         Fact(SETTLED, [((), float(archive.settled))]),
+        Fact(
+            ACCOUNTS,
+            [
+                ((f"{each.provider}/{each.account}", state), float(each.state == state))
+                for each in accounts
+                for state in dict.fromkeys(WORDS.values())
+            ],
+        ),
     ]

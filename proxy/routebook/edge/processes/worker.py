@@ -22,6 +22,7 @@ from routebook.edge.journal.writer import Journal
 from routebook.edge.ledger.lines import FarDesk
 from routebook.edge.metrics import Metrics
 from routebook.edge.operations_log import configure_log, operations_log
+from routebook.edge.processes.accounts import Reporter
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.processes.state import digest_key
 from routebook.edge.server import Listener, start_server
@@ -34,8 +35,11 @@ NEWS_SECONDS = 0.1
 class Worker:
     """A gateway, its listener, and the channel to the supervisor."""
 
-    def __init__(self, channel: Channel, gateway: Gateway, listener: Listener, drain_seconds: float) -> None:
+    def __init__(
+        self, channel: Channel, gateway: Gateway, reporter: Reporter, listener: Listener, drain_seconds: float
+    ) -> None:
         self._channel = channel
+        self._reporter = reporter
         self._gateway = gateway
         self._listener = listener
         self._drain_seconds = drain_seconds
@@ -51,6 +55,7 @@ class Worker:
         """Do what the supervisor says until it says `drain`, is gone, or this process is told to end."""
         listening = asyncio.create_task(self._listen())
         telling = asyncio.create_task(self._tell_news())
+        watching = asyncio.create_task(self._reporter.watch_keys())
         await self._leaving.wait()
         draining = asyncio.create_task(self._listener.drain(self._drain_seconds))
         cutting = asyncio.create_task(self._cutting.wait())
@@ -61,6 +66,7 @@ class Worker:
             await self._listener.drain(0)
         cutting.cancel()
         await self._say_farewell()
+        watching.cancel()
         listening.cancel()
         telling.cancel()
 
@@ -103,6 +109,12 @@ class Worker:
                 await self._channel.answer(message, snapshot=self._gateway.metrics.snapshot())
             case "sticks":
                 self._gateway.affinities.hear(message.fields["news"])
+            case "health":
+                self._reporter.hear(message.fields["standings"])
+            case "accounts":
+                await self._channel.answer(message, accounts=self._reporter.reports())
+            case "account":
+                await self._channel.answer(message, found=await self._reporter.obey(message.fields))
             case "drain":
                 self.leave(message.fields["seconds"])
             case "recall":
@@ -175,8 +187,10 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
         FarDesk(channel),
         KeyBook.of_service(state_dir),
     )
+    reporter = Reporter(channel, gateway)
+    reporter.hear(start.fields["standings"])
     gc.freeze()
-    worker = Worker(channel, gateway, await start_server(gateway, listen), start.fields["drain"])
+    worker = Worker(channel, gateway, reporter, await start_server(gateway, listen), start.fields["drain"])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)
     await channel.send(Message("ready", {"digest": gateway.policy.digest}))
     try:

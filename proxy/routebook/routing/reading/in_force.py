@@ -11,8 +11,7 @@ from importlib.util import find_spec
 
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
-from routebook.documents.nodes import Mapping, Node
-from routebook.documents.nodes import Sequence as ListNode
+from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Location, Problems
 from routebook.policy.rules import Rule
 from routebook.protocols.dialects import SPOKEN_BY
@@ -21,8 +20,6 @@ from routebook.routing.reading.sections import Sections
 
 CODE = "policy.not-in-force"
 
-ACCOUNT_TERMS = {"bucket": ("`bucket` is", "each account cools down for itself")}
-"""Keys of providers and accounts that are read and checked, and have no effect yet."""
 
 TOKEN_LIBRARY = "joserfc"
 """What the extra `jwt` installs."""
@@ -65,21 +62,8 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
             )
         if not provider.allow_private:
             yield "`allow_private: false` is", provider.location, "private addresses are called all the same"
-    for _, node in sections.entries["providers"]:
-        yield from _accounts(node)
     for rule in sections.items["rules"]:
         route = rule.get("route") if isinstance(rule, Mapping) else None
         for key, _ in route if isinstance(route, Mapping) else ():
             if key.text in ROUTE_TERMS:
                 yield f"`{key.text}` is", key.location, ROUTE_TERMS[key.text]
-
-
-def _accounts(provider: Node) -> Iterator[tuple[str, Location, str]]:
-    if not isinstance(provider, Mapping):
-        return
-    accounts = provider.get("accounts")
-    for holder in (provider, *(accounts.items if isinstance(accounts, ListNode) else ())):
-        for name, (what, effect) in ACCOUNT_TERMS.items():
-            key = holder.key(name) if isinstance(holder, Mapping) else None
-            if key is not None:
-                yield what, key.location, effect

@@ -169,6 +169,19 @@ def _test_schemas(table: FactTable) -> dict[str, Schema]:
     return {"test": build.record(TEST_KEYS, values, ["name", "expect"])}
 
 
+def _breaker() -> Schema:
+    share, count, duration = (build.quantity(unit) for unit in (Unit.SHARE, Unit.COUNT, Unit.DURATION))
+    values = {
+        "failures": share,
+        "of": count,
+        "within": duration,
+        "in_a_row": count,
+        "rest": duration,
+        "slow_after": duration,
+    }
+    return build.record(settings.BREAKER_KEYS, values)
+
+
 def _setting_schemas() -> dict[str, Schema]:
     tokens, duration, size = (build.quantity(unit) for unit in (Unit.TOKENS, Unit.DURATION, Unit.BYTES))
     values = {
@@ -206,6 +219,7 @@ def _setting_schemas() -> dict[str, Schema]:
                 dict.fromkeys(FEATURES, build.word([done.value for done in Done])),
             )
         ),
+        "breaker": build.or_nothing(_breaker()),
         "record": build.or_nothing(
             build.record(
                 settings.RECORD_KEYS, {"headers": build.one_or_more(build.text()), "content": build.flag(False)}

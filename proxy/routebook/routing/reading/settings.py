@@ -13,6 +13,7 @@ from routebook.documents.nodes import Mapping, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
+from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Orphans
 from routebook.routing.policy import CacheRoom, Retries, Settings
 from routebook.routing.reading.terms import CREDENTIALS
@@ -29,6 +30,7 @@ SETTING_KEYS = {
     "ledger": "what a request is settled with whose end nobody saw",
     "losses": "what is done with fields of a request that an upstream's API cannot carry, by their names in "
     "`docs/protocols.md`: `refused`, `dropped`, or `emulated` where its dialect can",
+    "breaker": "when a model by an account is left alone for a while",
     "record": "what the decision record holds beyond the usual",
 }
 """The keys of `settings`, with what they mean."""
@@ -59,6 +61,16 @@ LEDGER_KEYS = {
 }
 """The keys of `settings.ledger`, with what they mean."""
 
+BREAKER_KEYS = {
+    "failures": "the share of failed calls at which it opens (default 50%)",
+    "of": "among at least so many calls (default 20)",
+    "within": "over how long calls are counted (default 30s)",
+    "in_a_row": "failed calls in a row at which it opens, however few there are (default 5)",
+    "rest": "how long it stays open the first time; twice as long each further time (default 15s)",
+    "slow_after": "a first token that comes later counts as a failure (default: none does)",
+}
+"""The keys of `settings.breaker`, with what they mean."""
+
 RECORD_KEYS = {
     "headers": "request headers whose values are kept; never those that hold credentials",
     "content": "whether prompts and answers are kept (default false)",
@@ -83,6 +95,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         default_max_output=usual.default_max_output if max_output is None else max_output,
         stall=_read_stall(fields, usual.stall),
         retries=_read_retries(fields),
+        breaker=_read_breaker(fields),
         record_headers=headers,
         record_content=content,
         cache=_read_cache(fields),
@@ -164,6 +177,24 @@ def _read_losses(fields: Fields) -> dict[Feature, Done]:
     words = {done.value: done for done in Done}
     said = {feature: inner.word(name, words, "what is done") for name, feature in FEATURES.items()}
     return {feature: words[word] for feature, word in said.items() if word is not None}
+
+
+def _read_breaker(fields: Fields) -> Thresholds:
+    inner, usual = _inner(fields, "breaker", BREAKER_KEYS), USUAL
+    if inner is None:
+        return usual
+    failures = bounded(inner, "failures", Unit.SHARE, "1%", "100%")
+    of, in_a_row = whole(inner, "of", Unit.COUNT, "1"), whole(inner, "in_a_row", Unit.COUNT, "1")
+    within = bounded(inner, "within", Unit.DURATION, "1s", "1h")
+    rest = bounded(inner, "rest", Unit.DURATION, "100ms", "1h")
+    return Thresholds(
+        failures=usual.failures if failures is None else failures,
+        of=usual.of if of is None else of,
+        within=usual.within if within is None else within,
+        in_a_row=usual.in_a_row if in_a_row is None else in_a_row,
+        rest=usual.rest if rest is None else rest,
+        slow_after=bounded(inner, "slow_after", Unit.DURATION, "1ms", "1h"),
+    )
 
 
 def _read_record(fields: Fields) -> tuple[tuple[str, ...], bool]:
