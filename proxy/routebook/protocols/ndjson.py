@@ -31,4 +31,5 @@ class Lines:
 
     def end(self) -> bytes:
         """What came after the last end of a line: the last line, where nobody ends it."""
-        return bytes(self._held).strip()
+        last, self._held = bytes(self._held).strip(), bytearray()
+        return last
