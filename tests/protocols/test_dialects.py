@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from routebook.protocols.codec import Dialect
-from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, reader_at
+from routebook.protocols.dialects import OPERATIONS, PATHS, SERVED, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.routing.fact_table import CLIENT_DIALECTS
 from routebook.routing.fact_table import OPERATIONS as ASKED
@@ -14,7 +14,7 @@ from routebook.routing.outcomes import Caps
 
 def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
     """A rule could otherwise not speak of it."""
-    assert set(DIALECTS) <= set(CLIENT_DIALECTS)
+    assert {each.name for each in SERVED} <= set(CLIENT_DIALECTS)
     assert {operation.name for _, operation in OPERATIONS.values()} <= set(ASKED)
 
 
