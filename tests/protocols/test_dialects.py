@@ -18,7 +18,11 @@ def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
     assert {operation.name for _, operation in OPERATIONS.values()} <= set(ASKED)
 
 
-BODIES = {"chat": b'{"model":"m","messages":[]}', "embeddings": b'{"model":"m","input":"a"}'}
+BODIES = {
+    "chat": b'{"model":"m","messages":[]}',
+    "embeddings": b'{"model":"m","input":"a"}',
+    "completion": b'{"model":"m","prompt":"a"}',
+}
 
 
 @pytest.mark.parametrize("dialect", [OPENAI_CHAT], ids=lambda dialect: dialect.name)
@@ -78,5 +82,5 @@ def test_no_other_path_is_taken_for_one_that_is_served(path: str) -> None:
 
 def test_nothing_is_read_at_other_paths() -> None:
     """The table is closed."""
-    assert reader_at("/v1/completions") is None
+    assert reader_at("/v1/complete") is None
     assert reader_at("/v1/embeddings") is not None

@@ -198,7 +198,9 @@ class Operation:
     `upstream_path` follows a base URL, with `{model}` where the upstream's name of the model stands in it, its query
     included. `read` takes the body, and by name the values in the path, what is `given` by it, and those parameters of
     the query that stand in `queries` (as texts, where the client sent them). `edit` takes the request, the upstream's
-    name of the model, whether to ask for usage, and a rule's caps.
+    name of the model, whether to ask for usage, and a rule's caps. `demands` is what the vendor demands beyond what a
+    reader must understand: it takes the request and its headers and raises ProtocolError; the simulated upstream alone
+    is so strict.
     """
 
     name: str
@@ -208,6 +210,7 @@ class Operation:
     edit: Callable[..., bytes]
     given: Mapping[str, Any] = field(default_factory=dict)
     queries: tuple[str, ...] = ()
+    demands: Callable[[Any, Mapping[str, str]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
