@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from routebook.edge import relay, server, translating
+from routebook.protocols.codec import Operation
+from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
+from routebook.protocols.openai_chat.request import OpenAIChat, edited
+from routebook.protocols.paths import Paths
 from routebook.routing.reading.loading import load_sources
 from routebook.routing.replay import decide_again, differences
 from tests.support.asking import ask, chat, error_of, events, text_of
-from tests.support.proxy import LocalProxy, Record, in_process
+from tests.support.proxy import LocalProxy, Record, in_process, running_proxy
 from tests.support.upstream import Close, Pause, Play, Say, Upstream, chunk, head, reply
 
 MODEL = "llama"
@@ -368,3 +374,71 @@ async def test_legacy_completions_are_relayed(tmp_path: Path) -> None:
     assert upstream.requests[0].json() == {"model": "plain-1", "prompt": "Hi", "odd": 1}
     assert record.ended is not None
     assert (record.decided["operation"], record.ended["input"], record.ended["output"]) == ("completion", 2, 1)
+
+
+async def test_silence_is_bridged_in_the_clients_own_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upstream's signs of life are not translated: while it thinks, the client is shown that somebody is at work."""
+    monkeypatch.setattr(relay, "SILENCE", 0.02)
+    first, opening, *rest = stream([lines(HELLO[0]), lines(*HELLO[1:])])
+    async with Upstream() as upstream, in_process(tmp_path, policy(upstream)) as proxy:
+        upstream.will([first, opening, Pause(0.3), *rest])
+        answer = await ask(proxy.url, chat(stream=True))
+    assert b": keep-alive\n\n" in answer.body
+    assert text_of(answer.body) == "Hellö."
+    assert events(answer.body)[-1] == "[DONE]"
+
+
+class Counting(OpenAIChat):
+    """A chat of which only the tokens are to be counted."""
+
+    operation = "count_tokens"  # type: ignore[misc]  # a dialect of its own, for the test
+
+
+COUNTED = replace(
+    OPENAI_CHAT,
+    operations=(Operation("count_tokens", "/v1/count", "/count", Counting, edited),),
+    client=replace(OPENAI_CHAT.client, write_count=lambda tokens: b'{"tokens":%d}' % tokens),  # type: ignore[type-var]
+)
+
+
+async def test_tokens_are_counted_here_where_the_upstream_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over everything, tools included; the client is told that it is an estimate, nobody is called, and nothing is paid."""
+    monkeypatch.setattr(server, "PATHS", Paths([COUNTED]))
+    async with Upstream() as upstream, in_process(tmp_path, policy(upstream)) as proxy:
+        plain = await ask(proxy.url, chat(), "/v1/count")
+        tools = await ask(proxy.url, chat(tools=[TOOL]), "/v1/count")
+        records = await proxy.ended_records(lambda records: len(records) == 2)
+        assert not upstream.requests
+    assert plain.status == 200
+    assert (plain.header("x-routebook-estimated"), plain.header("x-routebook-model")) == ("true", "llama")
+    assert 0 < plain.json()["tokens"] < tools.json()["tokens"]
+    for record in records.values():
+        assert record.decided["operation"] == "count_tokens"
+        assert record.ended is not None
+        assert (record.ended["end"], record.ended["cost"]) == ("--", 0)
+
+
+async def test_tokens_are_counted_by_the_upstream_that_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same dialect: its own bytes, there and back."""
+    monkeypatch.setattr(server, "PATHS", Paths([COUNTED]))
+    monkeypatch.setattr(translating, "asked_in", lambda word, client: COUNTED)
+    rules = "  - {name: all, route: {to: [plain]}}"
+    async with Upstream() as upstream, in_process(tmp_path, policy(upstream, rules)) as proxy:
+        upstream.will(reply({"tokens": 17}))
+        answer = await ask(proxy.url, chat(), "/v1/count")
+        record = await proxy.only_record()
+        assert upstream.requests[0].target == "/v1/count"
+    assert answer.json() == {"tokens": 17}
+    assert answer.header("x-routebook-estimated") is None
+    assert record.ended is not None and record.ended["cost"] == 0
+
+
+async def test_the_program_serves_another_dialect_simulated(tmp_path: Path) -> None:
+    """`routebook serve --simulate`, with more than one worker, as people run it."""
+    async with Upstream() as upstream, running_proxy(tmp_path, policy(upstream), "--simulate", workers=2) as proxy:
+        whole_answer = await ask(proxy.url, chat(max_tokens=5))
+        streamed = await ask(proxy.url, chat(stream=True, max_tokens=5), timeout=30)
+    assert whole_answer.json()["choices"][0]["message"]["content"] == text_of(streamed.body)
+    assert whole_answer.json()["choices"][0]["finish_reason"] == "length"

@@ -127,7 +127,7 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
 
 def _estimated(job: Job, access: Access, entry: Entry) -> Reply:
     """How many tokens the request has, counted here: its upstream has no way to ask. Nobody is called."""
-    headers = {"Content-Type": "application/json", "x-routebook-estimated": "true"}
+    headers = {"Content-Type": "application/json"}
     body = count_body(job, prompt_tokens(job.asked))
     return Reply(None, Deadlines(access.limits), job.dialect, body, AttemptOutcome(), 200, headers, answered=COUNTED)
 

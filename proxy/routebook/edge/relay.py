@@ -39,6 +39,8 @@ ERROR_EVENT: Final = "upstream.error-event"
 async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.StreamResponse:
     """Give the client its answer; when this returns, or raises, the record has its end."""
     headers = entry.marked(client_headers(reply.headers))
+    if reply.http is None:
+        headers["x-routebook-estimated"] = "true"
     if reply.outcome.failure is not None:
         headers["x-routebook-error"] = reply.outcome.failure
     if reply.reader is None:
