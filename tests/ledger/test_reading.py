@@ -6,8 +6,8 @@ import pytest
 
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import NANO, Unit
-from routebook.ledger.budgets import Budget
-from routebook.ledger.reading import read_budgets
+from routebook.ledger.budgets import Budget, Limit
+from routebook.ledger.reading import read_budgets, read_limits
 from routebook.policy.conditions import ALWAYS, AllOf
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
 from tests.support.authored import codes, entries, hints, lines
@@ -100,3 +100,53 @@ def test_a_budget_counts_requests_that_meet_its_condition() -> None:
     """Without `when` it counts all."""
     budgets, _ = read("a: {limit: $5, window: day, when: {tags: {any: [x]}}}\nb: {limit: $5, window: day}")
     assert budgets["a"].when is SOME and budgets["b"].when is ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("written", "allowance"), [("deny", None), ("{allowance: $2}", 2 * NANO), ("{allowance: $5}", 5 * NANO)]
+)
+def test_a_budget_says_what_holds_without_the_store(written: str, allowance: int | None) -> None:
+    """Nothing may be drawn, or so much on each host; the first where nothing is said."""
+    budgets, problems = read(f"a: {{limit: $5, window: day, on_store_down: {written}}}\nb: {{limit: $5, window: day}}")
+    assert not problems.found
+    assert (budgets["a"].allowance, budgets["b"].allowance) == (allowance, None)
+
+
+def read_some_limits(text: str) -> tuple[dict[str, Limit], Problems]:
+    problems = Problems()
+    return read_limits(entries(text), TABLE, lambda node: SOME, problems), problems
+
+
+def test_limits_of_rates_and_of_requests_at_the_same_time() -> None:
+    """Each for whom it counts, with who may wait; a queue has places and an end unless it says otherwise."""
+    limits, problems = read_some_limits("""
+each: {requests_per_minute: 60, tokens_per_minute: 90k, concurrent: 4, per: client, when: {tags: {any: [x]}}}
+all: {concurrent: 40, queue: {places: 20, wait: 500ms}}
+some: {concurrent: 40, queue: {}}
+""")
+    assert not problems.found
+    each, everybody, others = limits["each"], limits["all"], limits["some"]
+    assert (each.requests_per_minute, each.tokens_per_minute, each.concurrent) == (60, 90_000, 4)
+    assert (each.per, each.when, each.places, each.wait) == ("client.name", SOME, 0, 0.0)
+    assert (everybody.per, everybody.when, everybody.places, everybody.wait) == (None, ALWAYS, 20, 0.5)
+    assert (others.places, others.wait) == (50, 5.0)
+
+
+def test_every_slip_in_limits_is_found_at_once() -> None:
+    """Each with its place; near names are suggested."""
+    problems = read_some_limits("""
+a: {concurent: 4, per: clint}
+b: {tokens_per_minute: 1kB, queue: {places: 0}}
+account: {concurrent: 1}
+c: 5
+""")[1]
+    assert lines(problems) == [
+        "2:1 ledger.no-limit `a` limits nothing",
+        "2:5 document.unknown-key unknown key `concurent` in a limit",
+        "2:24 ledger.unknown-scope `clint` is nothing that a limit can count by",
+        "3:24 document.wrong-unit `1kB` is not a number of tokens",
+        "3:45 document.out-of-range `0` is out of range",
+        "4:1 document.reserved-name `account` cannot name a limit",
+        "5:4 document.wrong-type expected a limit (a mapping), found `5`",
+    ]
+    assert hints(problems)[1:3] == ["did you mean `concurrent`?", "did you mean `client`?"]

@@ -81,7 +81,8 @@ def question(number: int, streamed: bool = False) -> bytes:
 
 
 async def spend(proxy: RunningProxy, clients: int, refusals: int = 2, over: asyncio.Event | None = None) -> int:
-    """So many clients ask until each was refused so often for want of budget; how many answers came."""
+    """So many clients ask until each was refused so often for want of budget (or of the store that it stands in); how
+    many answers came."""
     answered = 0
 
     async def one(number: int) -> None:
@@ -94,9 +95,11 @@ async def spend(proxy: RunningProxy, clients: int, refusals: int = 2, over: asyn
             except (OSError, EOFError, AssertionError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.02)
                 continue
-            if answer.status == 429:
-                assert answer.header("x-routebook-error") == "budget.exhausted"
+            if answer.status in (429, 503):
+                code = answer.header("x-routebook-error")
+                assert code in ("budget.exhausted", "ledger.unavailable"), answer.body
                 refused += 1
+                await asyncio.sleep(0.01)
             elif answer.status == 200:
                 answered += 1
 

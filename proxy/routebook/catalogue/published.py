@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from routebook.catalogue import reading_clients as clients
 from routebook.catalogue import reading_models as models
@@ -67,7 +67,7 @@ def provider_schemas() -> dict[str, Schema]:
 
 
 def model_schemas(
-    capabilities: Collection[str], operations: Collection[str], features: Collection[str]
+    capabilities: Collection[str], operations: Collection[str], features: Mapping[str, str]
 ) -> dict[str, Schema]:
     """The definitions `model`, `price` and `pool`, with the words for what a model can do, and does not take."""
     tokens = build.quantity(Unit.TOKENS)

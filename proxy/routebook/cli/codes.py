@@ -163,7 +163,8 @@ FAILURES: Final = {
 """What a client may be told, in the header `x-routebook-error` and in records."""
 
 RECORDED: Final = {
-    "gateway.crashed": "the process died before the exchange ended; the record was closed by its successor"
+    "gateway.outrun": "a second candidate was called beside it and began to answer first (`retries.hedge`)",
+    "gateway.crashed": "the process died before the exchange ended; the record was closed by its successor",
 }
 """What stands in records only, beside the codes of `FAILURES`."""
 

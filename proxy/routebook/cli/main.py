@@ -39,6 +39,7 @@ ENVIRONMENT = (
     "admin_token_file",
     "state_dir",
     "workers",
+    "shared_ledger",
     "simulate",
     "drain",
 )

@@ -58,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_limits(parser)
     parser.add_argument(
+        "--shared-ledger",
+        default=None,
+        metavar="URL",
+        help="a Redis or Valkey in which several hosts keep their budgets together: redis://HOST:PORT/DB; "
+        "a password may stand in ROUTEBOOK_SHARED_LEDGER_PASSWORD (default: budgets are this host's own)",
+    )
+    parser.add_argument(
         "--log",
         choices=("debug", "info", "warning", "error"),
         default="info",
@@ -130,6 +137,7 @@ def _options(args: argparse.Namespace) -> Options:
         reload_limit=args.reload_limit,
         keep_days=args.keep_days,
         log=args.log,
+        shared_ledger=args.shared_ledger,
         admin_tokens_file=None if args.admin_tokens_file is None else Path(args.admin_tokens_file),
     )
 

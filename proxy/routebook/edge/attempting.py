@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from routebook.chat.loss import Loss
 from routebook.edge.answers import Failure
@@ -18,6 +19,7 @@ from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.gateway import Access
 from routebook.edge.headers import retry_after, upstream_head
+from routebook.edge.hedging import first_to_begin
 from routebook.edge.securing import another_call
 from routebook.edge.translating import COUNTED, Crossing, Errand, Job, count_body, errand_of, in_words
 from routebook.edge.upstream import Answer, ask, next_bytes, whole
@@ -65,7 +67,7 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
     does."""
     call: Call | None = first
     while call is not None:
-        reply = await _reply(job, call, entry)
+        reply = await first_to_begin(partial(_reply, job, entry=entry), call, entry)
         if reply is not None:
             entry.attempts.commit()
             return reply
@@ -87,6 +89,7 @@ async def _reply(job: Job, call: Call, entry: Entry) -> Reply | None:
             entry.called(call, reply.outcome, reply.http.headers, reply.told)
         failure = reply.outcome.failure
         if failure is None or (failure == "upstream.rejected" and not entry.attempts.has_next):
+            entry.passes_on(call)
             return reply
     entry.passes_over(call)
     return None

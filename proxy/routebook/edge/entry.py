@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 from multidict import CIMultiDict
 
@@ -46,11 +47,15 @@ from routebook.routing.record import (
     unread_line,
 )
 
+OUTRUN: Final = "gateway.outrun"
+"""The code of a call that another one was faster than."""
+
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 """Those of a call that brought none."""
 
 MAY_BE_BILLED = frozenset(
     {
+        OUTRUN,
         "client.gone",
         "client.stalled",
         "gateway.draining",
@@ -126,7 +131,7 @@ class Entry:
         if route is None:
             return None
         drawing, client = self.serving.drawing, facts.client.name
-        return drawing.of(facts, demand, client, route.caps.max_output, self.now)
+        return drawing.of(facts, demand, client, route.caps.max_output, self.now + self.gateway.till.offset)
 
     def planned(self, plan: Plan | None, draws: RequestDraws | None) -> None:
         """Who may serve it, in order, and what it draws on whoever does (None: on nothing)."""
@@ -170,7 +175,7 @@ class Entry:
         return bar is not None
 
     async def _hold(self, draws: RequestDraws, candidate: Candidate, wait: bool) -> Held | Refusal:
-        needs = draws.needs(candidate)
+        needs = draws.needs(candidate, again=bool(self._calls))
         if isinstance(needs, Refusal):
             return needs
         if not needs:
@@ -230,6 +235,16 @@ class Entry:
         clock = self.gateway.clock
         verdict = verdict_of(outcome, headers, body, clock.now(), call.waited)
         self.gateway.memory.outcome(call.watched, verdict, clock.monotonic(), clock.draw())
+
+    def passes_on(self, call: Call) -> None:
+        """This call's answer is the one that goes to the client."""
+        self._answering = call
+
+    def outrun(self, call: Call) -> None:
+        """Another call began to answer first: this one is left, and what its upstream may have done is estimated."""
+        if call.is_running:
+            self.called(call, AttemptOutcome(OUTRUN))
+        self.passes_over(call)
 
     def passes_over(self, call: Call) -> None:
         """The call is over and somebody else may answer: its connection, its slots and what it did not use are let go."""

@@ -146,7 +146,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Close the connections to upstreams, and give back what was granted and not used."""
-        self.till.close()
+        await self.till.leave()
         for chore in tuple(self._chores):
             chore.cancel()
         self.connections.close()

@@ -23,7 +23,7 @@ async def figures(entry: Entry, facts: RequestFacts) -> Mapping[str, Figure]:
     if not drawing.asked:
         return {}
     found: dict[str, Figure] = {}
-    for budget, pots in drawing.pots(facts, entry.now):
+    for budget, pots in drawing.pots(facts, entry.now + entry.gateway.till.offset):
         used = await entry.gateway.till.settled(pots)
         if used is not None and pots:
             found[budget.name] = Figure(max(used), budget.limit)

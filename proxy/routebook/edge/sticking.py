@@ -21,6 +21,6 @@ def follow(route: Route, facts: RequestFacts, entry: Entry) -> Conversation | No
 def remember(entry: Entry) -> None:
     """The conversation stays with whoever has just begun to answer it; a refusal is no answer."""
     answering = entry.answering
-    if entry.conversation is not None and answering is not None and entry.attempts.made[-1].outcome.failure is None:
+    if entry.conversation is not None and answering is not None and entry.attempts.answered_by(answering):
         place = answering.name, answering.path
         entry.gateway.affinities.answered(entry.conversation.digest, place, entry.gateway.clock.monotonic())

@@ -51,6 +51,12 @@ class Draw(NamedTuple):
                 return 0
 
 
+def is_spent_at_once(claim: Claim) -> bool:
+    """Whether a claim is spent when it is held: a request counts in the minute in which it is sent, however long it
+    takes."""
+    return claim.kind is Kind.RATE and claim.pot.startswith("rpm/")
+
+
 class Allowed(Protocol):
     """How much a minute and how many at the same time, whoever allows it; None is unlimited."""
 
@@ -123,16 +129,17 @@ def _scope(value: str) -> str:
 
 
 def _allowed(allowed: Allowed, name: str, amounts: Amounts, wait: float, places: int) -> list[Draw]:
+    """Where a shared store is away, each host keeps a limit for itself: hence the whole limit as its allowance."""
     draws = []
     requests, tokens, slots = allowed.requests_per_minute, allowed.tokens_per_minute, allowed.concurrent
     if requests is not None:
-        claim = Claim(f"rpm/{name}", Kind.RATE, requests, amounts.requests, wait=wait, places=places)
+        claim = Claim(f"rpm/{name}", Kind.RATE, requests, amounts.requests, 0, 0, 0, wait, places, requests)
         draws.append(Draw(claim, Unit.COUNT))
     if tokens is not None and amounts.tokens:
         # A worst case is rarely the case: one that is larger than the whole minute waits for a full minute, not for ever.
         most = min(amounts.tokens, tokens)
-        claim = Claim(f"tpm/{name}", Kind.RATE, tokens, most, wait=wait, places=places)
+        claim = Claim(f"tpm/{name}", Kind.RATE, tokens, most, 0, 0, 0, wait, places, tokens)
         draws.append(Draw(claim, Unit.TOKENS))
     if slots is not None:
-        draws.append(Draw(Claim(f"slots/{name}", Kind.SLOTS, slots, 1, wait=wait, places=places), None))
+        draws.append(Draw(Claim(f"slots/{name}", Kind.SLOTS, slots, 1, 0, 0, 0, wait, places, slots), None))
     return draws

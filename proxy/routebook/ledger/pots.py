@@ -13,7 +13,8 @@ import msgspec
 
 from routebook.ledger.claims import Claim, Kind
 
-MINUTE: Final = 60_000_000_000
+SECOND: Final = 1_000_000_000
+MINUTE: Final = 60 * SECOND
 """Nanoseconds in which a rate flows back: a rate pot holds one minute's worth."""
 
 SOON: Final = 1.0
@@ -153,44 +154,42 @@ class RatePot(Pot):
 
     def __init__(self) -> None:
         super().__init__()
-        self._full_at = self._seen = 0
-        self._limit = 1
+        self._behind = 0  # what was spent and has not flowed back, in units times nanoseconds of a minute: exact
+        self._seen, self._limit = 0, 1
 
     def drawn(self, claim: Claim, now: float) -> int:
         """What is held, and what has not flowed back yet, rounded up."""
+        self._flow(now)
         self._limit = claim.limit
-        return super().drawn(claim, now) - (-self._behind(now) * claim.limit // MINUTE)
+        return super().drawn(claim, now) - (-self._behind // MINUTE)
 
     def spend(self, holder: str, start: int, amount: int, now: float) -> None:
         """Note what a holder says that it spent: it flows back from now on."""
+        self._flow(now)
         self.count(start).use_up(holder, amount)
-        self._flow_back(amount, now)
+        self._behind += amount * MINUTE
 
     def bury(self, holder: str) -> None:
         """Count all that a dead holder had as spent: nobody knows."""
-        self._flow_back(sum(count.parts[holder].open for count in self.counts.values() if holder in count.parts))
+        had = sum(count.parts[holder].open for count in self.counts.values() if holder in count.parts)
+        self._behind += had * MINUTE
         super().bury(holder)
 
     def retry_after(self, claim: Claim, short: int, now: float) -> float:
         """Seconds until enough has flowed back, if all that is held is spent now."""
-        held = super().drawn(claim, now)
-        return max(self._behind(now) + _flow(claim.amount + held, claim.limit) - MINUTE, 0) / 1e9
+        over = super().drawn(claim, now) + claim.amount - claim.limit
+        return max(self._behind + over * MINUTE, 0) / claim.limit / SECOND
 
     def at_rest(self, now: float) -> bool:
         """Whether all has flowed back and nobody may still draw."""
-        return not self._behind(now) and super().at_rest(now)
+        self._flow(now)
+        return not self._behind and super().at_rest(now)
 
-    def _flow_back(self, amount: int, now: float | None = None) -> None:
-        behind = max(self._full_at - self._seen, 0) if now is None else self._behind(now)
-        self._full_at = self._seen + behind + _flow(amount, self._limit)
-
-    def _behind(self, now: float) -> int:
-        """Nanoseconds until all that was spent has flowed back; a clock that goes back does not make them more."""
-        at = int(now * 1e9)
-        if at < self._seen:
-            self._full_at -= self._seen - at
+    def _flow(self, now: float) -> None:
+        """Let flow back what has done so by now; a clock that goes back makes it neither more nor less."""
+        at = int(now * SECOND)
+        self._behind = max(self._behind - max(at - self._seen, 0) * self._limit, 0)
         self._seen = at
-        return max(self._full_at - at, 0)
 
 
 class WindowPot(Pot):
@@ -252,8 +251,3 @@ def new_pot(kind: Kind, forgotten: int) -> Pot:
             return RatePot()
         case Kind.SLOTS:
             return SlotPot()
-
-
-def _flow(amount: int, limit: int) -> int:
-    """How long so much takes to flow back, in nanoseconds, rounded up."""
-    return -(-amount * MINUTE // limit)

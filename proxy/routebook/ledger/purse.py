@@ -73,7 +73,8 @@ class Purse:
         return tuple(lacking)
 
     def granted(self, grant: Grant) -> None:
-        """Take in what the owner granted. To be followed by `take` before anything else may happen."""
+        """Take in what the owner granted. To be followed by `take` before anything else may happen; that still lacks
+        something where the owner has moved on to a later window than this purse knew: then ask for it once more."""
         if self._closed:
             return
         for pot, start, amount in grant.amounts:
@@ -108,6 +109,12 @@ class Purse:
         given back, until the owner grants with both hands again."""
         part = self._current.get(pot)
         if part is not None:
+            part.tight = True
+            self._to_tell[part.counter] = part
+
+    def tighten_all(self) -> None:
+        """The holder leaves: everything that is not held goes back with the next report."""
+        for part in self._parts.values():
             part.tight = True
             self._to_tell[part.counter] = part
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
-from routebook.ledger.pots import SOON, Pot, WindowPot, new_pot
+from routebook.ledger.pots import SOON, Pot, RatePot, WindowPot, new_pot
 
 AHEAD: Final = 15
 """How many requests more than the one that asked a holder is granted for, where plenty is left."""
@@ -120,6 +120,14 @@ class Vault:
                 if lack > 0:
                     found.append((placed, lack))
         return found
+
+    def entitlements(self) -> Iterator[tuple[Counter, Kind, int, int, int]]:
+        """Every counter of a shared pot: its kind, what is settled, drawn in all, and what this host is entitled to."""
+        for name, pot in self._pots.items():
+            kind = Kind.WINDOW if isinstance(pot, WindowPot) else Kind.SLOTS
+            if kind in self._shared and not isinstance(pot, RatePot):
+                for start, count in pot.counts.items():
+                    yield (name, start), kind, count.spent, count.drawn, count.entitled or 0
 
     def totals(self, pot: str, first: int = 0) -> Totals:
         """What was drawn of a pot in the slices from `first` on; of a rate, what is held."""

@@ -156,6 +156,10 @@ class Attempts:
         self._next = 0
         return True
 
+    def answered_by(self, candidate: Candidate) -> bool:
+        """Whether a call of this candidate brought an answer, and no refusal."""
+        return any(each.candidate is candidate and each.outcome.failure is None for each in self.made)
+
     def commit(self) -> None:
         """The first byte goes to the client now: from here on, nobody else may answer."""
         self.committed = True

@@ -15,7 +15,7 @@ from routebook.documents.quantities import Unit
 from routebook.ledger.bounds import Amounts, worst_case
 from routebook.ledger.budgets import Budget
 from routebook.ledger.claims import Claim, Kind, Refusal, Why
-from routebook.ledger.draws import Draw, ScopeValue, account_draws, budget_draws, limit_draws, scopes
+from routebook.ledger.draws import Draw, ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
 from routebook.ledger.pot_names import ALL, budget_pots
 from routebook.ledger.windows import slice_of
 from routebook.policy.conditions import holds
@@ -96,9 +96,10 @@ class RequestDraws:
     def __repr__(self) -> str:
         return f"<RequestDraws of {self.who} on {len(self._budgets)} budgets, {len(self._limits)} limits>"
 
-    def needs(self, candidate: Candidate) -> tuple[Need, ...] | Refusal:
-        """What it needs at most of each pot, should this candidate serve it. A model whose price is not known cannot
-        be paid for out of a budget of money."""
+    def needs(self, candidate: Candidate, again: bool = False) -> tuple[Need, ...] | Refusal:
+        """What it needs at most of each pot, should this candidate serve it; `again` where another was called before
+        it, so that the request has been counted. A model whose price is not known cannot be paid for out of a budget of
+        money."""
         model = candidate.model
         at_most, prompt = self._worst(model, self._answer(model)), self._worst(model, 0)
 
@@ -113,7 +114,9 @@ class RequestDraws:
                 return Refusal(claim, 0, None, Why.UNPRICED)
             needs += [self._need(draw, prompt) for draw in draws]
         for limit in self._limits:
-            needs += [Need(draw.claim, draw.unit) for draw in limit_draws(limit, value, at_most)]
+            for draw in limit_draws(limit, value, at_most):
+                if not (again and is_spent_at_once(draw.claim)):
+                    needs.append(Need(draw.claim, draw.unit))
         accounts = account_draws(model.provider.name, candidate.account, at_most)
         return (*needs, *(Need(draw.claim, draw.unit, by_call=True) for draw in accounts))
 

@@ -8,6 +8,7 @@ from routebook.catalogue.providers import Timeouts
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Problems
 from routebook.health.breakers import Thresholds
+from routebook.ledger.budgets import Abandoned, Orphans
 from routebook.routing.policy import CacheRoom, Retries, Settings
 from routebook.routing.reading.settings import read_settings
 from tests.support.authored import lines, node
@@ -32,6 +33,7 @@ retries: {attempts: 2, rounds: 3, backoff: 1s, within: 9s, budget: 50%, hedge: 2
 breaker: {failures: 40%, of: 10, within: 1m, in_a_row: 3, rest: 5s, slow_after: 2s}
 record: {headers: [X-Request-Id], content: true}
 cache: {bytes: 1MiB, entry: 2KiB}
+ledger: {orphans: prompt, abandoned: hold}
 """)
     assert not problems.found
     breaker = Thresholds(0.4, 10, 60.0, 3, 5.0, 2.0)
@@ -46,6 +48,8 @@ cache: {bytes: 1MiB, entry: 2KiB}
         True,
         CacheRoom(1_048_576, 2048),
         injected_max_output=2000,
+        orphans=Orphans.PROMPT,
+        abandoned=Abandoned.HOLD,
     )
     assert timeouts == Timeouts(connect=1.0, total=120.0)
 

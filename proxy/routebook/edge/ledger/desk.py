@@ -8,15 +8,20 @@ from the store that they share (`edge.ledger.sharing`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from routebook.ledger.claims import Claim, Grant, Refusal, Report, Why
+from routebook.edge.ledger.sharing import Sharing
+from routebook.ledger.claims import Claim, Grant, Kind, Refusal, Report, Why
 from routebook.ledger.fair_queue import FairQueue
 from routebook.ledger.vault import Vault
 
 RECALL_SECONDS: Final = 0.1
 """How long a refusal waits for others to give back what they do not use."""
+
+DRAWS: Final = 3
+"""How often the store is asked for one request."""
 
 Recall = Callable[[str, Sequence[str]], Awaitable[None]]
 """Asks holders to give back what lies idle of a pot; returns when they have, or after `RECALL_SECONDS`."""
@@ -38,31 +43,43 @@ class _Ticket:
 
 
 class Desk:
-    """Grants and refuses, for one vault. `now` is seconds since 1970."""
+    """Grants and refuses, for one vault. `now` is seconds since 1970; `sharing` is what the vault's entitlements come
+    from, None where this host shares with no other."""
 
-    def __init__(self, vault: Vault, now: Callable[[], float], recall: Recall = nobody) -> None:
+    def __init__(
+        self, vault: Vault, now: Callable[[], float], recall: Recall = nobody, sharing: Sharing | None = None
+    ) -> None:
         self.vault = vault
+        self.sharing = sharing
         self._now = now
         self._recall = recall
         self._queues: dict[str, FairQueue[_Ticket]] = {}
         self._recalls: dict[str, asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._chores: set[asyncio.Future[None]] = set()
         self.waited: dict[str, list[float]] = {}
 
     def __repr__(self) -> str:
         waiting = sum(len(queue) for queue in self._queues.values())
         return f"<Desk of {self.vault!r}, {waiting} waiting>"
 
+    @property
+    def offset(self) -> float:
+        """By how much the ledger's time is ahead of this machine's, in seconds."""
+        return 0.0 if self.sharing is None else self.sharing.store.now() - time.time()
+
     def lease_now(self, holder: str, claims: Sequence[Claim]) -> Grant | Refusal:
         """Grant all claims or none, without waiting for anybody; those who wait already come first."""
         for claim in claims:
             if self._queues.get(claim.pot):
                 return Refusal(claim, claim.limit, claim.wait)
-        return self.vault.lease(holder, claims, self._now())
+        return self._vaults_word(holder, claims)
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Grant all claims or none. What others do not use is recalled first; with `wait`, a place is queued for."""
         found = self.lease_now(holder, claims)
+        if isinstance(found, Refusal) and self.sharing is not None:
+            found = await self._drawn_from_store(holder, claims, found)
         if isinstance(found, Grant) or found.why is not Why.EXHAUSTED:
             return found
         if await self._called_back(found.claim, holder):
@@ -74,13 +91,47 @@ class Desk:
     def report(self, holder: str, report: Report) -> None:
         """Take note of what a holder has spent and gives back, and serve who waits for that."""
         self.vault.report(holder, report, self._now())
+        if self.sharing is not None:
+            self.sharing.returned(report)
         for pot, _, _ in report.returned:
             if pot in self._queues:
                 self._serve(pot)
 
+    async def flush(self) -> None:
+        """Nothing is ever under way: whoever tells, tells at once."""
+
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """What is settled in each pot since its oldest slice that counts."""
-        return [self.vault.totals(pot, first).settled for pot, first in pots]
+        here = [self.vault.totals(pot, first).settled for pot, first in pots]
+        if self.sharing is None:
+            return here
+        return [self.sharing.settled(pot, amount) for (pot, _), amount in zip(pots, here, strict=True)]
+
+    def _vaults_word(self, holder: str, claims: Sequence[Claim], plenty: bool = True) -> Grant | Refusal:
+        """What the vault says, of what this host has."""
+        sharing = self.sharing
+        if sharing is None:
+            return self.vault.lease(holder, claims, self._now(), plenty)
+        if not sharing.is_ready(claims):
+            claim = next(each for each in claims if each.kind is Kind.RATE)
+            return Refusal(claim, 0, 1.0)
+        found = self.vault.lease(holder, claims, self._now(), plenty and sharing.has_plenty(claims))
+        if isinstance(found, Grant):
+            sharing.granted(claims, found)
+        return found
+
+    async def _drawn_from_store(self, holder: str, claims: Sequence[Claim], refusal: Refusal) -> Grant | Refusal:
+        """Have the store entitle this host to more, until the vault can grant; others may draw what came meanwhile."""
+        assert self.sharing is not None
+        found: Grant | Refusal = refusal
+        for _ in range(DRAWS):
+            denied = await self.sharing.draw(claims)
+            if denied is not None:
+                return denied
+            found = self._vaults_word(holder, claims)
+            if isinstance(found, Grant) or found.why is Why.UNAVAILABLE:
+                return found
+        return found
 
     async def _called_back(self, claim: Claim, holder: str) -> bool:
         """Whether others were asked to give back what lies idle of a pot; one recall serves all who wait for it."""
@@ -122,12 +173,19 @@ class Desk:
         """Grant to those who wait for a pot, in turn, as far as it goes."""
         queue = self._queues.get(pot)
         while queue and (ticket := queue.first) is not None:
-            found = self.vault.lease(ticket.holder, ticket.claims, self._now(), plenty=False)
+            found = self._vaults_word(ticket.holder, ticket.claims, plenty=False)
             if isinstance(found, Refusal):
                 self._look_again(pot, found.retry_after)
                 return
             queue.next()
             ticket.answer.set_result(found)
+
+    async def _serve_from_store(self, pot: str, sharing: Sharing) -> None:
+        """Serve a pot after asking for what other hosts have given back."""
+        queue = self._queues.get(pot)
+        if queue and (ticket := queue.first) is not None:
+            await sharing.draw(ticket.claims)
+            self._serve(pot)
 
     def _look_again(self, pot: str, seconds: float | None) -> None:
         """Serve a pot when it flows back by itself."""
@@ -136,6 +194,10 @@ class Desk:
 
         def ring() -> None:
             self._timers.pop(pot, None)
-            self._serve(pot)
+            if self.sharing is None:
+                self._serve(pot)
+            else:
+                self._chores.add(chore := asyncio.ensure_future(self._serve_from_store(pot, self.sharing)))
+                chore.add_done_callback(self._chores.discard)
 
         self._timers[pot] = asyncio.get_running_loop().call_later(min(max(seconds, 0.01), 5.0), ring)

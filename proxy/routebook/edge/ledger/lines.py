@@ -33,12 +33,15 @@ class FarDesk:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self.offset = 0.0
+        """By how much the ledger's time is ahead of this machine's, in seconds."""
         self._tells: set[asyncio.Task[None]] = set()
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Ask for all claims or none; raises DeskGone."""
         patience = LEASE_SECONDS + (max(claim.wait for claim in claims) if wait else 0.0)
         answer = await self._ask(Message("lease", {"who": who, "wait": wait}, _encode(claims)), patience)
+        self.offset = answer.fields["offset"]
         return (_grant if answer.fields["granted"] else _refusal).decode(answer.payload)
 
     def report(self, holder: str, report: Report) -> None:
@@ -46,6 +49,11 @@ class FarDesk:
         task = asyncio.ensure_future(self._tell(Message("report", {}, _encode(report))))
         self._tells.add(task)
         task.add_done_callback(self._tells.discard)
+
+    async def flush(self) -> None:
+        """Wait until everything that was told has left."""
+        if self._tells:
+            await asyncio.wait(tuple(self._tells))
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """Ask what is settled in pots; raises DeskGone."""
@@ -107,7 +115,7 @@ class Counterpart:
         claims = _claims.decode(message.payload)
         found = self.desk.lease_now(holder, claims)
         if isinstance(found, Grant):
-            await self._channels[holder].answer_with(message, _encode(found), granted=True)
+            await self._channels[holder].answer_with(message, _encode(found), granted=True, offset=self.desk.offset)
             return
         task = asyncio.ensure_future(self._lease_slowly(holder, message, claims))
         self._leases.add(task)
@@ -119,6 +127,7 @@ class Counterpart:
         if channel is None:
             return
         try:
-            await channel.answer_with(message, _encode(found), granted=isinstance(found, Grant))
+            granted = isinstance(found, Grant)
+            await channel.answer_with(message, _encode(found), granted=granted, offset=self.desk.offset)
         except Gone:
             return

@@ -7,33 +7,62 @@ folded.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.ledger.books import Totals
 from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.entries import Changes
 from routebook.edge.ledger.lines import Counterpart
+from routebook.edge.ledger.sharing import SHARED, Sharing
+from routebook.edge.ledger.store import SharedLedger
 from routebook.edge.processes.control import Channel, Message
 from routebook.ledger.claims import Counter
 from routebook.ledger.vault import Vault
+
+PATIENCE: Final = 2.0
+"""Seconds that a shared store has to be there when the service begins; without it, it begins all the same."""
 
 
 class Owner:
     """One host's ledger, from the start of its supervisor to its end. `holders` is how many workers there are to be."""
 
-    def __init__(self, opening: Totals, holders: int, clock: Clock | None = None) -> None:
+    def __init__(
+        self, opening: Totals, holders: int, clock: Clock | None = None, store: SharedLedger | None = None
+    ) -> None:
         self._clock: Clock = clock or SystemClock()
-        self.vault = Vault(holders)
+        self._store = store
+        self.vault = Vault(holders, SHARED if store is not None else ())
         held = {counter: sum(by_process.values()) for counter, by_process in opening.held.items()}
         self.vault.open(opening.settled, held)
-        self.desk = Desk(self.vault, self._clock.now, self._recall)
+        self.sharing = None if store is None else Sharing(store, self.vault)
+        self.desk = Desk(self.vault, self.now, self._recall, self.sharing)
         self._counterpart = Counterpart(self.desk)
         self._lent: set[str] = set()
         self._settled: dict[str, dict[Counter, int]] = {}
 
     def __repr__(self) -> str:
         return f"<Owner of {self.vault!r}, {len(self._lent)} workers>"
+
+    def now(self) -> float:
+        """The time by which windows begin and end: the shared store's, where there is one (seconds since 1970)."""
+        return self._clock.now() if self._store is None else self._store.now()
+
+    async def start(self) -> None:
+        """Reach for the shared store, where there is one, and give it a moment to be there; it may come later."""
+        if self.sharing is None:
+            return
+        self.sharing.start()
+        end = asyncio.get_running_loop().time() + PATIENCE
+        while self.vault.away and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.02)
+
+    async def close(self) -> None:
+        """Leave the shared store; what this host has settled stays counted there."""
+        if self.sharing is not None:
+            await self.sharing.close()
 
     def opened(self, holder: str, channel: Channel) -> None:
         """A worker is there, and may be leased to."""
@@ -62,7 +91,7 @@ class Owner:
         for process in buried & self._lent:
             self._lent.discard(process)
             self.vault.bury(process, self._settled.pop(process, {}))
-        self.vault.sweep(self._clock.now())
+        self.vault.sweep(self.now())
 
     @property
     def holders(self) -> int:

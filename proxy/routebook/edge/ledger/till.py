@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
+from routebook.ledger.draws import is_spent_at_once
 from routebook.ledger.purse import Purse
 from routebook.routing.holding import Need
 
@@ -37,6 +38,10 @@ class DeskGone(Exception):
 class Desk(Protocol):
     """Who grants: the owner's desk itself, or the way to it."""
 
+    @property
+    def offset(self) -> float:
+        """By how much the ledger's time is ahead of this machine's, in seconds."""
+
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone."""
 
@@ -45,6 +50,9 @@ class Desk(Protocol):
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """What is settled in each pot since its oldest slice that counts. Raises DeskGone."""
+
+    async def flush(self) -> None:
+        """Wait until everything that was told has left."""
 
 
 class Till:
@@ -61,6 +69,11 @@ class Till:
 
     def __repr__(self) -> str:
         return f"<Till of {self.holder}>"
+
+    @property
+    def offset(self) -> float:
+        """By how much the time by which windows begin is ahead of this machine's, in seconds."""
+        return self._desk.offset
 
     async def hold(self, claims: Sequence[Claim], who: str, wait: bool = False) -> tuple[Counter, ...] | Refusal:
         """Hold all claims or none: the counters they are held under, or what stands in the way."""
@@ -79,6 +92,9 @@ class Till:
                 return answer
             self._purse.granted(answer)
             counters = self._purse.take(claims)
+        for claim, counter in zip(claims, counters, strict=True):
+            if is_spent_at_once(claim):
+                self._purse.settle(counter, claim.amount, claim.amount)
         self._wind()
         return counters
 
@@ -88,7 +104,7 @@ class Till:
         for counter, need, used in uses:
             if need.claim.kind is Kind.SLOTS:
                 purse.give_back(counter, need.claim.amount)
-            else:
+            elif not is_spent_at_once(need.claim):
                 purse.settle(counter, need.claim.amount, used)
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._tell_soon)
@@ -113,8 +129,15 @@ class Till:
         self._purse.tighten(pot)
         self._tell(idle=False)
 
+    async def leave(self) -> None:
+        """Say everything and give everything back, and draw nothing more."""
+        self._purse.tighten_all()
+        self._tell(idle=False)
+        await self._desk.flush()
+        self.close()
+
     def close(self) -> None:
-        """Give back everything and draw nothing more; what is held can still be settled."""
+        """Draw nothing more: nobody grants any longer. What is held can still be settled."""
         if self._timer is not None:
             self._timer.cancel()
         self._purse.close()

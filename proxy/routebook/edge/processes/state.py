@@ -7,6 +7,7 @@ index.sqlite       the index of the journal (`edge.journal.index`); may be delet
 ledger.sqlite      the ledger's books (`edge.ledger.books`), which hold what no journal tells any more
 digest.key         the key of digests, of prompts and admin tokens: whoever has it can test whether a guess was sent
 policies/          the policies that have served, by digest (`edge.journal.snapshots`)
+ledger-host        what this service calls itself in a ledger that several hosts share
 keys.json          digests of the clients' keys (`edge.identity.store`), with `keys.lock` for those who write it
 keys.pepper        the secret that these digests are made with; without it no key is known
 admin-tokens.json  tokens of the admin listener, by their digests (`edge.admin.tokens`)
@@ -25,6 +26,7 @@ import orjson
 LOCK = "lock"
 DIGEST_KEY = "digest.key"
 RUNNING = "routebook.json"
+HOST_NAME = "ledger-host"
 
 
 class StateInUse(Exception):
@@ -74,6 +76,14 @@ def secret(path: Path) -> bytes:
         finally:
             beside.unlink()
         return path.read_bytes()
+
+
+def host_name(state_dir: Path, host: str) -> str:
+    """What this service calls itself among the hosts that share a ledger: the same for as long as its directory lives."""
+    path = state_dir / HOST_NAME
+    if not path.exists():
+        replace_secretly(path, f"{host}-{os.urandom(4).hex()}".encode())
+    return path.read_text()
 
 
 def replace_secretly(path: Path, content: bytes) -> None:

@@ -34,6 +34,7 @@ from routebook.edge.journal.archive import Archive
 from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.ledger.entries import Changes
 from routebook.edge.ledger.owner import Owner
+from routebook.edge.ledger.store import SharedLedger
 from routebook.edge.operations_log import operations_log
 from routebook.edge.processes import accounts, state
 from routebook.edge.processes.control import Gone, Message
@@ -75,6 +76,7 @@ class Options:
     reload_limit: float = 30.0
     keep_days: float = 30.0
     log: str = "info"
+    shared_ledger: str | None = None
     admin_tokens_file: Path | None = None
 
 
@@ -104,7 +106,7 @@ class Supervisor:
         self._crew: Crew
         self._rollout: Rollout
         self._archive: Archive
-        self._owner: Owner
+        self._owner: Owner | None = None
         self._chore: asyncio.Task[None]
 
     def __repr__(self) -> str:
@@ -157,6 +159,7 @@ class Supervisor:
     def ledger(self) -> LedgerShown:
         """What the ledger's owner counts."""
         owner = self._owner
+        assert owner is not None
         counters = [CounterShown(*counter, *totals) for counter, totals in owner.vault.counters()]
         return LedgerShown(owner.holders, counters)
 
@@ -233,12 +236,14 @@ class Supervisor:
         self, stack: AsyncExitStack, listen: socket.socket, current: Compiled, simulate_at: str | None
     ) -> None:
         options = self._options
+        stack.push_async_callback(self._close_owner)  # when the archive has read what the last worker wrote
         self._archive = await stack.enter_async_context(
             Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days, self._read_on)
         )
         if self._archive.opening is None:
             raise StartRefused(f"the ledger in `{options.state_dir}` cannot be opened; the log says why")
-        self._owner = Owner(self._archive.opening, options.workers)
+        owner = self._owner = Owner(self._archive.opening, options.workers, store=self._shared_ledger())
+        await owner.start()
         fields = {
             "state_dir": str(options.state_dir),
             "simulate_at": simulate_at,
@@ -247,10 +252,10 @@ class Supervisor:
         }
         self._crew = Crew(options.workers, listen, self._host, fields, lambda: self._rollout.current)
         self._rollout = Rollout(current, self._compile, self._crew.serving, options.state_dir, options.policy)
-        self._crew.on_begin = lambda hand: self._owner.opened(hand.instance, hand.channel)
+        self._crew.on_begin = lambda hand: owner.opened(hand.instance, hand.channel)
         self._crew.on_ready = self._greet
-        self._crew.on_message = lambda hand, message: self._owner.hear(hand.instance, message)
-        self._crew.on_end = self._bid_farewell
+        self._crew.on_message = lambda hand, message: owner.hear(hand.instance, message)
+        self._crew.on_end = partial(self._bid_farewell, owner)
         stack.callback(listen.close)
         try:
             await self._crew.start(START_SECONDS)
@@ -295,13 +300,31 @@ class Supervisor:
         if hand.digest != self._rollout.current.digest:
             self._chore = asyncio.create_task(self._rollout.bring(hand))
 
+    def _shared_ledger(self) -> SharedLedger | None:
+        """The store that other hosts share with this one; raises StartRefused where it is named wrongly."""
+        url = self._options.shared_ledger
+        if url is None:
+            return None
+        from routebook.edge.ledger.redis_store import SharedStore
+        from routebook.edge.ledger.store_line import ClientMissing
+
+        try:
+            return SharedStore(url, state.host_name(self._options.state_dir, self._host))
+        except (ValueError, ClientMissing) as error:
+            raise StartRefused(f"`--shared-ledger`: {error}") from error
+
+    async def _close_owner(self) -> None:
+        if self._owner is not None:
+            await self._owner.close()
+
     def _read_on(self, changes: Changes, buried: frozenset[str]) -> None:
         """The journal has told more of money."""
-        self._owner.read_on(changes, buried)
+        if self._owner is not None:
+            self._owner.read_on(changes, buried)
 
-    def _bid_farewell(self, hand: Hand) -> None:
+    def _bid_farewell(self, owner: Owner, hand: Hand) -> None:
         """A worker has ended: nothing is granted to it any more, and what it left is looked into."""
-        self._owner.closed(hand.instance)
+        owner.closed(hand.instance)
         self._archive.wake(hand.instance)
 
     def _hear_signals(self) -> None:

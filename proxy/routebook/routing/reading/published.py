@@ -67,7 +67,7 @@ def _definitions(table: FactTable) -> dict[str, Schema]:
     needs, operations = _words(table, "request.needs"), _words(table, "request.operation")
     return build.together(
         provider_schemas(),
-        model_schemas(needs, operations, FEATURES),
+        model_schemas(needs, operations, {each.word: each.about for each in FEATURES.values()}),
         client_schemas(),
         budget_schemas(),
         limit_schemas(),
