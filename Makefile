@@ -35,6 +35,7 @@ test: $(VENV)/.test $(OLD_SDK) $(REDIS) ## run all tests
 
 bench: $(VENV)/.bench ## measure decisions against other engines, and the proxy against nginx and a bare relay
 	@$(BIN)/python bench/decisions.py
+	@$(BIN)/python bench/translation.py
 	@$(BIN)/python bench/proxy.py
 
 check: $(VENV)/.check ## format, lint, types, import contracts, fresh documentation, tests

@@ -6,7 +6,7 @@ import pytest
 
 from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect
-from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, reader_at
+from routebook.protocols.dialects import OPERATIONS, PATHS, SERVED, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.routing.fact_table import CLIENT_DIALECTS
@@ -16,7 +16,7 @@ from routebook.routing.outcomes import Caps
 
 def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
     """A rule could otherwise not speak of it."""
-    assert set(DIALECTS) <= set(CLIENT_DIALECTS)
+    assert {each.name for each in SERVED} <= set(CLIENT_DIALECTS)
     assert {operation.name for _, operation in OPERATIONS.values()} <= set(ASKED)
 
 
@@ -88,5 +88,5 @@ def test_no_other_path_is_taken_for_one_that_is_served(path: str) -> None:
 
 def test_nothing_is_read_at_other_paths() -> None:
     """The table is closed."""
-    assert reader_at("/v1/completions") is None
+    assert reader_at("/v1/complete") is None
     assert reader_at("/v1/embeddings") is not None

@@ -121,6 +121,7 @@ RELOADS: Final = {
 """Why a sound policy may still not be taken; the one before stays in force."""
 
 FAILURES: Final = {
+    "request.not-carried": "no model that may serve the request can be told everything in it, in the API that its provider speaks",
     "request.malformed": "the body is not what its path asks for",
     "request.encoded": "the body is compressed, which is not accepted",
     "request.too-large": "the body is larger than `settings.max_body`",
@@ -178,6 +179,8 @@ CANDIDATES: Final = {
     "model.unknown": "no model or pool has the name that the client asked for",
     "model.operation": "it does not serve this operation",
     "model.dialect": "its provider speaks a dialect that this version cannot call",
+    "model.translation": "what is asked for crosses to no other API than its own, which its provider does not speak",
+    "model.loses": "its provider's API cannot carry something that the request must not lose",
     "model.lacks": "it lacks capabilities that the request needs",
     "model.context": "the prompt does not fit into its context",
     "model.max-output": "it cannot answer with as many tokens as the client asks for",

@@ -9,13 +9,14 @@ from routebook.chat.asked import Asked
 from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect, Operation
 from routebook.protocols.gemini.dialect import GEMINI
+from routebook.protocols.ollama.dialect import OLLAMA
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.protocols.paths import Paths
 
-__all__ = ["DIALECTS", "OPERATIONS", "PATHS", "SPOKEN_BY", "Dialect", "Operation", "reader_at"]
+__all__ = ["DIALECTS", "OPERATIONS", "PATHS", "SERVED", "SPOKEN_BY", "Dialect", "Operation", "asked_in", "reader_at"]
 
-_ALL = (OPENAI_CHAT, ANTHROPIC, GEMINI, OPENAI_RESPONSES)
+_ALL = (OPENAI_CHAT, ANTHROPIC, GEMINI, OPENAI_RESPONSES, OLLAMA)
 
 DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in _ALL}
 """Every dialect by the name that facts and records use."""
@@ -25,16 +26,26 @@ SPOKEN_BY: Final[Mapping[str, Dialect]] = {
 }
 """The dialect in which a provider is asked, by the word that its declaration uses: the first that stands for it."""
 
-PATHS: Final = Paths(DIALECTS.values())
+SERVED: Final[tuple[Dialect, ...]] = tuple(each for each in DIALECTS.values() if each.serves)
+"""The dialects in which clients are served; the first is spoken to whoever says nothing of their own."""
+
+PATHS: Final = Paths(SERVED)
 """What is served at which path."""
 
 OPERATIONS: Final[Mapping[str, tuple[Dialect, Operation]]] = {
     operation.path: (dialect, operation)
-    for dialect in DIALECTS.values()
+    for dialect in SERVED
     for operation in dialect.operations
     if "{" not in operation.path
 }
 """What is served at paths without a value in them."""
+
+
+def asked_in(word: str, dialect: str) -> Dialect | None:
+    """The dialect in which a provider that speaks `word` is asked for a client of a dialect: the client's own where the
+    provider speaks it, so that nothing has to be translated. None where nobody here can speak to it."""
+    own = DIALECTS.get(dialect)
+    return own if own is not None and own.spoken_by == word and own.upstream is not None else SPOKEN_BY.get(word)
 
 
 def reader_at(path: str) -> Callable[[bytes], Asked] | None:

@@ -8,7 +8,7 @@ from routebook.protocols.answered import answered_by
 from routebook.protocols.anthropic.answer_reading import read_count, read_message
 from routebook.protocols.anthropic.answer_writing import write_count as write_counted
 from routebook.protocols.anthropic.answer_writing import write_message
-from routebook.protocols.anthropic.carries import CARRIES, DIALECT, TELLS
+from routebook.protocols.anthropic.carries import CARRIES, DIALECT, OWNED, TELLS, VERSION
 from routebook.protocols.anthropic.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.anthropic.faults import read_error_code, read_fault
 from routebook.protocols.anthropic.request import edited, read_count_request, read_messages
@@ -42,6 +42,27 @@ ANTHROPIC: Final = Dialect(
     error_event=error_event,
     models=models_body,
     model=model_body,
-    client=ClientSide(write_message, MessagesWriter, TELLS, write_counted),
-    upstream=UpstreamSide(write_request, read_message, MessagesReader, read_fault, CARRIES, write_count, read_count),
+    client=ClientSide(
+        write_message,
+        MessagesWriter,
+        TELLS,
+        write_counted,
+        models=("/v1/models", "/anthropic/v1/models"),
+        known_by=("anthropic-version",),
+        request_id="request-id",
+        statuses={},
+    ),
+    upstream=UpstreamSide(
+        write_request,
+        read_message,
+        MessagesReader,
+        read_fault,
+        CARRIES,
+        write_count,
+        read_count,
+        owned=OWNED,
+        key_header="x-api-key",
+        version=("anthropic-version", VERSION),
+        forwarded=("Accept", "anthropic-version", "anthropic-beta"),
+    ),
 )

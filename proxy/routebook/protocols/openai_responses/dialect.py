@@ -10,7 +10,7 @@ from routebook.protocols.openai_errors import error_body, model_body, models_bod
 from routebook.protocols.openai_faults import read_error_code, read_fault
 from routebook.protocols.openai_responses.answer_reading import read_answer
 from routebook.protocols.openai_responses.answer_writing import write_answer
-from routebook.protocols.openai_responses.carries import CARRIES, TELLS
+from routebook.protocols.openai_responses.carries import CARRIES, OWNED, TELLS
 from routebook.protocols.openai_responses.counting import read_count_answer, write_count_answer
 from routebook.protocols.openai_responses.errors import error_event
 from routebook.protocols.openai_responses.request import edited, read_count_request, read_responses
@@ -43,8 +43,18 @@ OPENAI_RESPONSES: Final = Dialect(
     error_event=error_event,
     models=models_body,
     model=model_body,
-    client=ClientSide(write_answer, ResponsesWriter, TELLS, write_count_answer),
+    client=ClientSide(
+        write_answer, ResponsesWriter, TELLS, write_count_answer, models=("/v1/models", "/openai/v1/models")
+    ),
     upstream=UpstreamSide(
-        write_request, read_answer, ResponsesReader, read_fault, CARRIES, write_count, read_count_answer
+        write_request,
+        read_answer,
+        ResponsesReader,
+        read_fault,
+        CARRIES,
+        write_count,
+        read_count_answer,
+        owned=OWNED,
+        forwarded=("Accept", "Idempotency-Key", "OpenAI-Beta"),
     ),
 )

@@ -10,6 +10,7 @@ from routebook.catalogue.providers import Timeouts
 from routebook.catalogue.reading_clients import read_clients
 from routebook.catalogue.reading_models import read_models, read_pools
 from routebook.catalogue.reading_providers import read_providers
+from routebook.chat.features import FEATURES
 from routebook.documents.names import check_name
 from routebook.documents.problems import Problems
 from routebook.documents.reading import read_text
@@ -100,6 +101,7 @@ def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
         sections.names("providers"),
         words_of(FACTS, "request.needs"),
         words_of(FACTS, "request.operation"),
+        FEATURES,
         problems,
     )
     pools = read_pools(entries["pools"], sections.names("models"), problems)

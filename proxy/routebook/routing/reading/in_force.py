@@ -14,13 +14,12 @@ from routebook.catalogue.models import Catalogue
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Location, Problems
 from routebook.policy.rules import Rule
+from routebook.protocols.dialects import SPOKEN_BY
 from routebook.routing.outcomes import Outcome
 from routebook.routing.reading.sections import Sections
 
 CODE = "policy.not-in-force"
 
-SPOKEN = frozenset({"openai"})
-"""The dialects of providers that this version can call."""
 
 TOKEN_LIBRARY = "joserfc"
 """What the extra `jwt` installs."""
@@ -55,7 +54,7 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
         if key.text == "record" and isinstance(node, Mapping) and node.entries:
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
     for provider in catalogue.providers.values():
-        if provider.dialect not in SPOKEN:
+        if provider.dialect not in SPOKEN_BY:
             yield (
                 f"the dialect `{provider.dialect}` is",
                 provider.location,
