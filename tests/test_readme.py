@@ -148,3 +148,32 @@ async def test_what_the_readme_shows_is_what_is_printed(newcomer: Newcomer) -> N
         same = told.keys() & {"rule", "requested", "facts", "end", "status", "finish", "usage", "cost"}
         assert told.keys() <= real.keys()
         assert {key: told[key] for key in same} == {key: _part(real[key], told[key]) for key in same}
+
+
+def _shown(command: str) -> list[str]:
+    """What the README shows of a command's output, numbers and times masked; `...` stands for more."""
+    after = README.read_text().partition(f"    $ {command}\n")[2].splitlines()
+    lines = itertools.takewhile(lambda line: line.startswith("    "), after)
+    return [_masked(line.removeprefix("    ")) for line in lines if line.strip() != "..."]
+
+
+def _masked(line: str) -> str:
+    return re.sub(r"[0-9][0-9.,:-]*", "0", line)
+
+
+async def test_money_is_counted_as_the_readme_shows(newcomer: Newcomer) -> None:
+    """Asked twice, once of a model that costs something: the budget says what it cost, and the audit agrees."""
+    curl = blocks(README, "sh")[0]
+    await newcomer.shell(curl)
+    await newcomer.shell(curl.replace('"auto"', '"gpt-5.6-mini"'))
+    [_, (decided, ended)] = decision_and_ending(newcomer.folder)
+    cost = ended["cost"]
+    assert decided["hold"]["draws"][0][2] > cost > 0
+    async with asyncio.timeout(20):
+        while f"settled ${cost / 1e9:.9f}".rstrip("0") not in (said := await newcomer.routebook("budgets")):
+            await asyncio.sleep(0.1)
+    printed = [_masked(line) for line in said.splitlines()]
+    assert _shown("routebook budgets")
+    assert [line for line in printed if line in _shown("routebook budgets")] == _shown("routebook budgets")
+    verified = await newcomer.routebook("ledger", "verify")
+    assert [_masked(line) for line in verified.splitlines()] == _shown("routebook ledger verify")

@@ -302,3 +302,14 @@ def test_a_grant_of_everything_is_a_grant_of_all_kinds() -> None:
     grant = Vault().lease("a", [window(10), rate(5), slots()], NOON, False)
     assert isinstance(grant, Grant)
     assert grant.amounts == ((POT, START, 10), ("tokens/all/-", 0, 5), ("slots/all/-", 0, 1))
+
+
+def test_levels_say_how_full_rates_and_slots_are() -> None:
+    """What is held or granted, and of a rate also what has not flowed back yet; looking changes nothing."""
+    vault = Vault()
+    granted(vault, "a", slots(), window(5), rate(30))
+    granted(vault, "b", slots())
+    assert dict(vault.levels(NOON)) == {"slots/all/-": 2, "tokens/all/-": 30}
+    vault.report("a", spent(20, 10, pot="tokens/all/-", start=0), NOON)
+    assert [dict(vault.levels(NOON + late))["tokens/all/-"] for late in (0, 5, 5, 19.5, 20)] == [20, 15, 15, 1, 0]
+    granted(vault, "a", rate(60), now=NOON + 20)

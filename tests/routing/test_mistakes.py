@@ -10,9 +10,11 @@ import pytest
 
 from routebook.documents.problems import Problem
 from routebook.routing.reading.loading import load_policy
-from tests.support.mistakes import CORPUS, EXPECTED, Mistake, mistakes
+from tests.support.mistakes import CORPUS, EXPECTED, WARNINGS, Mistake, mistakes
 
 MISTAKES = mistakes()
+WARNED = mistakes(WARNINGS)
+every_warning = pytest.mark.parametrize("mistake", WARNED, ids=[mistake.name for mistake in WARNED])
 every_mistake = pytest.mark.parametrize("mistake", MISTAKES, ids=[mistake.name for mistake in MISTAKES])
 
 
@@ -33,6 +35,17 @@ def test_a_mistake_never_becomes_a_policy(mistake: Mistake) -> None:
         assert _points_into(problem, lines), problem
 
 
+@every_warning
+def test_a_warning_is_told_exactly_so_and_the_policy_is_served(mistake: Mistake) -> None:
+    """What will not do what its author expects is said in the same way, and keeps nobody from serving."""
+    result = mistake.load()
+    assert mistake.heard() == mistake.expected
+    assert result.policy is not None and result.problems.found
+    lines = {document.file: document.text.splitlines() for document in result.documents}
+    for problem in result.problems:
+        assert _points_into(problem, lines), problem
+
+
 def _points_into(problem: Problem, lines: dict[str, list[str]]) -> bool:
     place = problem.location
     if (place.line, place.column) == (1, 1):
@@ -41,7 +54,7 @@ def _points_into(problem: Problem, lines: dict[str, list[str]]) -> bool:
     return place.line <= len(known) + 1 and (place.line > len(known) or place.column <= len(known[place.line - 1]) + 1)
 
 
-@every_mistake
+@pytest.mark.parametrize("mistake", [*MISTAKES, *WARNED], ids=lambda mistake: mistake.name)
 def test_a_message_is_written_for_people(mistake: Mistake) -> None:
     """Lower case, no full stop, no word of Python's, and a stable code of a room."""
     for problem in mistake.load().problems:

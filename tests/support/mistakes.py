@@ -1,7 +1,7 @@
 """The corpus of mistakes: broken policies, each named by its fault, with exactly what their author must hear.
 
 A directory under `tests/corpus/mistakes/` holds the files of one broken policy and `expected.txt`: what `routebook check`
-prints about it. After a change of words, `python -m tests.support.mistakes` writes the texts anew, to be read as a diff.
+prints about it. Those under `tests/corpus/warnings/` are served all the same, and their author is warned. After a change of words, `python -m tests.support.mistakes` writes the texts anew, to be read as a diff.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from routebook.documents.printing import as_text
 from routebook.routing.reading.loading import LoadResult, load_policy
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "mistakes"
+WARNINGS = CORPUS.with_name("warnings")
 EXPECTED = "expected.txt"
 
 
@@ -54,7 +55,7 @@ class Mistake:
 
     def load(self) -> LoadResult:
         """The policy as a server would load it; problems name files from the corpus's directory on."""
-        with _working_in(CORPUS):
+        with _working_in(self.directory.parent):
             return load_policy(Path(self.name))
 
     def heard(self) -> str:
@@ -63,9 +64,9 @@ class Mistake:
         return as_text(result.problems, result.documents)
 
 
-def mistakes() -> list[Mistake]:
-    """Every broken policy of the corpus, by name."""
-    return [Mistake(directory.name, directory) for directory in sorted(CORPUS.iterdir()) if directory.is_dir()]
+def mistakes(corpus: Path = CORPUS) -> list[Mistake]:
+    """Every broken policy of the corpus, by name; of `WARNINGS`, every one that is served with a warning."""
+    return [Mistake(directory.name, directory) for directory in sorted(corpus.iterdir()) if directory.is_dir()]
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def _working_in(directory: Path) -> Iterator[None]:
 
 def _write_expected() -> int:
     changed = 0
-    for mistake in mistakes():
+    for mistake in [*mistakes(), *mistakes(WARNINGS)]:
         file = mistake.directory / EXPECTED
         text = mistake.heard()
         if not file.exists() or file.read_text() != text:

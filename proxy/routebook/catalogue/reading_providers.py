@@ -311,7 +311,19 @@ def _read_account(fields: Fields, limits: AccountLimits) -> Account | None:
     if not isinstance(name, Scalar) or not check_name(name, fields.problems, "an account"):
         return None
     weight = whole(fields, "weight", Unit.COUNT, "1", "1000")
-    return Account(name.text, key, 1 if weight is None else weight, fields.text("bucket"), read_limits(fields, limits))
+    allowed = read_limits(fields, limits)
+    _warn_of_a_queue_for_nothing(fields, allowed)
+    return Account(name.text, key, 1 if weight is None else weight, fields.text("bucket"), allowed)
+
+
+def _warn_of_a_queue_for_nothing(fields: Fields, allowed: AccountLimits) -> None:
+    if allowed.places and allowed.requests_per_minute is allowed.tokens_per_minute is allowed.concurrent is None:
+        fields.problems.warning(
+            "catalogue.queue-for-nothing",
+            "the account has a queue and no limit, so nobody ever waits in it",
+            fields.location,
+            "give it one of `requests_per_minute`, `tokens_per_minute` and `concurrent`",
+        )
 
 
 def read_key(node: Node, problems: Problems) -> KeySource | None:

@@ -90,6 +90,7 @@ PROBLEMS: Final = {
     "catalogue.key-in-the-clear": "a key would be sent over `http://` to a host outside",
     "catalogue.no-account": "a provider has no account",
     "catalogue.unused-weight": "an account has a weight, and its provider's `spread` does not use them",
+    "catalogue.queue-for-nothing": "an account has a queue, and no limit that anybody could wait for",
     "catalogue.output-over-context": "a model's `max_output` is more than its `context`",
     "catalogue.empty-pool": "a pool holds no model",
     "catalogue.pool-named-as-model": "a pool and a model have the same name",
@@ -102,6 +103,10 @@ PROBLEMS: Final = {
     "ledger.unknown-scope": "a budget or limit counts by something that is no fact",
     "ledger.bad-allowance": "what a host may draw without the shared store is no amount in the unit of the limit, or more",
     "ledger.no-limit": "a limit names neither a rate nor a number of requests at the same time",
+    "ledger.unpriced-model": "a budget counts money, and a model that it may count has no price, so it cannot serve there",
+    "ledger.unbounded-answer": "nothing says how long the answers of a model may be, so its requests hold very much of a budget",
+    "ledger.budget-too-small": "requests that do not bound their answer hold more than the whole budget, whatever model serves them",
+    "ledger.limit-too-large": "a budget's limit is more than a store that several hosts share can count exactly",
 }
 """What `routebook check` and a reload may find in a policy."""
 
@@ -222,10 +227,12 @@ ADMIN: Final = {
     "admin.unknown-path": "nothing is served under this path",
     "admin.unknown-record": "no record has this id",
     "admin.unknown-account": "no provider of the policy in force has an account of this name",
+    "admin.unknown-key": "the store holds no key of this id, or none that can be rotated",
     "admin.wrong-method": "the path is served, the method is not",
     "admin.too-large": "the body is larger than any that a route takes",
     "admin.bug": "a fault of the program itself; its log has more",
     "admin.tokens-unreadable": "a file of tokens cannot be read, so nobody but this machine's own commands gets in; the log says why",
+    "admin.keys-unreadable": "the key store cannot be read or written; the log says why",
 }
 """What the admin listener refuses with."""
 

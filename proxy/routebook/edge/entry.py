@@ -160,6 +160,8 @@ class Entry:
         watched = self.gateway.memory.begin(candidate.key, candidate.name, self.gateway.clock.monotonic())
         call = Call(candidate, held, watched)
         self._calls.append(call)
+        if held.needs:
+            self.gateway.metrics.held(1)
         if self._on_disk and held.needs and not self._write_held():
             raise Failure("journal.unavailable", "what is held cannot be recorded at the moment")
         return call
@@ -353,6 +355,7 @@ class Entry:
             line["settled"] = self._sums().plain()
             if exceeded := sum(call.exceeded for call in self._calls):
                 line["exceeded"] = exceeded
+                self.gateway.metrics.exceeded(exceeded)
         self.gateway.journal.ended(line)
 
     def _elapsed(self) -> float:
@@ -388,6 +391,7 @@ class Entry:
         call.is_closed = True
         if call.held.needs:
             self.gateway.till.settle(call.uses())
+            self.gateway.metrics.held(-1)
         self.gateway.memory.release(call.watched, self.gateway.clock.monotonic())
         http, call.http = call.http, None
         if http is None or http.is_whole:

@@ -69,6 +69,14 @@ REFUSED = Family(
     "Calls that a budget or a limit did not allow, by what it counts, its name and why.",
     ("kind", "name", "why"),
 )
+HOLDING = Family(
+    "routebook_holds", "gauge", "Calls for which something of budgets and limits is held: none where no request runs."
+)
+EXCEEDED = Family(
+    "routebook_hold_exceeded_nanodollars",
+    "counter",
+    "What calls cost beyond what was held for them, in nano-dollars: by so much budgets may be overspent.",
+)
 RECALLED = Family(
     "routebook_cache_lookups",
     "counter",
@@ -102,6 +110,8 @@ FAMILIES = (
     DURATION,
     FIRST_TOKEN,
     REFUSED,
+    HOLDING,
+    EXCEEDED,
     RECALLED,
     KEPT,
     KEPT_BYTES,
@@ -142,6 +152,7 @@ class Metrics:
         self._first_token = self._histograms[FIRST_TOKEN.name]
         self._refused = self._counts[REFUSED.name]
         self._in_progress = 0
+        self._holding = 0
 
     def __repr__(self) -> str:
         ended = int(sum(self._requests.values()))
@@ -174,7 +185,7 @@ class Metrics:
 
     def first_token(self, model: str, seconds: float) -> None:
         """The first byte of an answer came so many seconds after the call."""
-        _observe(self._first_token, (model,), seconds)
+        observe(self._first_token, (model,), seconds)
 
     def recalled(self, rule: str, result: str) -> None:
         """A kept answer was looked for: `hit`, `miss` or `bypass`."""
@@ -202,7 +213,7 @@ class Metrics:
         """A request is over: the status that was sent, its end code, and what it used (`cost` in nano-dollars)."""
         self._in_progress -= 1
         _add(self._requests, (operation, str(status), end), 1)
-        _observe(self._duration, (operation,), seconds)
+        observe(self._duration, (operation,), seconds)
         if model is not None and usage is not None:
             self._count_tokens(model, usage)
         if model is not None and cost:
@@ -218,6 +229,14 @@ class Metrics:
         parts = pot_named(pot)
         _add(self._refused, (parts.kind, parts.name, why), 1)
 
+    def held(self, calls: int) -> None:
+        """Something is held for so many calls more; for fewer, where the number is below zero."""
+        self._holding += calls
+
+    def exceeded(self, nano: int) -> None:
+        """Calls of a request cost so many nano-dollars more than was held for them."""
+        _add(self._counts[EXCEEDED.name], (), nano)
+
     def caller_refused(self, reason: str) -> None:
         """A caller was not let in; `reason` is one of `identity.refusals.Reason`."""
         _add(self._counts[REFUSED_CALLERS.name], (reason,), 1)
@@ -229,6 +248,7 @@ class Metrics:
     def snapshot(self) -> Snapshot:
         """Everything counted since the worker began."""
         self._counts[IN_PROGRESS.name][()] = self._in_progress
+        self._counts[HOLDING.name][()] = self._holding
         counted: Snapshot = {name: list(rows.items()) for name, rows in self._counts.items()}
         counted.update({name: list(rows.items()) for name, rows in self._histograms.items()})
         return counted
@@ -243,7 +263,8 @@ def _add(rows: dict[Labels, float], labels: Labels, amount: float) -> None:
     rows[labels] = rows.get(labels, 0) + amount
 
 
-def _observe(rows: dict[Labels, Histogram], labels: Labels, seconds: float) -> None:
+def observe(rows: dict[Labels, Histogram], labels: Labels, seconds: float) -> None:
+    """Count a time in the histogram of these labels."""
     row = rows.get(labels)
     if row is None:
         row = rows[labels] = [0.0] * (len(SECONDS) + 2)

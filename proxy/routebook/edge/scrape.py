@@ -14,10 +14,10 @@ from routebook.edge.metrics import FAMILIES, SECONDS, Family, Histogram, Labels,
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One gauge or counter of the supervisor itself: what it is, and its value by labels."""
+    """One metric of the supervisor itself: what it is, and its value by labels."""
 
     family: Family
-    rows: Sequence[tuple[Labels, float]]
+    rows: Sequence[tuple[Labels, float | Histogram]]
 
 
 def added(snapshots: Iterable[Snapshot]) -> Snapshot:

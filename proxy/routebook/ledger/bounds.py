@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
-from routebook.catalogue.models import Price
+from routebook.catalogue.models import Model, Price
 from routebook.chat.usage import Usage
 from routebook.documents.quantities import Unit
 from routebook.ledger.cost import MILLION, Cost
+
+UNKNOWN_OUTPUT: Final = 131_072
+"""Tokens of answer that are held for where neither the client, the policy nor the model's declaration bounds them."""
 
 _INPUTS = ("input", "cached_input", "cache_write")
 _OUTPUTS = ("output", "reasoning")
@@ -35,6 +39,12 @@ class Amounts:
                 return self.tokens
             case _:
                 return self.requests
+
+
+def longest_answer(model: Model, asked: int | None) -> int:
+    """The tokens that a model may answer with at most, where so many are asked for (None: nobody says)."""
+    bounds = [each for each in (asked, model.max_output, model.context) if each is not None]
+    return min(bounds) if bounds else UNKNOWN_OUTPUT
 
 
 def worst_case(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
 
 from routebook.documents.problems import Location
 from routebook.documents.quantities import Unit
@@ -11,6 +13,9 @@ from routebook.policy.conditions import ALWAYS, Condition
 
 WINDOWS = ("minute", "hour", "day", "week", "month")
 """Calendar windows; `rolling` ones are written as a duration."""
+
+LARGEST_SHARED: Final = 2**53
+"""The largest limit that hosts can share: their store computes in doubles, which are exact up to here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,11 @@ class Budget:
     when: Condition = ALWAYS
     allowance: int | None = None
 
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether several hosts could draw on it by a store that they share."""
+        return self.limit <= LARGEST_SHARED
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -49,6 +59,31 @@ class Limit:
     when: Condition = ALWAYS
     places: int = 0
     wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The budgets and limits of a policy as they are shown: without what says which requests count."""
+
+    budgets: tuple[Budget, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+    @classmethod
+    def of(cls, budgets: Iterable[Budget], limits: Iterable[Limit]) -> Counting:
+        """These, without their conditions."""
+        return cls(
+            tuple(replace(budget, when=ALWAYS) for budget in budgets),
+            tuple(replace(limit, when=ALWAYS) for limit in limits),
+        )
+
+    @property
+    def unshareable(self) -> tuple[Budget, ...]:
+        """The budgets that several hosts could not draw on by a store that they share."""
+        return tuple(budget for budget in self.budgets if not budget.can_be_shared)
+
+
+NOTHING_COUNTED: Final = Counting()
+"""A policy without budgets and limits."""
 
 
 class Orphans(enum.Enum):

@@ -119,6 +119,10 @@ class Pot:
         """What is drawn of the pot already."""
         return sum(count.drawn for count in self.counted(claim.first))
 
+    def level(self, now: float) -> int:
+        """What is drawn of the pot in all slices, whoever asks."""
+        return sum(count.drawn for count in self.counts.values())
+
     def spend(self, holder: str, start: int, amount: int, now: float) -> None:
         """Note what a holder says that it spent."""
         self.count(start).spend(holder, amount)
@@ -161,7 +165,12 @@ class RatePot(Pot):
         """What is held, and what has not flowed back yet, rounded up."""
         self._flow(now)
         self._limit = claim.limit
-        return super().drawn(claim, now) - (-self._behind // MINUTE)
+        return self.level(now)
+
+    def level(self, now: float) -> int:
+        """What is held, and what has not flowed back yet, rounded up."""
+        self._flow(now)
+        return super().level(now) - (-self._behind // MINUTE)
 
     def spend(self, holder: str, start: int, amount: int, now: float) -> None:
         """Note what a holder says that it spent: it flows back from now on."""

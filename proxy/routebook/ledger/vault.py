@@ -142,6 +142,13 @@ class Vault:
                 for start, count in pot.counts.items():
                     yield (name, start), Totals(count.spent, count.drawn)
 
+    def levels(self, now: float) -> Iterator[tuple[str, int]]:
+        """Every rate and every number at the same time that is known, and what is drawn of it: held, granted, or not
+        flowed back yet."""
+        for name, pot in self._pots.items():
+            if not isinstance(pot, WindowPot):
+                yield name, pot.level(now)
+
     def recallable(self, claim: Claim) -> set[str]:
         """The holders that may have something left of a pot, in slices that count: asked, they give it back."""
         pot = self._pots.get(claim.pot)

@@ -12,7 +12,7 @@ from typing import Final
 from routebook.catalogue.models import Model
 from routebook.catalogue.providers import AccountLimits
 from routebook.documents.quantities import Unit
-from routebook.ledger.bounds import Amounts, worst_case
+from routebook.ledger.bounds import Amounts, longest_answer, worst_case
 from routebook.ledger.budgets import Budget
 from routebook.ledger.claims import Claim, Kind, Refusal, Why
 from routebook.ledger.draws import Draw, ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
@@ -27,9 +27,6 @@ from routebook.routing.fact_table import FACTS
 from routebook.routing.holding import Need
 from routebook.routing.outcomes import Caps
 from routebook.routing.policy import Policy
-
-UNKNOWN_OUTPUT: Final = 131_072
-"""Tokens of answer that are held for where neither the client, the policy nor the model's declaration bounds them."""
 
 _OF_CANDIDATE: Final = frozenset({"model", "provider"})
 _UNLIMITED: Final = AccountLimits()
@@ -130,7 +127,7 @@ class RequestDraws:
 
     @property
     def _bounded(self) -> bool:
-        """Whether how long the answer may be matters: a budget or a limit counts money or tokens."""
+        """Whether how long the answer may be matters: a budget counts money or tokens."""
         return any(budget.unit is not Unit.COUNT for budget in self._budgets)
 
     def _need(self, draw: Draw, prompt: Amounts) -> Need:
@@ -154,8 +151,7 @@ class RequestDraws:
         asked = self._asked
         if asked is None and self._bounded:
             asked = self._drawing.settings.injected_max_output
-        bounds = [each for each in (asked, model.max_output, model.context) if each is not None]
-        return min(bounds) if bounds else UNKNOWN_OUTPUT
+        return longest_answer(model, asked)
 
 
 def _is_of_budget(fact: str) -> bool:

@@ -378,3 +378,15 @@ async def test_a_policy_with_errors_does_not_start(tmp_path: Path) -> None:
     )
     assert command.returncode == 1
     assert "policy.yaml:3:1" in command.stderr
+
+
+async def test_a_budget_that_a_store_cannot_count_is_not_shared(tmp_path: Path) -> None:
+    """`check` warns of it, one host alone keeps it, and with a shared store the service does not begin."""
+    policy = small_policy(NOWHERE, more="budgets: {all: {limit: $10000000, window: month}}")
+    async with running_proxy(tmp_path, policy) as proxy:
+        assert "ledger.limit-too-large" in (await proxy.get_admin("/policy"))[1]
+    words = ("--policy", str(tmp_path / "rules"), "--state-dir", str(tmp_path / "var"), "--listen", "127.0.0.1:0")
+    shared = ("--shared-ledger", "redis://127.0.0.1:9/0", "--admin", "none")
+    refused = await asyncio.to_thread(run_command, "serve", *words, *shared)
+    assert refused.returncode == 1
+    assert "error[ledger.limit-too-large]: the limit of `all` is more than hosts can share" in refused.stderr

@@ -12,7 +12,7 @@ version: 1
 providers:
   one: {dialect: openai, base_url: https://one.example/v1, accounts: [{name: a}]}
 models:
-  large: {provider: one}
+  large: {provider: one, price: {input: 1, output: 2}, max_output: 4k}
 patterns: {secret: "BEGIN KEY"}
 budgets: {month: {limit: $5, window: month}}
 conditions:

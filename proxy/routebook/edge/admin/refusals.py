@@ -16,10 +16,12 @@ STATUSES: Final = {
     "admin.unknown-path": 404,
     "admin.unknown-record": 404,
     "admin.unknown-account": 404,
+    "admin.unknown-key": 404,
     "admin.wrong-method": 405,
     "admin.too-large": 413,
     "admin.bug": 500,
     "admin.tokens-unreadable": 503,
+    "admin.keys-unreadable": 503,
 }
 """Each code and the status it is answered with."""
 

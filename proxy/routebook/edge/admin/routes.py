@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from routebook.edge.admin import accounts, decisions, health, ledger, policy
+from routebook.edge.admin import accounts, budgets, decisions, health, keys, ledger, policy
 from routebook.edge.admin.document import openapi
 from routebook.edge.admin.refusals import Refused
 from routebook.edge.admin.route import Asked, Reply, Role, Route
@@ -34,7 +34,9 @@ ROUTES: tuple[Route, ...] = (
     *policy.ROUTES,
     *decisions.ROUTES,
     *accounts.ROUTES,
+    *budgets.ROUTES,
     *ledger.ROUTES,
+    *keys.ROUTES,
     Route("GET", "/openapi.json", Role.READ, "this table as an OpenAPI 3.1 document", describe_routes, {200: dict}),
 )
 

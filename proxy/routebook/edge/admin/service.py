@@ -88,6 +88,10 @@ class Service(Protocol):
         """What the ledger's owner counts (`admin.ledger.LedgerShown`)."""
         ...
 
+    def budgets(self) -> Shown:
+        """How every budget and limit stands (`admin.budgets.BudgetsShown`)."""
+        ...
+
     async def accounts(self) -> list[dict[str, Any]]:
         """How every account stands, ready for JSON."""
         ...

@@ -13,8 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from routebook.edge.ledger.sharing import Sharing
+from routebook.edge.metrics import Histogram, Labels, observe
 from routebook.ledger.claims import Claim, Grant, Kind, Refusal, Report, Why
 from routebook.ledger.fair_queue import FairQueue
+from routebook.ledger.pot_names import pot_named
 from routebook.ledger.vault import Vault
 
 RECALL_SECONDS: Final = 0.1
@@ -57,7 +59,8 @@ class Desk:
         self._recalls: dict[str, asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._chores: set[asyncio.Future[None]] = set()
-        self.waited: dict[str, list[float]] = {}
+        self.waited: dict[Labels, Histogram] = {}
+        """How long requests have waited in queues, served or not: by what the limit counts and its name."""
 
     def __repr__(self) -> str:
         waiting = sum(len(queue) for queue in self._queues.values())
@@ -133,6 +136,10 @@ class Desk:
                 return found
         return found
 
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait for a pot at this moment, by pot."""
+        return {pot: len(queue) for pot, queue in self._queues.items() if queue}
+
     async def _called_back(self, claim: Claim, holder: str) -> bool:
         """Whether others were asked to give back what lies idle of a pot; one recall serves all who wait for it."""
         running = self._recalls.get(claim.pot)
@@ -165,7 +172,7 @@ class Desk:
         finally:
             queue.leave(ticket)
             ticket.answer.cancel()
-            self.waited.setdefault(claim.pot, []).append(asyncio.get_running_loop().time() - began)
+            observe(self.waited, pot_named(claim.pot)[:2], asyncio.get_running_loop().time() - began)
             if not queue:
                 self._queues.pop(claim.pot, None)
 

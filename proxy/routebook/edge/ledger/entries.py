@@ -67,10 +67,15 @@ class Stray(NamedTuple):
 
 
 class Change(NamedTuple):
-    """By how much the sums of a counter have changed."""
+    """By how much the sums of a counter have changed; `exceeded` is what was settled beyond what was held for it."""
 
     settled: int
     held: int
+    exceeded: int = 0
+
+    def plus(self, more: Change) -> Change:
+        """Both changes together."""
+        return Change(self.settled + more.settled, self.held + more.held, self.exceeded + more.exceeded)
 
 
 Changes = dict[str, dict[Counter, Change]]
@@ -132,20 +137,20 @@ class Page:
         self.holds[identity] = None
         held = {(draw.pot, draw.start): draw.amount for draw in hold.draws}
         for pot, start, amount in settled:
+            exceeded = max(0, amount - held.get((pot, start), 0))
             sums = self.settled.setdefault((pot, start, hold.instance, segment), [0, 0])
             sums[0] += amount
-            sums[1] += max(0, amount - held.get((pot, start), 0))
-            self._change(hold.instance, (pot, start), amount, 0)
+            sums[1] += exceeded
+            self._change(hold.instance, (pot, start), Change(amount, 0, exceeded))
 
     def _count(self, hold: Hold | None, sign: int) -> None:
         if hold is not None:
             for draw in hold.draws:
-                self._change(hold.instance, (draw.pot, draw.start), 0, sign * draw.amount)
+                self._change(hold.instance, (draw.pot, draw.start), Change(0, sign * draw.amount))
 
-    def _change(self, instance: str, counter: Counter, settled: int, held: int) -> None:
+    def _change(self, instance: str, counter: Counter, change: Change) -> None:
         changes = self.changes.setdefault(instance, {})
-        before = changes.get(counter, _NONE)
-        changes[counter] = Change(before.settled + settled, before.held + held)
+        changes[counter] = changes.get(counter, _NONE).plus(change)
 
     def _held(self, identity: str) -> Hold | None:
         return self.holds[identity] if identity in self.holds else self._recall(identity)
@@ -162,8 +167,7 @@ def add_changes(to: Changes, more: Changes) -> None:
     for instance, counters in more.items():
         sums = to.setdefault(instance, {})
         for counter, change in counters.items():
-            before = sums.pop(counter, _NONE)
-            both = Change(before.settled + change.settled, before.held + change.held)
+            both = sums.pop(counter, _NONE).plus(change)
             if both != _NONE:
                 sums[counter] = both
         if not sums:

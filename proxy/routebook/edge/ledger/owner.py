@@ -8,22 +8,37 @@ folded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.ledger.books import Totals
 from routebook.edge.ledger.desk import Desk
-from routebook.edge.ledger.entries import Changes
+from routebook.edge.ledger.entries import Change, Changes
 from routebook.edge.ledger.lines import Counterpart
 from routebook.edge.ledger.sharing import SHARED, Sharing
 from routebook.edge.ledger.store import SharedLedger
+from routebook.edge.ledger.store_breaker import StoreBreaker
 from routebook.edge.processes.control import Channel, Message
 from routebook.ledger.claims import Counter
 from routebook.ledger.vault import Vault
 
 PATIENCE: Final = 2.0
 """Seconds that a shared store has to be there when the service begins; without it, it begins all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How everything stands at a moment (`now`, seconds since 1970): windows by counter, what is drawn of rates and of
+    numbers at the same time by pot, and how many requests wait for a pot."""
+
+    now: float
+    settled: Mapping[Counter, int]
+    held: Mapping[Counter, int]
+    exceeded: Mapping[Counter, int]
+    levels: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
 
 class Owner:
@@ -42,6 +57,7 @@ class Owner:
         self._counterpart = Counterpart(self.desk)
         self._lent: set[str] = set()
         self._settled: dict[str, dict[Counter, int]] = {}
+        self._exceeded = dict(opening.exceeded)
 
     def __repr__(self) -> str:
         return f"<Owner of {self.vault!r}, {len(self._lent)} workers>"
@@ -81,6 +97,7 @@ class Owner:
         """The journal has told more: of workers, which are counted as they are leased to, it is kept until they are
         buried; of all others it changes what is counted."""
         for process, counters in changes.items():
+            self._note_exceeded(counters)
             if process in self._lent:
                 settled = self._settled.setdefault(process, {})
                 for counter, change in counters.items():
@@ -92,6 +109,37 @@ class Owner:
             self._lent.discard(process)
             self.vault.bury(process, self._settled.pop(process, {}))
         self.vault.sweep(self.now())
+        if self._exceeded:
+            counted = {counter for counter, _ in self.vault.counters()}
+            self._exceeded = {counter: amount for counter, amount in self._exceeded.items() if counter in counted}
+
+    def figures(self) -> Figures:
+        """What is counted at this moment. What workers were granted and have not drawn counts as held; what exceeded its
+        hold, and what other hosts have settled, is known a second later."""
+        now, counters = self.now(), dict(self.vault.counters())
+        settled = {counter: totals.settled for counter, totals in counters.items()}
+        for pot, amount in ({} if self.sharing is None else self.sharing.elsewhere()).items():
+            newest = max((counter for counter in counters if counter[0] == pot), default=None)
+            if newest is not None:
+                settled[newest] += amount
+        return Figures(
+            now,
+            settled,
+            {counter: totals.drawn - totals.settled for counter, totals in counters.items()},
+            dict(self._exceeded),
+            dict(self.vault.levels(now)),
+            self.desk.waiting(),
+        )
+
+    def _note_exceeded(self, counters: Mapping[Counter, Change]) -> None:
+        for counter, change in counters.items():
+            if change.exceeded:
+                self._exceeded[counter] = self._exceeded.get(counter, 0) + change.exceeded
+
+    @property
+    def breaker(self) -> StoreBreaker | None:
+        """What stands before the shared store; None where there is none."""
+        return None if self._store is None else self._store.breaker
 
     @property
     def holders(self) -> int:

@@ -120,6 +120,10 @@ class Sharing:
         """What all hosts have settled of a pot: `here`, and what others had as of about a second ago."""
         return here + self._others.get(pot, 0)
 
+    def elsewhere(self) -> Mapping[str, int]:
+        """What other hosts have settled, by pot, as of about a second ago."""
+        return {pot: amount for pot, amount in self._others.items() if amount}
+
     def live(self) -> Mapping[Counter, HostState]:
         """Every counter that this host draws on."""
         return dict(self._states(self._keeps))

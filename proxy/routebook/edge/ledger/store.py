@@ -34,6 +34,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from routebook.edge.ledger.store_breaker import StoreBreaker
 from routebook.ledger.claims import Claim, Counter, Kind
 
 
@@ -123,6 +124,10 @@ class SharedLedger(Protocol):
 
     def entitlements_hold(self, kind: Kind) -> bool:
         """Whether this host was heard lately enough that nobody has given away what it is entitled to."""
+
+    @property
+    def breaker(self) -> StoreBreaker:
+        """Whether the store is taken to be away, and how it has fared."""
 
     def now(self) -> float:
         """The store's time (seconds since 1970); this host's own until the store was heard."""

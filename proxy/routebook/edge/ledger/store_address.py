@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from routebook.ledger.budgets import LARGEST_SHARED
+
 PASSWORD: Final = "ROUTEBOOK_SHARED_LEDGER_PASSWORD"
 """The environment variable that a password is read from where the URL has none."""
 
 TIMEOUT: Final = 0.05
 """Seconds that the store has to answer, and to be connected to. A URL may ask for more, never for less."""
 
-LARGEST: Final = 2**53
+LARGEST: Final = LARGEST_SHARED
 """The store computes in doubles, which are exact up to here."""
 
 _PORT = 6379

@@ -3,8 +3,8 @@
 A hostile or broken file may exhaust memory, recurse until the stack ends or never come to an end. Here it can only
 take this process with it: memory, processor time and wall-clock time are bounded, and no core is dumped.
 
-On standard output: a length (four bytes), a JSON object (digest, problems, sources, what the policy holds), and the
-pickled policy, which is empty where the policy may not be used.
+On standard output: a length (four bytes), a JSON object (digest, problems, sources, what the policy holds), and, where
+the policy may be used, its budgets and limits and then itself, both pickled.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import BinaryIO
 import orjson
 
 from routebook.documents.printing import as_text, problem_to_json
+from routebook.ledger.budgets import Counting
 from routebook.routing.policy import Policy
 from routebook.routing.reading.loading import LoadResult, load_policy
 
@@ -62,6 +63,8 @@ def write_result(result: LoadResult, output: BinaryIO) -> None:
     )
     output.write(LENGTH.pack(len(head)) + head)
     if policy is not None:
+        counting = Counting.of(policy.budgets.values(), policy.limits.values())
+        pickle.dump(counting, output, protocol=pickle.HIGHEST_PROTOCOL)
         pickle.dump(policy, output, protocol=pickle.HIGHEST_PROTOCOL)
 
 

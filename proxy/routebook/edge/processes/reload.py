@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import pickle
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ import orjson
 
 from routebook.documents.printing import problem_to_json
 from routebook.documents.problems import Location, Problem
+from routebook.ledger.budgets import NOTHING_COUNTED, Counting
 
 _LENGTH_BYTES = 4
 _LAST_WORDS = 400
@@ -23,7 +26,7 @@ class Compiled:
     """A policy that may serve: its digest, its files, what it holds, and itself as bytes for the workers.
 
     `problems` are warnings, ready for JSON; `text` the same for people. `unkeyed` are clients whose keys can only stand in
-    the key store.
+    the key store, `counting` its budgets and limits.
     """
 
     digest: str
@@ -33,6 +36,7 @@ class Compiled:
     problems: tuple[dict[str, Any], ...] = ()
     text: str = ""
     unkeyed: tuple[str, ...] = ()
+    counting: Counting = NOTHING_COUNTED
 
     def __repr__(self) -> str:
         return f"<Compiled {self.digest}: {self.holds.get('rules', 0)} rules, {len(self.pickled)} bytes>"
@@ -100,9 +104,17 @@ def _result(output: bytes) -> Compiled | Rejected:
     problems = tuple(head["problems"])
     if head["digest"] is None:
         return Rejected(problems, head["text"])
-    sources = tuple((name, text) for name, text in head["sources"])
+    rest = io.BytesIO(output[start:])
+    counting: Counting = pickle.load(rest)
     return Compiled(
-        head["digest"], sources, head["holds"], output[start:], problems, head["text"], tuple(head["unkeyed"])
+        digest=head["digest"],
+        sources=tuple((name, text) for name, text in head["sources"]),
+        holds=head["holds"],
+        pickled=rest.read(),
+        problems=problems,
+        text=head["text"],
+        unkeyed=tuple(head["unkeyed"]),
+        counting=counting,
     )
 
 

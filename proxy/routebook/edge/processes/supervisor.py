@@ -24,6 +24,7 @@ import msgspec
 
 from routebook import __version__
 from routebook.edge.admin.access import Access
+from routebook.edge.admin.budgets import BudgetsShown, told
 from routebook.edge.admin.ledger import CounterShown, LedgerShown
 from routebook.edge.admin.listener import start_admin
 from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
@@ -150,7 +151,8 @@ class Supervisor:
         """All counts as Prometheus text."""
         # both at once: a worker that is stuck is waited for once
         counts, reports = await asyncio.gather(self._crew.counts(), self._reports())
-        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._began, reports))
+        assert self._owner is not None
+        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._owner, self._began, reports))
 
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
@@ -162,6 +164,11 @@ class Supervisor:
         assert owner is not None
         counters = [CounterShown(*counter, *totals) for counter, totals in owner.vault.counters()]
         return LedgerShown(owner.holders, counters)
+
+    def budgets(self) -> BudgetsShown:
+        """How every budget and limit of the policy in force stands, as the ledger's owner counts."""
+        assert self._owner is not None
+        return told(self._rollout.current.counting, self._owner.figures(), running=True, source="owner")
 
     async def accounts(self) -> list[dict[str, Any]]:
         """How every account stands, all workers together."""
@@ -285,6 +292,14 @@ class Supervisor:
                 "the policy declares no `clients`, and everybody could call",
                 self._options.policy,
                 "declare `clients`, or listen on a loopback address",
+            )
+        if isinstance(compiled, Compiled) and self._options.shared_ledger and compiled.counting.unshareable:
+            budget = compiled.counting.unshareable[0]
+            return rejected(
+                "ledger.limit-too-large",
+                f"the limit of `{budget.name}` is more than hosts can share by a store",
+                self._options.policy,
+                "serve without `--shared-ledger`, or cut the budget into several",
             )
         if isinstance(compiled, Compiled) and (
             unkeyed := clients_without_key(compiled.unkeyed, self._options.state_dir)

@@ -1,4 +1,4 @@
-"""What the supervisor knows of itself, as metrics: reloads, the policy in force, workers, the index."""
+"""What the supervisor knows of itself, as metrics: reloads, the policy in force, workers, the index, the ledger."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from routebook import __version__
 from routebook.edge.journal.archive import Archive
+from routebook.edge.ledger.gauges import ledger_facts
+from routebook.edge.ledger.owner import Owner
 from routebook.edge.metrics import Family
 from routebook.edge.processes.crew import Crew
 from routebook.edge.processes.rollout import Rollout
@@ -34,6 +36,12 @@ SETTLED = Family(
 )
 
 
+STRAYS = Family(
+    "routebook_ledger_strays",
+    "gauge",
+    "Records whose ending found no hold, so that it settled nothing: lines are missing, or stand twice.",
+)
+
 ACCOUNTS = Family(
     "routebook_account_state",
     "gauge",
@@ -43,7 +51,7 @@ ACCOUNTS = Family(
 
 
 def vitals(
-    rollout: Rollout, crew: Crew, archive: Archive, began: float, accounts: Sequence[AccountReport]
+    rollout: Rollout, crew: Crew, archive: Archive, owner: Owner, began: float, accounts: Sequence[AccountReport]
 ) -> list[Fact]:
     """The supervisor's own gauges and counters."""
     tally = rollout.tally
@@ -61,6 +69,8 @@ def vitals(
         Fact(REPLACED, [((), float(crew.replaced))]),
         Fact(BEHIND, [((), float(archive.behind))]),
         Fact(SETTLED, [((), float(archive.settled))]),
+        Fact(STRAYS, [((), float(archive.strays))]),
+        *ledger_facts(rollout.current.counting, owner),
         Fact(
             ACCOUNTS,
             [

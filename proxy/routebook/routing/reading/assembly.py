@@ -25,6 +25,7 @@ from routebook.routing.policy import Policy
 from routebook.routing.reading.checks import check_policy
 from routebook.routing.reading.guarantees import Scope, read_guarantees
 from routebook.routing.reading.in_force import report_not_installed
+from routebook.routing.reading.money import report_money
 from routebook.routing.reading.outcomes import Targets
 from routebook.routing.reading.rules import read_rules
 from routebook.routing.reading.sections import Entry, Sections
@@ -60,6 +61,7 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
         sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems
     )
     check_policy(sections, rules, catalogue)
+    report_money(budgets.values(), rules, catalogue, settings, problems)
     if problems.errors:
         return None
     return Policy(
