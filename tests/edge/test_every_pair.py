@@ -258,10 +258,14 @@ async def test_our_own_failures_come_in_the_clients_shape(client: Client) -> Non
 async def test_what_goes_wrong_in_a_stream_is_an_error_there(client: Client, fault: str) -> None:
     """Never an end that nobody sent: the client's own reader sees an error, and the record knows whose it was."""
     answer = await client.ask(HELLO, True, simulate=fault)
-    reader = client.own.reader("seed")
-    events = [*reader.feed(answer.body), *reader.end()]
-    assert isinstance(events[-1], Failed)
-    assert not reader.done
+    if answer.status == 200:
+        reader = client.own.reader("seed")
+        events = [*reader.feed(answer.body), *reader.end()]
+        assert isinstance(events[-1], Failed)
+        assert not any(isinstance(event, Finish) for event in events)
+    else:  # some dialects say so much before the first word that none of it had come
+        assert answer.status == 502
+        assert client.own.read_fault(answer.status, answer.body).code == "upstream.cut"
     record = await client.proxy.only_record()
     assert record.ended is not None
     assert record.ended["end"] == "UD"

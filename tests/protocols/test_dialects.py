@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from routebook.catalogue.reading_providers import DIALECTS as WORDS
 from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect
-from routebook.protocols.dialects import OPERATIONS, PATHS, SERVED, reader_at
+from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, SERVED, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
+from routebook.protocols.spoken import SPOKEN, asked_in
 from routebook.routing.fact_table import CLIENT_DIALECTS
 from routebook.routing.fact_table import OPERATIONS as ASKED
 from routebook.routing.outcomes import Caps
@@ -90,3 +92,19 @@ def test_nothing_is_read_at_other_paths() -> None:
     """The table is closed."""
     assert reader_at("/v1/complete") is None
     assert reader_at("/v1/embeddings") is not None
+
+
+def test_what_providers_speak_is_what_the_table_has() -> None:
+    """Policies are read by words alone; the words must be those of the table, and of the catalogue."""
+    table: dict[str, list[str]] = {}
+    for dialect in DIALECTS.values():
+        if dialect.upstream is not None:
+            table.setdefault(dialect.spoken_by, []).append(dialect.name)
+    assert {word: sorted(names) for word, names in SPOKEN.items()} == {
+        word: sorted(names) for word, names in table.items()
+    }
+    assert set(SPOKEN) <= set(WORDS)
+    for word, names in SPOKEN.items():
+        assert all(asked_in(word, name) == name for name in names)
+        assert asked_in(word, "nobody's") == names[0]
+    assert asked_in("nothing", "openai-chat") is None

@@ -19,9 +19,6 @@ from routebook.chat.loss import Loss
 from routebook.chat.usage import Usage
 from routebook.protocols.carrying import Carries, Target, Tells
 
-TRANSLATED: Final = frozenset({"chat", "count_tokens"})
-"""Operations that may cross from one dialect to another; every other is served by its own dialect alone."""
-
 EVENTS: Final = "text/event-stream"
 """The media type of server-sent events."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from routebook.chat.asked import Asked
+from routebook.protocols import spoken
 from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect, Operation
 from routebook.protocols.gemini.dialect import GEMINI
@@ -21,10 +22,8 @@ _ALL = (OPENAI_CHAT, ANTHROPIC, GEMINI, OPENAI_RESPONSES, OLLAMA)
 DIALECTS: Final[Mapping[str, Dialect]] = {each.name: each for each in _ALL}
 """Every dialect by the name that facts and records use."""
 
-SPOKEN_BY: Final[Mapping[str, Dialect]] = {
-    each.spoken_by: each for each in reversed(tuple(DIALECTS.values())) if each.upstream is not None
-}
-"""The dialect in which a provider is asked, by the word that its declaration uses: the first that stands for it."""
+SPOKEN_BY: Final[Mapping[str, Dialect]] = {word: DIALECTS[names[0]] for word, names in spoken.SPOKEN.items()}
+"""The dialect in which a provider is asked, by the word that its declaration uses, for clients of all others."""
 
 SERVED: Final[tuple[Dialect, ...]] = tuple(each for each in DIALECTS.values() if each.serves)
 """The dialects in which clients are served; the first is spoken to whoever says nothing of their own."""
@@ -41,11 +40,10 @@ OPERATIONS: Final[Mapping[str, tuple[Dialect, Operation]]] = {
 """What is served at paths without a value in them."""
 
 
-def asked_in(word: str, dialect: str) -> Dialect | None:
-    """The dialect in which a provider that speaks `word` is asked for a client of a dialect: the client's own where the
-    provider speaks it, so that nothing has to be translated. None where nobody here can speak to it."""
-    own = DIALECTS.get(dialect)
-    return own if own is not None and own.spoken_by == word and own.upstream is not None else SPOKEN_BY.get(word)
+def asked_in(word: str, client: str) -> Dialect | None:
+    """The dialect in which a provider is asked for a client of a dialect (`spoken.asked_in`)."""
+    name = spoken.asked_in(word, client)
+    return None if name is None else DIALECTS[name]
 
 
 def reader_at(path: str) -> Callable[[bytes], Asked] | None:

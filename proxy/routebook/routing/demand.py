@@ -14,10 +14,8 @@ from routebook.chat.features import Feature
 from routebook.chat.lazily import lazily
 from routebook.chat.loss import Done
 from routebook.policy.facts import Value
-from routebook.protocols.codec import Dialect
 from routebook.routing.facts import RequestFacts
 from routebook.routing.sizes import most_tokens, prompt_tokens, tokens_by_bytes
-from routebook.routing.translation import refused_by, target_of
 
 MILLION: Final = 1_000_000
 
@@ -68,7 +66,7 @@ class Demand(Protocol):
     def size(self, closely: bool) -> Size:
         """The tokens of its prompt; `closely` where a limit depends on them."""
 
-    def lost_to(self, model: Model, dialect: Dialect, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
+    def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
         """What of it cannot be carried to a model in another dialect, and must be: features by name."""
 
     def split_point(self, by: str, rule: str, draw: float) -> int:
@@ -128,9 +126,12 @@ class LiveDemand:
             return Size(prompt_tokens(self._asked), "estimate")
         return Size(tokens_by_bytes(self._asked.body_bytes), "bytes")
 
-    def lost_to(self, model: Model, dialect: Dialect, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
+    def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
         """By the dialect's table; raises ProtocolError where the request cannot be read."""
-        key = dialect.name, model.provider.version, model.lacks
+        # whoever only reads and checks a policy needs no codec
+        from routebook.routing.translation import refused_by, target_of
+
+        key = dialect, model.provider.version, model.lacks
         if key not in self._lost:
             chat: ChatRequest = self._asked.chat  # type: ignore[attr-defined]  # whatever can be translated has it
             self._lost[key] = refused_by(dialect, chat, target_of(model, verdicts))
@@ -170,7 +171,7 @@ class KnownDemand:
     dialect: str = "openai-chat"
     lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def lost_to(self, model: Model, dialect: Dialect, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
+    def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
         """As it was, by the model's name; nothing where that is not known."""
         return self.lost.get(model.name, ())
 

@@ -15,8 +15,7 @@ from routebook.catalogue.models import Model
 from routebook.catalogue.providers import Account
 from routebook.ledger.cost import MILLION
 from routebook.policy.facts import Ask
-from routebook.protocols.codec import TRANSLATED
-from routebook.protocols.dialects import asked_in
+from routebook.protocols.spoken import TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.constraints import UNCONSTRAINED
@@ -232,7 +231,7 @@ class _Planning:
         dialect = asked_in(word, client)
         if dialect is None:
             return "model.dialect", {"dialect": word}
-        if dialect.name == client:
+        if dialect == client:
             return None
         if self.operation not in TRANSLATED:
             return "model.translation", {"dialect": word, "operation": self.operation, "client": client}

@@ -9,7 +9,7 @@ from routebook.chat.conversation import ChatRequest
 from routebook.chat.features import FEATURES, Feature
 from routebook.chat.loss import Done
 from routebook.protocols.carrying import Target, losses_of
-from routebook.protocols.codec import Dialect
+from routebook.protocols.dialects import DIALECTS
 
 
 def target_of(model: Model, verdicts: Mapping[Feature, Done]) -> Target:
@@ -25,10 +25,10 @@ def target_of(model: Model, verdicts: Mapping[Feature, Done]) -> Target:
     )
 
 
-def refused_by(dialect: Dialect, chat: ChatRequest, target: Target) -> tuple[str, ...]:
+def refused_by(name: str, chat: ChatRequest, target: Target) -> tuple[str, ...]:
     """What of the request the dialect cannot carry and must: features by name, each once. Values are not looked at, so
     writing the request may find more."""
-    side = dialect.upstream
+    side = DIALECTS[name].upstream
     assert side is not None
     losses = losses_of(chat, side.owned, side.carries, target).all()
     return tuple(dict.fromkeys(loss.feature for loss in losses if loss.done is Done.REFUSED))

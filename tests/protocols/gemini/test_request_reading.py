@@ -311,13 +311,13 @@ def test_paths(version: str) -> None:
     """The model stands in the path, with slashes or quoted; the form of a stream in the query."""
     body = b'{"contents":[]}'
     for path, query, stream, kind in (
-        ("generateContent", {}, False, "application/json"),
-        ("streamGenerateContent", {"alt": "sse", "key": "k"}, True, "text/event-stream"),
-        ("streamGenerateContent", {}, True, "application/json"),
+        ("generateContent", "", False, "application/json"),
+        ("streamGenerateContent", "alt=sse&key=k", True, "text/event-stream"),
+        ("streamGenerateContent", "", True, "application/json"),
     ):
-        found = PATHS.find(f"//{version}/models/pool%2Fdeep:{path}")
+        found = PATHS.find(f"//{version}/models/pool%2Fdeep:{path}", query)
         assert found is not None
-        asked = found.read(body, query)
+        asked = found.read(body)
         assert (asked.model, asked.stream, asked.media_type) == ("pool/deep", stream, kind)
         assert asked.is_array == (stream and not query)
     assert PATHS.find(f"/{version}/models/:generateContent") is None

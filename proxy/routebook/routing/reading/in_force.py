@@ -14,7 +14,7 @@ from routebook.catalogue.models import Catalogue
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Location, Problems
 from routebook.policy.rules import Rule
-from routebook.protocols.dialects import SPOKEN_BY
+from routebook.protocols.spoken import SPOKEN
 from routebook.routing.outcomes import Outcome
 from routebook.routing.reading.sections import Sections
 
@@ -54,7 +54,7 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
         if key.text == "record" and isinstance(node, Mapping) and node.entries:
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
     for provider in catalogue.providers.values():
-        if provider.dialect not in SPOKEN_BY:
+        if provider.dialect not in SPOKEN:
             yield (
                 f"the dialect `{provider.dialect}` is",
                 provider.location,
