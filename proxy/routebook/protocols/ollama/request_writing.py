@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from routebook.chat.conversation import AnyJson, Calling, ChatRequest, Effort, JsonSchema, Message, Role, Tool
 from routebook.chat.features import Feature
+from routebook.chat.loss import Done
 from routebook.chat.parts import (
     Document,
     Image,
@@ -64,7 +65,11 @@ def _tools(chat: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
         losses.note(Feature.TOOL_CHOICE, "tool_choice", "that a tool must be called cannot be said")
     if chat.parallel_tools is False:
         losses.note(Feature.PARALLEL_TOOLS, "parallel_tools", "several may always be called at once")
-    if not losses.takes(Feature.TOOLS) or (choice is not None and choice.calling is Calling.NONE):
+    if not losses.takes(Feature.TOOLS):
+        return []
+    if choice is not None and choice.calling is Calling.NONE:
+        if chat.tools:
+            losses.note(Feature.TOOLS, "tools", "none is to be called, so the model is told of none", Done.EMULATED)
         return []
     return [_tool(tool) for tool in chat.tools if isinstance(tool, Tool) and tool.kind is ToolKind.FUNCTION]
 
