@@ -170,10 +170,10 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def cpu_seconds(pid: int) -> float:
-    """What a process tree has used, its ended children included."""
+def cpu_seconds(pid: int, below: bool = True) -> float:
+    """What a process has used, and with `below` all below it; ended children included."""
     total = 0
-    for each in tree(pid):
+    for each in tree(pid) if below else [pid]:
         try:
             fields = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
             total += sum(map(int, fields[11:15]))

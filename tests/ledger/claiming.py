@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from routebook.ledger.claims import Claim, Grant, Kind, Refusal
 from routebook.ledger.purse import Purse
 from routebook.ledger.vault import Vault
@@ -30,6 +32,11 @@ def rate(amount: int, limit: int = 60) -> Claim:
 def slots(limit: int = 10) -> Claim:
     """A claim on one slot."""
     return Claim("slots/all/-", Kind.SLOTS, limit, 1)
+
+
+def part(claim: Claim, of: int) -> Claim:
+    """The claim as one for a part of what a request needs."""
+    return msgspec.structs.replace(claim, request=of)
 
 
 def granted(vault: Vault, holder: str, *claims: Claim, now: float = NOON, plenty: bool = False) -> Grant:

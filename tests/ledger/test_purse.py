@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from routebook.ledger.claims import Grant, Report
 from routebook.ledger.purse import QUIET, Purse
-from tests.ledger.claiming import DAY, filled, rate, slots, window
+from tests.ledger.claiming import DAY, filled, part, rate, slots, window
 
 POT, START = "budget/day/-", 20_000 * DAY
 TODAY, TOMORROW = (POT, START), (POT, START + DAY)
@@ -29,10 +29,11 @@ def test_all_is_taken_or_nothing() -> None:
 
 
 def test_what_is_lacking_is_what_the_owner_is_asked_for() -> None:
-    """Only the pots that do not suffice, and only what they lack; a claim that can never be met is asked for whole."""
+    """Only the pots that do not suffice, and only what they lack, of how much; a claim that can never be met is asked
+    for whole."""
     purse = filled((*TODAY, 40), (*SLOTS, 1))
-    assert purse.lacking((window(100), slots(), rate(5))) == (window(60), rate(5))
-    assert purse.lacking((window(30), window(30))) == (window(20),)
+    assert purse.lacking((window(100), slots(), rate(5))) == (part(window(60), of=100), rate(5))
+    assert purse.lacking((window(30), window(30))) == (part(window(20), of=30),)
     assert purse.lacking((window(1001),)) == (window(1001),)
     assert purse.lacking((window(40),)) == ()
 
@@ -61,7 +62,7 @@ def test_a_grant_on_a_later_window_than_was_claimed_may_not_suffice() -> None:
     """What was left of the older one does not count towards it: what lacks is asked for once more, and then it does."""
     purse = filled((*TODAY, 40))
     for lacks in (60, 40):
-        assert purse.lacking((window(100),)) == (window(lacks),)
+        assert purse.lacking((window(100),)) == (part(window(lacks), of=100),)
         purse.granted(Grant(((*TOMORROW, lacks),)))
     assert purse.take((window(100),)) == (TOMORROW,)
 

@@ -6,7 +6,7 @@ import pytest
 
 from routebook.ledger.claims import Claim, Grant, Kind, Report, Why
 from routebook.ledger.vault import AHEAD, Totals, Vault
-from tests.ledger.claiming import DAY, NOON, granted, rate, refused, rolling, slots, window
+from tests.ledger.claiming import DAY, NOON, granted, part, rate, refused, rolling, slots, window
 
 POT, START = "budget/day/-", 20_000 * DAY
 
@@ -19,6 +19,14 @@ def test_a_holder_is_granted_ahead_where_plenty_is_left() -> None:
     """So that most requests need not ask: some requests' worth, but no more than a share of what is left."""
     assert granted(Vault(2), "a", window(10, 10_000), plenty=True).amounts == ((POT, START, 10 + AHEAD * 10),)
     assert granted(Vault(2), "a", window(100, 10_000), plenty=True).amounts == ((POT, START, 100 + 10_000 // 8),)
+
+
+def test_what_is_plenty_is_judged_by_the_whole_request_of_which_a_part_is_asked_for() -> None:
+    """A holder that lacks one of a hundred is granted for more requests of a hundred, not for some more of one."""
+    lacks = part(window(1, 100_000), of=100)
+    assert granted(Vault(2), "a", lacks, plenty=True).amounts == ((POT, START, 1 + AHEAD * 100),)
+    scarce = granted(Vault(2), "a", part(window(1, 800), of=100), plenty=True)
+    assert (scarce.amounts, scarce.tight) == (((POT, START, 1),), (POT,))
 
 
 def test_a_holder_is_granted_exactly_its_claim_where_little_is_left() -> None:

@@ -11,7 +11,7 @@ from routebook.health.measurements import Call as Watched
 from routebook.ledger.claims import Counter
 from routebook.routing.attempts import AttemptOutcome
 from routebook.routing.candidates import Candidate
-from routebook.routing.holding import Held, Need, Sums, used_of
+from routebook.routing.holding import Held, Need, Sums, uses_of
 from routebook.routing.meter import NOTHING, Metered
 
 
@@ -74,8 +74,7 @@ class Call:
 
     def uses(self) -> Iterator[tuple[Counter, Need, int]]:
         """What it drew on, and how much of that it used. Asked when it is over."""
-        for counter, need in self.held.draws():
-            yield counter, need, used_of(need, self.metered, self.started is not None, self._counts)
+        return uses_of(self.held, self.metered, self.started is not None, self._counts)
 
     def add_to(self, sums: Sums, over: bool) -> None:
         """Add what it holds of windows, or what it used of them where it, or the whole exchange, is over."""

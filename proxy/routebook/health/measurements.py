@@ -338,10 +338,17 @@ class Measurements:
                 pair.window.forget()
 
     def _of(self, account: AccountKey) -> _Account:
-        return self._accounts.setdefault(account, _Account())
+        known = self._accounts.get(account)
+        if known is None:
+            known = self._accounts[account] = _Account()
+        return known
 
     def _pair(self, call: Call) -> ModelByAccount:
-        return self.pairs.setdefault((call.account, call.model), ModelByAccount())
+        of = call.account, call.model
+        pair = self.pairs.get(of)
+        if pair is None:
+            pair = self.pairs[of] = ModelByAccount()
+        return pair
 
 
 def _doubled(standing: Standing, call: Call, first: float, longest: float) -> float:

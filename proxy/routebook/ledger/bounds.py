@@ -7,8 +7,10 @@ the dearest price that it could have, and where such a price is unknown, there i
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
 
 from routebook.catalogue.models import Model, Price
 from routebook.chat.usage import Usage
@@ -22,8 +24,7 @@ _INPUTS = ("input", "cached_input", "cache_write")
 _OUTPUTS = ("output", "reasoning")
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
+class Amounts(msgspec.Struct, frozen=True, gc=False):
     """What one request draws on: nano-dollars (None: nobody knows), tokens both ways, and itself."""
 
     money: int | None
@@ -53,8 +54,8 @@ def worst_case(
     """The most that a request can use: a prompt of at most `prompt` tokens, and so many answers of at most `answer`.
     `hears` and `speaks`: whether sound may go in and come out. Money is None where a price that may apply is unknown."""
     answers = answer * choices
-    dear_in = _dearest(price, (*_INPUTS, "audio_input") if hears else _INPUTS, prompt)
-    dear_out = _dearest(price, (*_OUTPUTS, "audio_output") if speaks else _OUTPUTS, answers)
+    way_in, way_out = _dearest(price, hears, speaks)
+    dear_in, dear_out = _at_most(prompt, way_in), _at_most(answers, way_out)
     money = None if dear_in is None or dear_out is None else dear_in + dear_out + price.request
     return Amounts(money, prompt + answers)
 
@@ -64,14 +65,34 @@ def used(usage: Usage, cost: Cost) -> Amounts:
     return Amounts(None if cost.unpriced else cost.total, usage.total_input + usage.total_output)
 
 
-def _dearest(price: Price, kinds: Collection[str], tokens: int) -> int | None:
-    """What so many tokens of any of these kinds cost at most, in nano-dollars."""
-    if not tokens:
-        return 0
+class _Rate(NamedTuple):
+    """What tokens of one direction cost at most: nano-dollars a million, and by how much rounding may add to that."""
+
+    rate: int
+    rounding: int
+
+
+@lru_cache(maxsize=4096)
+def _dearest(price: Price, hears: bool, speaks: bool) -> tuple[_Rate | None, _Rate | None]:
+    """The dearest prices that a token may have on its way in and out; None where one of those is unknown."""
+    return (
+        _dearest_of(price, (*_INPUTS, "audio_input") if hears else _INPUTS),
+        _dearest_of(price, (*_OUTPUTS, "audio_output") if speaks else _OUTPUTS),
+    )
+
+
+def _dearest_of(price: Price, kinds: Collection[str]) -> _Rate | None:
     rates: list[int | None] = [getattr(price, kind) for kind in kinds]
     known = [rate for rate in rates if rate is not None]
     if len(known) < len(rates):
         return None
     # A cost is rounded kind by kind: each whose token costs no whole number may add half a nano-dollar.
     rounded = sum(1 for rate in known if rate % MILLION)
-    return -(-tokens * max(known) // MILLION) + (rounded + 1) // 2
+    return _Rate(max(known), (rounded + 1) // 2)
+
+
+def _at_most(tokens: int, dearest: _Rate | None) -> int | None:
+    """What so many tokens cost at most, in nano-dollars."""
+    if not tokens:
+        return 0
+    return None if dearest is None else -(-tokens * dearest.rate // MILLION) + dearest.rounding

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from routebook.documents.problems import Location
 from routebook.documents.quantities import Unit
+from routebook.ledger.pot_names import budget_pots
 from routebook.policy.conditions import ALWAYS, Condition
 
 WINDOWS = ("minute", "hour", "day", "week", "month")
@@ -24,6 +25,7 @@ class Budget:
 
     `per` is the fact that each has an own count for (`client.team`), None for all together. `rolling` is seconds.
     `allowance` is what each host may draw in a window while a shared store is away, in the limit's unit; None: nothing.
+    `pots` is how the names of its pots begin.
     """
 
     name: str
@@ -36,6 +38,10 @@ class Budget:
     zone: str = "UTC"
     when: Condition = ALWAYS
     allowance: int | None = None
+    pots: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pots", budget_pots(self.name, self.unit))
 
     @property
     def can_be_shared(self) -> bool:

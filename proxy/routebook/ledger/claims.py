@@ -34,6 +34,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     drawn on, `first` the oldest slice that still counts (the same as `start` for a window of the calendar), `ends` when
     the slice that leaves the window next does so (seconds since 1970). `wait` is how many seconds a request may queue
     for it, among at most `places` others. `allowance` is what one host may draw while a shared store is away; None: nothing.
+    `request` is what the request needs of the pot in all, where the claim is for a part of that (0: it is for all).
     """
 
     pot: str
@@ -46,6 +47,12 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wait: float = 0.0
     places: int = 0
     allowance: int | None = None
+    request: int = 0
+
+    @property
+    def size(self) -> int:
+        """What the request needs of the pot in all: by that it is judged how much is plenty."""
+        return max(self.request, self.amount)
 
     @property
     def counter(self) -> Counter:

@@ -15,7 +15,7 @@ from routebook.documents.quantities import Unit
 from routebook.ledger.bounds import Amounts
 from routebook.ledger.budgets import Budget, Limit, Orphans
 from routebook.ledger.claims import Claim, Kind
-from routebook.ledger.pot_names import ALL, budget_pots
+from routebook.ledger.pot_names import ALL
 from routebook.ledger.reading import ACCOUNT
 from routebook.ledger.windows import slice_of
 
@@ -81,10 +81,9 @@ def budget_draws(budget: Budget, values: ScopeValues, amounts: Amounts, now: flo
         return None if amount is None else []
     window = slice_of(budget, now)
     start, first, ends = window.start, window.first, window.ends
-    limit, unit, allowance = budget.limit, budget.unit, budget.allowance
-    prefix = budget_pots(budget.name, unit)
+    pots, limit, unit, allowance = budget.pots, budget.limit, budget.unit, budget.allowance
     return [
-        Draw(Claim(prefix + scope, Kind.WINDOW, limit, amount, start, first, ends, 0.0, 0, allowance), unit)
+        Draw(Claim(pots + scope, Kind.WINDOW, limit, amount, start, first, ends, 0.0, 0, allowance), unit)
         for scope in scopes(budget.per, values)
     ]
 
@@ -107,7 +106,9 @@ def account_draws(provider: str, account: Account, amounts: Amounts) -> list[Dra
 
 def scopes(per: str | None, values: ScopeValues) -> list[str]:
     """For whom a request is counted: one scope, or one for each member of a set; an empty set is counted for nobody."""
-    value = None if per is None else values(per)
+    if per is None:
+        return [ALL]
+    value = values(per)
     match value:
         case None:
             return [ALL]

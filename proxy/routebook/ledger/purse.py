@@ -69,7 +69,8 @@ class Purse:
             lefts[claim.pot] = max(left - claim.amount, 0)
             if part is None or left < claim.amount or part.start < claim.start:
                 amount = claim.amount if claim.amount > claim.limit else claim.amount - left
-                lacking.append(msgspec.structs.replace(claim, amount=amount))
+                request = claim.amount if amount < claim.amount else 0
+                lacking.append(msgspec.structs.replace(claim, amount=amount, request=request))
         return tuple(lacking)
 
     def granted(self, grant: Grant) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from routebook.ledger.budgets import Budget
 from routebook.ledger.claims import Counter
-from routebook.ledger.pot_names import ALL, budget_pots
+from routebook.ledger.pot_names import ALL
 from routebook.ledger.windows import Slice, slice_of
 
 
@@ -47,7 +47,7 @@ def standings(
     """How each budget stands at `now` (seconds since 1970)."""
     for budget in budgets:
         window = slice_of(budget, now)
-        prefix = budget_pots(budget.name, budget.unit)
+        prefix = budget.pots
         sums = [_sums(counters, prefix, window.first) for counters in (settled, held, exceeded)]
         scopes = sorted({scope for part in sums for scope in part} | ({ALL} if budget.per is None else set()))
         yield BudgetStanding(budget, window, tuple(_standing(budget, scope, *sums) for scope in scopes))

@@ -64,7 +64,7 @@ class Vault:
         amounts: list[tuple[str, int, int]] = []
         tight: list[str] = []
         for pot, claim in placed:
-            ahead = self._ahead(self._left(pot, claim, now), asked[claim.pot], claim.amount) if plenty else 0
+            ahead = self._ahead(self._left(pot, claim, now), max(asked[claim.pot], claim.size)) if plenty else 0
             if not ahead and claim.amount:
                 tight.append(claim.pot)
             pot.count(claim.start).grant(holder, claim.amount + ahead)
@@ -191,10 +191,10 @@ class Vault:
             spare = max(spare, 0) + claim.allowance - beyond
         return min(left, spare)
 
-    def _ahead(self, left: int, asked: int, amount: int) -> int:
-        if left <= PLENTY * self.holders * asked:
+    def _ahead(self, left: int, size: int) -> int:
+        if left <= PLENTY * self.holders * size:
             return 0
-        return min(AHEAD * amount, left // (PLENTY * self.holders))
+        return min(AHEAD * size, left // (PLENTY * self.holders))
 
     def _refusal(self, pot: Pot, claim: Claim, short: int, now: float) -> Refusal:
         drawn = pot.drawn(claim, now)

@@ -13,10 +13,10 @@ from routebook.catalogue.models import Model
 from routebook.catalogue.providers import AccountLimits
 from routebook.documents.quantities import Unit
 from routebook.ledger.bounds import Amounts, longest_answer, worst_case
-from routebook.ledger.budgets import Budget
+from routebook.ledger.budgets import Budget, Orphans
 from routebook.ledger.claims import Claim, Kind, Refusal, Why
-from routebook.ledger.draws import Draw, ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
-from routebook.ledger.pot_names import ALL, budget_pots
+from routebook.ledger.draws import ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
+from routebook.ledger.pot_names import ALL
 from routebook.ledger.windows import slice_of
 from routebook.policy.conditions import holds
 from routebook.policy.coverage import tests_of
@@ -62,13 +62,7 @@ class Drawing:
         A budget per model or provider has none before there is a candidate: such a fact is missing.
         """
         return [
-            (
-                budget,
-                [
-                    (budget_pots(budget.name, budget.unit) + scope, slice_of(budget, now).first)
-                    for scope in scopes(budget.per, ask)
-                ],
-            )
+            (budget, [(budget.pots + scope, slice_of(budget, now).first) for scope in scopes(budget.per, ask)])
             for budget in self.asked
             if budget.per not in _OF_CANDIDATE
         ]
@@ -97,8 +91,9 @@ class RequestDraws:
         """What it needs at most of each pot, should this candidate serve it; `again` where another was called before
         it, so that the request has been counted. A model whose price is not known cannot be paid for out of a budget of
         money."""
-        model = candidate.model
-        at_most, prompt = self._worst(model, self._answer(model)), self._worst(model, 0)
+        model, rule = candidate.model, self._drawing.settings.orphans
+        at_most = self._worst(model, self._answer(model))
+        prompt = self._worst(model, 0) if rule is Orphans.PROMPT else at_most
 
         def value(per: str) -> ScopeValue:
             return model.name if per == "model" else model.provider.name if per == "provider" else self._ask(per)
@@ -107,15 +102,16 @@ class RequestDraws:
         for budget in self._budgets:
             draws = budget_draws(budget, value, at_most, self._now)
             if draws is None:
-                claim = Claim(budget_pots(budget.name, budget.unit) + ALL, Kind.WINDOW, budget.limit, 0)
+                claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
                 return Refusal(claim, 0, None, Why.UNPRICED)
-            needs += [self._need(draw, prompt) for draw in draws]
+            needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, prompt)) for draw in draws]
         for limit in self._limits:
             for draw in limit_draws(limit, value, at_most):
                 if not (again and is_spent_at_once(draw.claim)):
                     needs.append(Need(draw.claim, draw.unit))
         accounts = account_draws(model.provider.name, candidate.account, at_most)
-        return (*needs, *(Need(draw.claim, draw.unit, by_call=True) for draw in accounts))
+        needs += [Need(draw.claim, draw.unit, by_call=True) for draw in accounts]
+        return tuple(needs)
 
     def caps(self, caps: Caps) -> Caps:
         """The rule's caps, and the answer's bound that the policy sets where a client names none and a budget counts
@@ -129,9 +125,6 @@ class RequestDraws:
     def _bounded(self) -> bool:
         """Whether how long the answer may be matters: a budget counts money or tokens."""
         return any(budget.unit is not Unit.COUNT for budget in self._budgets)
-
-    def _need(self, draw: Draw, prompt: Amounts) -> Need:
-        return Need(draw.claim, draw.unit, draw.orphaned(self._drawing.settings.orphans, prompt))
 
     def _worst(self, model: Model, answer: int) -> Amounts:
         demand = self._demand

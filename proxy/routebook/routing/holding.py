@@ -37,14 +37,19 @@ NOT_HELD = Held()
 """The hold of a call that draws on nothing."""
 
 
-def used_of(need: Need, metered: Metered, was_sent: bool, counts: bool) -> int:
-    """How much of a need a call has used. Where a price was missing its money is what was held: never less."""
-    match need.unit:
-        case Unit.MONEY:
-            return max(metered.cost.total, need.claim.amount) if metered.cost.unpriced else metered.cost.total
-        case Unit.TOKENS:
-            return metered.usage.total_input + metered.usage.total_output
-    return need.claim.amount if (was_sent if need.by_call else counts) else 0
+def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> Iterator[tuple[Counter, Need, int]]:
+    """How much of each need a call has used. Where a price was missing its money is what was held: never less."""
+    money, unpriced = metered.cost.total, metered.cost.unpriced
+    tokens = metered.usage.total_input + metered.usage.total_output
+    for counter, need in held.draws():
+        match need.unit:
+            case Unit.MONEY:
+                used = max(money, need.claim.amount) if unpriced else money
+            case Unit.TOKENS:
+                used = tokens
+            case _:
+                used = need.claim.amount if (was_sent if need.by_call else counts) else 0
+        yield counter, need, used
 
 
 class Sums:

@@ -157,7 +157,7 @@ async def test_the_command_asks_the_service_and_says_whose_figures_it_shows(tmp_
         proxy.environment["ROUTEBOOK_ADMIN_TOKEN"] = "rba_wrong"
         not_asked = await proxy.command(*words, *policy)
         assert (
-            "the service was not asked: this is no admin token of this service [admin.unknown-token]"
+            "was not asked (this is no admin token of this service [admin.unknown-token]); these are the amounts of its"
             in not_asked.stdout
         )
     done = await proxy.command(*words, *policy)

@@ -35,7 +35,6 @@ class FarDesk:
         self._channel = channel
         self.offset = 0.0
         """By how much the ledger's time is ahead of this machine's, in seconds."""
-        self._tells: set[asyncio.Task[None]] = set()
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
         """Ask for all claims or none; raises DeskGone."""
@@ -46,14 +45,11 @@ class FarDesk:
 
     def report(self, holder: str, report: Report) -> None:
         """Tell; what cannot be told any more concerns nobody."""
-        task = asyncio.ensure_future(self._tell(Message("report", {}, _encode(report))))
-        self._tells.add(task)
-        task.add_done_callback(self._tells.discard)
+        self._channel.tell(Message("report", {}, _encode(report)))
 
     async def flush(self) -> None:
         """Wait until everything that was told has left."""
-        if self._tells:
-            await asyncio.wait(tuple(self._tells))
+        await self._channel.flush()
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """Ask what is settled in pots; raises DeskGone."""
@@ -66,12 +62,6 @@ class FarDesk:
             return await self._channel.ask(message, seconds)
         except Gone as gone:
             raise DeskGone(str(gone)) from None
-
-    async def _tell(self, message: Message) -> None:
-        try:
-            await self._channel.send(message)
-        except Gone:
-            return
 
 
 class Counterpart:

@@ -76,7 +76,7 @@ class Sharing:
     def has_plenty(self, claims: Iterable[Claim]) -> bool:
         """Whether what was taken of rates suffices for more than these claims."""
         return all(
-            self._stock.get(claim.pot, 0) > claim.amount * (AHEAD + 1) for claim in claims if claim.kind is Kind.RATE
+            self._stock.get(claim.pot, 0) > claim.size * (AHEAD + 1) for claim in claims if claim.kind is Kind.RATE
         )
 
     def granted(self, claims: Iterable[Claim], grant: Grant) -> None:
@@ -134,11 +134,11 @@ class Sharing:
         rates = [claim for claim in claims if claim.kind is Kind.RATE]
         for claim, lack in self._vault.lacking(claims):
             self._seen[claim.counter] = claim
-            yield Want(claim, lack, claim.amount * AHEAD)
+            yield Want(claim, lack, claim.size * AHEAD)
         for claim in rates:
             lack = claim.amount - self._stock.get(claim.pot, 0)
             if lack > 0:
-                yield Want(claim, lack, claim.amount * AHEAD)
+                yield Want(claim, lack, claim.size * AHEAD)
 
     def _take(self, wants: Iterable[Want], answer: Acquired) -> None:
         self._note_back()

@@ -66,6 +66,7 @@ class Till:
         self._known: dict[tuple[str, int], tuple[int, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
+        self._given_back = 0
 
     def __repr__(self) -> str:
         return f"<Till of {self.holder}>"
@@ -78,20 +79,25 @@ class Till:
     async def hold(self, claims: Sequence[Claim], who: str, wait: bool = False) -> tuple[Counter, ...] | Refusal:
         """Hold all claims or none: the counters they are held under, or what stands in the way."""
         counters = self._purse.take(claims)
+        refusal: Refusal | None = None
         tries = 0
         while counters is None:
             lacking = self._purse.lacking(claims)
             tries += 1
             if tries > TRIES:
-                return Refusal(lacking[0], lacking[0].limit, AWAY)
+                return refusal or Refusal(lacking[0], lacking[0].limit, AWAY)
+            given_back = self._given_back
             try:
                 answer = await self._lease(lacking, who, wait)
             except DeskGone:
                 return Refusal(lacking[0], 0, AWAY, Why.UNAVAILABLE)
-            if isinstance(answer, Refusal):
-                return answer
-            self._purse.granted(answer)
+            if isinstance(answer, Grant):
+                self._purse.granted(answer)
             counters = self._purse.take(claims)
+            if counters is None and isinstance(answer, Refusal):
+                if not self._is_old(answer, claims, given_back):
+                    return answer
+                refusal = answer
         for claim, counter in zip(claims, counters, strict=True):
             if is_spent_at_once(claim):
                 self._purse.settle(counter, claim.amount, claim.amount)
@@ -151,6 +157,15 @@ class Till:
             asking.add_done_callback(self._keep)
             raise
 
+    def _is_old(self, refusal: Refusal, claims: Sequence[Claim], given_back: int) -> bool:
+        """Whether a refusal was true when it was said and may be no longer: because something has been given back from
+        here since it was asked, or others here were granted more of the pot than they needed."""
+        if refusal.why is not Why.EXHAUSTED or refusal.retry_after is None:
+            return False
+        return given_back != self._given_back or all(
+            claim.pot != refusal.claim.pot for claim in self._purse.lacking(claims)
+        )
+
     def _keep(self, asking: asyncio.Future[Grant | Refusal]) -> None:
         if asking.cancelled() or asking.exception() is not None:
             return
@@ -180,4 +195,5 @@ class Till:
     def _tell(self, idle: bool) -> None:
         report = self._purse.report(idle)
         if report is not None:
+            self._given_back += bool(report.returned)
             self._desk.report(self.holder, report)

@@ -8,6 +8,7 @@ supervisor and no request is left to a worker that is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -80,6 +81,17 @@ class Channel:
             await self._writer.drain()
         except OSError as error:
             raise Gone("the other side closed the channel") from error
+
+    def tell(self, message: Message) -> None:
+        """Send at once, ahead of whatever is sent from now on, and wait for nobody; nothing where the other side is
+        gone."""
+        if self.is_open:
+            self._writer.write(to_frame(message))
+
+    async def flush(self) -> None:
+        """Wait until little of what was told is still here; nothing where the other side is gone."""
+        with contextlib.suppress(OSError):
+            await self._writer.drain()
 
     def mention(self, message: Message) -> None:
         """Send what may be lost, and is where the other side is gone or reads nothing: nobody waits for it."""
