@@ -14,7 +14,6 @@ from routebook.catalogue.models import Catalogue
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Location, Problems
 from routebook.policy.rules import Rule
-from routebook.protocols.spoken import SPOKEN
 from routebook.routing.outcomes import Outcome
 from routebook.routing.reading.sections import Sections
 
@@ -54,12 +53,6 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
         if key.text == "record" and isinstance(node, Mapping) and node.entries:
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
     for provider in catalogue.providers.values():
-        if provider.dialect not in SPOKEN:
-            yield (
-                f"the dialect `{provider.dialect}` is",
-                provider.location,
-                "models of such providers are left out of every route",
-            )
         if not provider.allow_private:
             yield "`allow_private: false` is", provider.location, "private addresses are called all the same"
     for rule in sections.items["rules"]:
