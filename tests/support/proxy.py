@@ -59,28 +59,34 @@ rules:
 
 @dataclass(slots=True)
 class Record:
-    """One decision record: its two lines, the second None while the exchange runs."""
+    """One decision record: its two lines, the second None while the exchange runs, and what later lines say it held."""
 
     decided: dict[str, Any]
     ended: dict[str, Any] | None = None
+    held: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_records(state_dir: Path) -> dict[str, Record]:
     """Every record of the journals in a state directory, by id. A line that is torn or doubled fails the test."""
     records: dict[str, Record] = {}
     endings: dict[str, dict[str, Any]] = {}
+    holds: list[dict[str, Any]] = []
     for segment in sorted((state_dir / "journal").glob("*.jsonl")):
         for text in segment.read_bytes().split(b"\n")[:-1]:
             line = json.loads(text)
             if line["event"] == ENDED:
                 assert line["id"] not in endings, f"two endings of {line['id']}"
                 endings[line["id"]] = line
+            elif line["event"] == "held":
+                holds.append(line)
             else:
                 assert line["id"] not in records, f"two decisions of {line['id']}"
                 records[line["id"]] = Record(line)
     for name, line in endings.items():
         assert name in records, f"an ending without a decision: {line}"
         records[name].ended = line
+    for line in holds:
+        records[line["id"]].held.append(line)
     return records
 
 

@@ -181,8 +181,10 @@ def refused(
 
 
 def held_back(refusals: Sequence[Refusal]) -> Failure:
-    """What the client hears where budgets or limits allow none of the candidates: of the one that allows one soonest."""
-    soonest = min(refusals, key=lambda each: math.inf if each.retry_after is None else each.retry_after)
+    """What the client hears where budgets or limits allow none of the candidates: of the one that it could have waited
+    for, else of the one that allows it soonest."""
+    queued = [each for each in refusals if each.why in (Why.QUEUE_FULL, Why.QUEUE_TIMEOUT)]
+    soonest = min(queued or refusals, key=lambda each: math.inf if each.retry_after is None else each.retry_after)
     claim = soonest.claim
     pot = pot_named(claim.pot)
     what, name = pot.kind, pot.name

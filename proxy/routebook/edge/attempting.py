@@ -185,6 +185,8 @@ def _whole_reply(
 ) -> Reply:
     """An answer that is all there: what it says of itself, or what is wrong with it; raises CallFailed for nonsense."""
     readable = _readable(http, body)
+    if readable is not None:
+        readable = _without(readable, access.key)  # what it says of itself goes into the record
     if http.status >= 300:
         shown = body if errand.crossing is None or readable is None else readable
         return _refusal(http, deadlines, job, _without(shown, access.key), readable, now, errand)
@@ -218,7 +220,7 @@ def _readable(http: Answer, body: bytes) -> bytes | None:
 
 
 def _without(body: bytes, key: str | None) -> bytes:
-    """A refusal in the upstream's own words, but for our key, should it quote that."""
+    """The upstream's own words, but for our key, should it quote that."""
     return body if key is None else body.replace(key.encode(), b"***")
 
 

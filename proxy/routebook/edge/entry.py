@@ -379,7 +379,8 @@ class Entry:
             return NOTHING
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
         found = metered(call.candidate.model, usage, prompt, estimated_output)
-        if usage is None and code is not None and self.policy.settings.abandoned is Abandoned.HOLD:
+        books_hold = self.policy.settings.abandoned is Abandoned.HOLD and call.held.needs
+        if usage is None and code is not None and books_hold:
             return as_held(found, call.money_held)
         return found
 

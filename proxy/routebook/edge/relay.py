@@ -44,7 +44,7 @@ async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.Str
     if reply.outcome.failure is not None:
         headers["x-routebook-error"] = reply.outcome.failure
     if reply.reader is None:
-        size = len(reply.ready) // BYTES_PER_TOKEN
+        size = 0 if entry.operation == "embeddings" else len(reply.ready) // BYTES_PER_TOKEN
         entry.end(reply.status, reply.answered, reply.outcome.failure, size, reply.losses)
         return web.Response(body=reply.ready, status=reply.status, headers=headers)
     stream = EventStream(status=reply.status, headers=headers)

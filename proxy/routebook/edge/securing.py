@@ -42,8 +42,9 @@ async def next_call(entry: Entry) -> Call | None:
         call = await entry.secure(candidate) if affordable and candidate is not None else None
         if call is not None:
             return call
-    for candidate, refusal in entry.refusals[before:]:
+    for place, (candidate, refusal) in enumerate(entry.refusals[before:], before):
         if refusal.claim.wait and refusal.why is Why.EXHAUSTED:
+            del entry.refusals[place]  # what comes of waiting is said instead
             return await entry.secure(candidate, wait=True)
     return None
 

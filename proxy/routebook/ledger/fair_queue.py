@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import zip_longest
 from typing import Generic, TypeVar
 
 Ticket = TypeVar("Ticket", bound=Hashable)
 
 
 class FairQueue(Generic[Ticket]):
-    """A queue of at most `places` tickets."""
+    """A queue of at most `places` tickets; None: of as many as come."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int | None = None) -> None:
         self.places = places
         self._lines: OrderedDict[str, dict[Ticket, None]] = OrderedDict()
         self._owners: dict[Ticket, str] = {}
@@ -27,7 +28,7 @@ class FairQueue(Generic[Ticket]):
         """Let a client wait; False where no place is left. A ticket that waits already keeps its place."""
         if ticket in self._owners:
             return True
-        if len(self._owners) >= self.places:
+        if self.places is not None and len(self._owners) >= self.places:
             return False
         self._lines.setdefault(who, {})[ticket] = None
         self._owners[ticket] = who
@@ -54,11 +55,20 @@ class FairQueue(Generic[Ticket]):
         """Take out the ticket whose turn it is: its client's next one waits until all others had a turn."""
         ticket = self.first
         if ticket is not None:
-            who = self._owners[ticket]
-            self.leave(ticket)
-            if who in self._lines:
-                self._lines.move_to_end(who)
+            self.served(ticket)
         return ticket
+
+    def served(self, ticket: Ticket) -> None:
+        """Take out a ticket that waited and has had its turn, whoever's turn it was."""
+        who = self._owners[ticket]
+        self.leave(ticket)
+        if who in self._lines:
+            self._lines.move_to_end(who)
+
+    def in_turn(self) -> list[Ticket]:
+        """All tickets, in the order of their turns if nobody comes or goes."""
+        rounds = zip_longest(*self._lines.values(), fillvalue=None)
+        return [ticket for each in rounds for ticket in each if ticket is not None]
 
     def place(self, ticket: Ticket) -> int | None:
         """How many tickets are served before this one, if nobody comes or goes; None where it does not wait."""

@@ -38,11 +38,14 @@ NOT_HELD = Held()
 
 
 def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> Iterator[tuple[Counter, Need, int]]:
-    """How much of each need a call has used. Where a price was missing its money is what was held: never less."""
+    """How much of each need a call has used. Where a price was missing its money is what was held: never less; and so is
+    everything where the policy books what was held."""
     money, unpriced = metered.cost.total, metered.cost.unpriced
     tokens = metered.usage.total_input + metered.usage.total_output
     for counter, need in held.draws():
         match need.unit:
+            case Unit.MONEY | Unit.TOKENS if metered.by == "held":
+                used = need.claim.amount
             case Unit.MONEY:
                 used = max(money, need.claim.amount) if unpriced else money
             case Unit.TOKENS:

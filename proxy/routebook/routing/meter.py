@@ -45,9 +45,6 @@ def metered(model: Model, counted: Usage | None, prompt: int, answer: int) -> Me
 
 
 def as_held(estimated: Metered, money: int) -> Metered:
-    """The same usage at the price of what was held for it: for policies that book the worst case of what nobody saw end.
-
-    Nothing changes where no money was held."""
-    if not money:
-        return estimated
-    return Metered(estimated.usage, Cost({"held": money}), "held")
+    """The same usage, booked as what was held for it: for policies that book the worst case of what nobody saw end.
+    Where no money was held, its cost stays the estimate's."""
+    return Metered(estimated.usage, Cost({"held": money}) if money else estimated.cost, "held")

@@ -65,7 +65,7 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"redis://me:{SECRET}@h:port", "cannot be read"),
         (f"redis://me:{SECRET}@h/first", "`db` in the URL"),
         (f"redis://me:{SECRET}@h?timeout_ms=-1", "`timeout_ms` in the URL"),
-        (f"redis://me:{SECRET}@h?socket_timeout=none", "`socket_timeout` is no setting"),
+        (f"redis://me:{SECRET}@h?socket_timeout=none", "a setting that is none"),
     ],
 )
 def test_a_url_that_names_no_store_is_refused(url: str, message: str) -> None:

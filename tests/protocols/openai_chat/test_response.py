@@ -18,8 +18,8 @@ def test_an_answer_says_what_it_used_why_it_stopped_and_who_served() -> None:
 
 def test_a_slip_in_one_field_does_not_cost_the_usage() -> None:
     """Vendors differ; money is counted all the same."""
-    body = b'{"model":5,"choices":[{"finish_reason":7}],"usage":{"prompt_tokens":3}}'
-    assert read_answer(body) == Answered(Usage(input=3), None, None)
+    body = b'{"model":5,"choices":[{"finish_reason":7}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+    assert read_answer(body) == Answered(Usage(input=3, output=1), None, None)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"a":' + b"[" * 5000, b"\xff\xfe"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -34,14 +35,15 @@ async def nobody(pot: str, holders: Sequence[str]) -> None:
 
 
 class _Ticket:
-    """One request that waits."""
+    """One request that waits, and the pot that it waits for: the first that it was refused."""
 
-    __slots__ = ("answer", "claims", "holder")
+    __slots__ = ("answer", "claims", "holder", "pot")
 
-    def __init__(self, holder: str, claims: tuple[Claim, ...]) -> None:
+    def __init__(self, holder: str, claims: tuple[Claim, ...], pot: str) -> None:
         self.holder = holder
         self.claims = claims
-        self.answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        self.pot = pot
+        self.answer: asyncio.Future[Grant | Refusal] = asyncio.get_running_loop().create_future()
 
 
 class Desk:
@@ -55,7 +57,8 @@ class Desk:
         self.sharing = sharing
         self._now = now
         self._recall = recall
-        self._queues: dict[str, FairQueue[_Ticket]] = {}
+        self._queue = FairQueue[_Ticket]()
+        self._waiting: Counter[str] = Counter()
         self._recalls: dict[str, asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._chores: set[asyncio.Future[None]] = set()
@@ -63,8 +66,7 @@ class Desk:
         """How long requests have waited in queues, served or not: by what the limit counts and its name."""
 
     def __repr__(self) -> str:
-        waiting = sum(len(queue) for queue in self._queues.values())
-        return f"<Desk of {self.vault!r}, {waiting} waiting>"
+        return f"<Desk of {self.vault!r}, {len(self._queue)} waiting>"
 
     @property
     def offset(self) -> float:
@@ -74,12 +76,15 @@ class Desk:
     def lease_now(self, holder: str, claims: Sequence[Claim]) -> Grant | Refusal:
         """Grant all claims or none, without waiting for anybody; those who wait already come first."""
         for claim in claims:
-            if self._queues.get(claim.pot):
+            if self._waiting[claim.pot]:
                 return Refusal(claim, claim.limit, claim.wait)
         return self._vaults_word(holder, claims)
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Grant all claims or none. What others do not use is recalled first; with `wait`, a place is queued for."""
+        """Grant all claims or none. What others do not use is recalled first; with `wait`, a place is queued for.
+
+        Cancelled, it gives up its place; where it has been granted all the same, it returns that.
+        """
         found = self.lease_now(holder, claims)
         if isinstance(found, Refusal) and self.sharing is not None:
             found = await self._drawn_from_store(holder, claims, found)
@@ -88,7 +93,7 @@ class Desk:
         if await self._called_back(found.claim, holder):
             found = self.lease_now(holder, claims)
         if isinstance(found, Refusal) and wait and found.claim.wait and found.why is Why.EXHAUSTED:
-            return await self._queue(holder, tuple(claims), found, who)
+            return await self._wait(holder, tuple(claims), found, who)
         return found
 
     def report(self, holder: str, report: Report) -> None:
@@ -96,9 +101,8 @@ class Desk:
         self.vault.report(holder, report, self._now())
         if self.sharing is not None:
             self.sharing.returned(report)
-        for pot, _, _ in report.returned:
-            if pot in self._queues:
-                self._serve(pot)
+        if any(self._waiting[pot] for pot, _, _ in report.returned):
+            self._serve()
 
     async def flush(self) -> None:
         """Nothing is ever under way: whoever tells, tells at once."""
@@ -138,7 +142,7 @@ class Desk:
 
     def waiting(self) -> dict[str, int]:
         """How many requests wait for a pot at this moment, by pot."""
-        return {pot: len(queue) for pot, queue in self._queues.items() if queue}
+        return dict(+self._waiting)
 
     async def _called_back(self, claim: Claim, holder: str) -> bool:
         """Whether others were asked to give back what lies idle of a pot; one recall serves all who wait for it."""
@@ -152,47 +156,56 @@ class Desk:
         await asyncio.shield(running)
         return True
 
-    async def _queue(self, holder: str, claims: tuple[Claim, ...], refusal: Refusal, who: str) -> Grant | Refusal:
+    async def _wait(self, holder: str, claims: tuple[Claim, ...], refusal: Refusal, who: str) -> Grant | Refusal:
         claim = refusal.claim
-        queue = self._queues.setdefault(claim.pot, FairQueue(claim.places))
-        ticket = _Ticket(holder, claims)
-        if not queue.join(who, ticket):
+        if self._waiting[claim.pot] >= claim.places:
             return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_FULL)
+        ticket = _Ticket(holder, claims, claim.pot)
+        self._queue.join(who, ticket)
+        self._waiting[claim.pot] += 1
         self._look_again(claim.pot, refusal.retry_after)
         began = asyncio.get_running_loop().time()
         try:
             await asyncio.wait({ticket.answer}, timeout=claim.wait)
-            if ticket.answer.done():
-                return ticket.answer.result()
-            return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_TIMEOUT)
         except asyncio.CancelledError:
-            if ticket.answer.done():
-                self.report(holder, Report(returned=ticket.answer.result().amounts))
-            raise
+            if not ticket.answer.done():
+                raise
         finally:
-            queue.leave(ticket)
-            ticket.answer.cancel()
+            self._leave(ticket)
             observe(self.waited, pot_named(claim.pot)[:2], asyncio.get_running_loop().time() - began)
-            if not queue:
-                self._queues.pop(claim.pot, None)
+        if ticket.answer.done():
+            return ticket.answer.result()
+        return Refusal(claim, refusal.drawn, refusal.retry_after, Why.QUEUE_TIMEOUT)
 
-    def _serve(self, pot: str) -> None:
-        """Grant to those who wait for a pot, in turn, as far as it goes."""
-        queue = self._queues.get(pot)
-        while queue and (ticket := queue.first) is not None:
+    def _leave(self, ticket: _Ticket) -> None:
+        """Whoever gives up waiting holds up nobody any more."""
+        if self._queue.leave(ticket):
+            self._waiting[ticket.pot] -= 1
+            self._serve()
+
+    def _serve(self) -> None:
+        """Grant to those who wait, in turn. Who lacks a pot holds up those who need it too, and nobody else."""
+        lacked: set[str] = set()
+        for ticket in self._queue.in_turn():
+            if not lacked.isdisjoint(claim.pot for claim in ticket.claims):
+                continue
             found = self._vaults_word(ticket.holder, ticket.claims, plenty=False)
-            if isinstance(found, Refusal):
-                self._look_again(pot, found.retry_after)
-                return
-            queue.next()
-            ticket.answer.set_result(found)
+            self._waiting[ticket.pot] -= 1
+            if isinstance(found, Refusal) and found.claim.wait and found.why is Why.EXHAUSTED:
+                lacked.add(found.claim.pot)
+                ticket.pot = found.claim.pot
+                self._waiting[ticket.pot] += 1
+                self._look_again(ticket.pot, found.retry_after)
+            else:
+                self._queue.served(ticket)
+                ticket.answer.set_result(found)
 
     async def _serve_from_store(self, pot: str, sharing: Sharing) -> None:
-        """Serve a pot after asking for what other hosts have given back."""
-        queue = self._queues.get(pot)
-        if queue and (ticket := queue.first) is not None:
+        """Serve who waits after asking for what other hosts have given back of a pot."""
+        ticket = next((each for each in self._queue.in_turn() if each.pot == pot), None)
+        if ticket is not None:
             await sharing.draw(ticket.claims)
-            self._serve(pot)
+            self._serve()
 
     def _look_again(self, pot: str, seconds: float | None) -> None:
         """Serve a pot when it flows back by itself."""
@@ -202,7 +215,7 @@ class Desk:
         def ring() -> None:
             self._timers.pop(pot, None)
             if self.sharing is None:
-                self._serve(pot)
+                self._serve()
             else:
                 self._chores.add(chore := asyncio.ensure_future(self._serve_from_store(pot, self.sharing)))
                 chore.add_done_callback(self._chores.discard)

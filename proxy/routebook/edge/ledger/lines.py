@@ -1,6 +1,6 @@
 """The ledger's words on the channel between a worker and the supervisor, which owns the vault.
 
-A worker asks (`lease`, `settled`) and tells (`report`); the supervisor asks a worker to give back what lies idle of a
+A worker asks (`lease`, `settled`) and tells (`report`, and `forgo` of a lease that nobody waits for any more); the supervisor asks a worker to give back what lies idle of a
 pot (`recall`). Claims, grants and refusals travel as the payload of a frame.
 """
 
@@ -17,8 +17,8 @@ from routebook.edge.ledger.till import DeskGone
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.ledger.claims import Claim, Grant, Refusal, Report
 
-LEASE_SECONDS: Final = 5.0
-"""How long the owner may take to grant or refuse, beside the time for which a request may queue."""
+ANSWER_SECONDS: Final = 5.0
+"""How long the owner may take to say what is settled."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _claims = msgspec.msgpack.Decoder(tuple[Claim, ...])
@@ -35,11 +35,20 @@ class FarDesk:
         self._channel = channel
         self.offset = 0.0
         """By how much the ledger's time is ahead of this machine's, in seconds."""
+        self._leases = 0
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Ask for all claims or none; raises DeskGone."""
-        patience = LEASE_SECONDS + (max(claim.wait for claim in claims) if wait else 0.0)
-        answer = await self._ask(Message("lease", {"who": who, "wait": wait}, _encode(claims)), patience)
+        """Ask for all claims or none; raises DeskGone. Cancelled, it says so to the owner, and returns what that granted
+        before it heard."""
+        self._leases += 1
+        number = self._leases
+        message = Message("lease", {"who": who, "wait": wait, "lease": number}, _encode(claims))
+        asking = asyncio.ensure_future(self._ask(message, None))
+        try:
+            answer = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            self._channel.tell(Message("forgo", {"lease": number}))
+            answer = await asking
         self.offset = answer.fields["offset"]
         return (_grant if answer.fields["granted"] else _refusal).decode(answer.payload)
 
@@ -53,11 +62,11 @@ class FarDesk:
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """Ask what is settled in pots; raises DeskGone."""
-        answer = await self._ask(Message("settled", {}, _encode(pots)), LEASE_SECONDS)
+        answer = await self._ask(Message("settled", {}, _encode(pots)), ANSWER_SECONDS)
         found: list[int] = answer.fields["settled"]
         return found
 
-    async def _ask(self, message: Message, seconds: float) -> Message:
+    async def _ask(self, message: Message, seconds: float | None) -> Message:
         try:
             return await self._channel.ask(message, seconds)
         except Gone as gone:
@@ -70,21 +79,29 @@ class Counterpart:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._channels: dict[str, Channel] = {}
-        self._leases: set[asyncio.Task[None]] = set()
+        self._leases: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     def opened(self, holder: str, channel: Channel) -> None:
         """A worker is there."""
         self._channels[holder] = channel
 
     def closed(self, holder: str) -> None:
-        """A worker is gone; what it was granted stays counted until its records are read (`Vault.bury`)."""
+        """A worker is gone and waits for nothing any more; what it was granted stays counted until its records are read
+        (`Vault.bury`)."""
         self._channels.pop(holder, None)
+        for (each, _), task in self._leases.items():
+            if each == holder:
+                task.cancel()
 
     async def hear(self, holder: str, message: Message) -> None:
         """Do what a message of a worker asks; one that concerns no money is passed over."""
         match message.kind:
             case "lease":
                 await self._lease(holder, message)
+            case "forgo":
+                await asyncio.sleep(0)  # a lease that was asked for just before has begun by then
+                if (task := self._leases.get((holder, message.fields["lease"]))) is not None:
+                    task.cancel()
             case "report":
                 self.desk.report(holder, _report.decode(message.payload))
             case "settled":
@@ -107,12 +124,16 @@ class Counterpart:
         if isinstance(found, Grant):
             await self._channels[holder].answer_with(message, _encode(found), granted=True, offset=self.desk.offset)
             return
-        task = asyncio.ensure_future(self._lease_slowly(holder, message, claims))
-        self._leases.add(task)
-        task.add_done_callback(self._leases.discard)
+        key = (holder, message.fields["lease"])
+        task = self._leases[key] = asyncio.ensure_future(self._lease_slowly(holder, message, claims))
+        task.add_done_callback(lambda _: self._leases.pop(key, None))
 
     async def _lease_slowly(self, holder: str, message: Message, claims: tuple[Claim, ...]) -> None:
-        found = await self.desk.lease(holder, claims, message.fields["who"], message.fields["wait"])
+        found: Grant | Refusal
+        try:
+            found = await self.desk.lease(holder, claims, message.fields["who"], message.fields["wait"])
+        except asyncio.CancelledError:
+            found = Refusal(claims[0], 0, None)  # nobody hears it, but the question is answered
         channel = self._channels.get(holder)
         if channel is None:
             return

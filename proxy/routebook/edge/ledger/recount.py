@@ -52,6 +52,7 @@ class Line(msgspec.Struct):
     cost_parts: Mapping[str, int] = {}
     input: int = 0
     output: int = 0
+    usage_by: str = ""
     attempts: tuple[Call, ...] = ()
     unpriced: tuple[str, ...] = ()
     crashed: bool = False
@@ -223,6 +224,8 @@ def _wrong(line: Line, draws: tuple[Draw, ...]) -> Iterator[str]:
         elif line.crashed:
             if amount != draw.orphan:
                 yield f"{amount} are settled on `{pot}`, and {draw.orphan} were to be booked for a process that died"
+        elif line.usage_by == "held" and amount == draw.amount:
+            continue
         elif (wrong := _wrong_amount(line, pot, amount, alone=_is_alone(pot, line.settled))) is not None:
             yield wrong
     settled = {(pot, start) for pot, start, _ in line.settled}

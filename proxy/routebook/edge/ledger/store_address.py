@@ -69,8 +69,8 @@ def read_address(url: str, environment: Mapping[str, str] = os.environ) -> Store
     if parts.scheme not in ("redis", "rediss", "unix"):
         raise BadAddress("the URL of the shared ledger begins with `redis://`, `rediss://` or `unix://`")
     settings = dict(parse_qsl(parts.query))
-    for name in settings.keys() - _SETTINGS:
-        raise BadAddress(f"`{name}` is no setting of a shared ledger: it is one of `timeout_ms`, `ca`, `db`")
+    if settings.keys() - _SETTINGS:  # not quoted: a password with a `?` in it continues here
+        raise BadAddress("the URL of the shared ledger has a setting that is none: it is `timeout_ms`, `ca` or `db`")
     where = unquote(parts.path if parts.scheme == "unix" else parts.hostname or "")
     if not where:
         raise BadAddress("the URL of the shared ledger names no " + ("path" if parts.scheme == "unix" else "host"))

@@ -18,14 +18,18 @@ from routebook.routing.holding import Need
 REPORT_SECONDS: Final = 0.25
 """How often a worker says what it has spent, and gives back what lies idle."""
 
-FRESH_SECONDS: Final = 0.5
-"""How old the figure of a budget may be that a rule asks about."""
+FRESH_SECONDS: Final = 0.25
+"""How long the owner's figure of a budget that a rule asks about is taken for true; with the time after which a worker
+says what it spent, half a second."""
 
 MOST_KNOWN: Final = 10_000
 """Figures that are remembered at most."""
 
 TRIES: Final = 5
 """How often the desk is asked for one request: others may draw what was there when it began to ask."""
+
+LEASE_SECONDS: Final = 5.0
+"""How long the owner may take to grant or refuse, beside the time for which a request may queue."""
 
 AWAY: Final = 1.0
 """Seconds after which a caller may try again while the ledger's owner is away."""
@@ -43,7 +47,9 @@ class Desk(Protocol):
         """By how much the ledger's time is ahead of this machine's, in seconds."""
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone."""
+        """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone.
+
+        Cancelled, it leaves the queue; what was granted all the same it returns."""
 
     def report(self, holder: str, report: Report) -> None:
         """Take note of what a holder has spent and gives back."""
@@ -82,7 +88,7 @@ class Till:
         refusal: Refusal | None = None
         tries = 0
         while counters is None:
-            lacking = self._purse.lacking(claims)
+            lacking = self._whole(claims) if wait or tries else self._purse.lacking(claims)
             tries += 1
             if tries > TRIES:
                 return refusal or Refusal(lacking[0], lacking[0].limit, AWAY)
@@ -148,13 +154,27 @@ class Till:
             self._timer.cancel()
         self._purse.close()
 
+    def _whole(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """All that a request asks for, after giving back what is here: for one that waits, or has just come too late.
+        While the desk is asked, others here draw on what such a request does not lack at this moment."""
+        for claim in claims:
+            self._purse.tighten(claim.pot)
+        self._tell(idle=False)
+        return claims
+
     async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Ask the desk. A request that goes away meanwhile leaves what was granted to the next."""
+        """Ask the desk. A request that goes away meanwhile, or has waited too long for a word of the owner, waits no more;
+        what was granted all the same is left to the next."""
+        patience = LEASE_SECONDS + (max(claim.wait for claim in lacking) if wait else 0.0)
         asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait))
         try:
-            return await asyncio.shield(asking)
-        except asyncio.CancelledError:
+            async with asyncio.timeout(patience):
+                return await asyncio.shield(asking)
+        except (TimeoutError, asyncio.CancelledError) as ended:
             asking.add_done_callback(self._keep)
+            asking.cancel()
+            if isinstance(ended, TimeoutError):
+                raise DeskGone(f"no word of the ledger's owner within {patience:g} s") from None
             raise
 
     def _is_old(self, refusal: Refusal, claims: Sequence[Claim], given_back: int) -> bool:

@@ -98,8 +98,9 @@ class Channel:
         if self.is_open and self._writer.transport.get_write_buffer_size() < UNREAD:
             self._writer.write(to_frame(message))
 
-    async def ask(self, message: Message, seconds: float) -> Message:
-        """Send and wait for the answer; raises Gone where none came in time. Somebody must be in `receive`."""
+    async def ask(self, message: Message, seconds: float | None) -> Message:
+        """Send and wait for the answer; raises Gone where none came in time (None: for ever). Somebody must be in
+        `receive`."""
         if not self.is_open:
             raise Gone("the other side closed the channel")
         self._numbers += 1

@@ -49,18 +49,18 @@ def read_usage(raw: msgspec.Raw | bytes) -> Usage | None:
 
 
 def usage_of(wire: WireUsage) -> Usage | None:
-    """The kinds apart; None where neither side was counted.
+    """The kinds apart; None where a side was not counted and no total tells it: nobody knows what the request used.
 
     A part that claims to be larger than its whole is cut to it, so that no token is paid for that was not counted:
     the sum of the kinds is always what the upstream gave as `prompt_tokens` and `completion_tokens`.
     """
     prompt, completion = wire.prompt_tokens, wire.completion_tokens
-    if prompt is None and completion is None:
-        return None
-    if prompt is None:
-        prompt = max(0, (wire.total_tokens or 0) - (completion or 0))
-    if completion is None:
-        completion = max(0, (wire.total_tokens or 0) - prompt)
+    if prompt is None or completion is None:
+        if wire.total_tokens is None or (prompt is None and completion is None):
+            return None
+        missing = max(0, wire.total_tokens - (prompt or completion or 0))
+        prompt = missing if prompt is None else prompt
+        completion = missing if completion is None else completion
     cached = written = audio_in = reasoning = audio_out = 0
     if (into := wire.prompt_tokens_details) is not None:
         cached = min(into.cached_tokens or 0, prompt)
