@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +86,8 @@ def test_check_starts_without_what_serving_needs() -> None:
     """A check before every commit must not wait for the server's libraries."""
     program = (
         "import sys; from routebook.cli.main import main; code = main(['check', 'rules']); "
-        "print(sorted({'aiohttp', 'jsonschema', 'structlog', 'asyncio', 'orjson', 'sqlite3'} & set(sys.modules)))"
+        "print(sorted({'aiohttp', 'jsonschema', 'structlog', 'asyncio', 'orjson', 'sqlite3'} & set(sys.modules)), "
+        "[name for name in sys.modules if name.startswith('routebook.edge') or name.endswith('.dialect')])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -98,22 +98,4 @@ def test_check_starts_without_what_serving_needs() -> None:
         cwd=ROOT,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
-def test_check_of_a_small_policy_is_quick() -> None:
-    """Under 0.3 s from a cold start: of the processor's time, since how busy the machine is is not the program's doing."""
-    took = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "routebook", "check", "rules"],
-            capture_output=True,
-            timeout=60,
-            env=plain_environment(),
-            cwd=ROOT,
-            check=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(took) < 0.3, took
+    assert done.stdout.splitlines()[-1] == "[] []"
