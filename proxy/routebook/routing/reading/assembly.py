@@ -25,6 +25,7 @@ from routebook.routing.reading.checks import check_policy
 from routebook.routing.reading.guarantees import Scope, read_guarantees
 from routebook.routing.reading.in_force import report_not_installed
 from routebook.routing.reading.outcomes import Targets
+from routebook.routing.reading.proving import Progress, Proving
 from routebook.routing.reading.rules import read_rules
 from routebook.routing.reading.sections import Entry, Sections
 from routebook.routing.reading.settings import read_settings
@@ -32,8 +33,18 @@ from routebook.routing.reading.terms import Terms
 from routebook.routing.reading.tests import read_tests
 
 
-def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ...]) -> Policy | None:
-    """The policy, or None where its sections hold errors; these are added to the sections' problems."""
+def assemble(
+    sections: Sections,
+    digest: str,
+    sources: tuple[tuple[str, str], ...],
+    *,
+    proving: bool = True,
+    progress: Progress | None = None,
+) -> Policy | None:
+    """The policy, or None where its sections hold errors; these are added to the sections' problems.
+
+    With `proving`, so are those of a policy that reads well but does not do what it should (it comes out all the same).
+    """
     problems = sections.problems
     settings, timeouts = read_settings(sections.mapping("settings"), problems)
     catalogue = _read_catalogue(sections, timeouts)
@@ -58,10 +69,17 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     tests = read_tests(
         sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems
     )
+    fit = not problems.errors
     check_policy(sections, rules, catalogue)
-    if problems.errors:
+    fit = fit and not problems.errors
+    proofs = None
+    if proving:
+        counting = [*budgets.values(), *limits.values()]
+        proofs = Proving(rules, catalogue, list(clients.values()), guarantees, counting, problems, progress)
+        proofs.check_rules()
+    if not fit:
         return None
-    return Policy(
+    policy = Policy(
         digest,
         sources,
         catalogue,
@@ -75,6 +93,9 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
         settings,
         limits,
     )
+    if proofs is not None:
+        proofs.check_policy(policy)
+    return policy
 
 
 def _check_scopes(counting: Sequence[Budget | Limit], terms: Terms) -> None:
