@@ -53,15 +53,7 @@ def assemble(
     terms = _read_terms(sections, clients)
     targets = sections.names("models") | sections.names("pools")
     rules = read_rules(sections.items["rules"], terms, Targets(catalogue.models, catalogue.pools, targets))
-    scope = Scope(
-        catalogue.models,
-        catalogue.pools,
-        targets,
-        catalogue.providers,
-        sections.names("providers"),
-        words_of(FACTS, "request.needs"),
-    )
-    guarantees = read_guarantees(sections.items["guarantees"], terms, scope)
+    guarantees = read_guarantees(sections.items["guarantees"], terms, _scope(sections, catalogue, targets))
     budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
     limits = read_limits(sections.entries["limits"], FACTS, terms.condition, problems)
     _check_scopes([*budgets.values(), *limits.values()], terms)
@@ -74,28 +66,28 @@ def assemble(
     fit = fit and not problems.errors
     proofs = None
     if proving:
-        counting = [*budgets.values(), *limits.values()]
-        proofs = Proving(rules, catalogue, list(clients.values()), guarantees, counting, problems, progress)
+        counting = (*budgets.values(), *limits.values())
+        proofs = Proving(rules, catalogue, tuple(clients.values()), guarantees, counting, problems, progress)
         proofs.check_rules()
     if not fit:
         return None
-    policy = Policy(
-        digest,
-        sources,
-        catalogue,
-        rules,
-        DecisionTree(rules, FACTS),
-        clients,
-        budgets,
-        patterns,
-        guarantees,
-        tests,
-        settings,
-        limits,
-    )
+    tree = DecisionTree(rules, FACTS)
+    parts = clients, budgets, patterns, guarantees, tests, settings, limits
+    policy = Policy(digest, sources, catalogue, rules, tree, *parts)
     if proofs is not None:
         proofs.check_policy(policy)
     return policy
+
+
+def _scope(sections: Sections, catalogue: Catalogue, targets: frozenset[str]) -> Scope:
+    return Scope(
+        catalogue.models,
+        catalogue.pools,
+        targets,
+        catalogue.providers,
+        sections.names("providers"),
+        words_of(FACTS, "request.needs"),
+    )
 
 
 def _check_scopes(counting: Sequence[Budget | Limit], terms: Terms) -> None:
