@@ -13,17 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from routebook.documents.quantities import Unit
-from routebook.policy.conditions import (
-    Every,
-    Glob,
-    HasAll,
-    HasAny,
-    InIntervals,
-    IsFlag,
-    Not,
-    OneOf,
-    Predicate,
-)
+from routebook.policy.conditions import Every, Glob, HasAll, HasAny, IsFlag, Not, OneOf, Predicate
 from routebook.policy.facts import FactSpec, FactType, Value
 from routebook.policy.number_line import Place, Stretches, stretches_of
 from routebook.policy.texts import text_classes

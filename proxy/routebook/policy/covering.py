@@ -103,7 +103,9 @@ class Escape:
             if len(ways) > 1:
                 return self._try(narrowed, barriers, ways, by, depth + 1)
 
-    def _look(self, box: dict[int, int], barriers: Sequence[Barrier]) -> tuple[list[Barrier], list[Literal], int] | None:
+    def _look(
+        self, box: dict[int, int], barriers: Sequence[Barrier]
+    ) -> tuple[list[Barrier], list[Literal], int] | None:
         """The barriers that still stand, the fewest ways out of one of them, and whose it is; one way is taken at once.
 
         None where there is no way out of one of them.
@@ -216,4 +218,3 @@ def _covers(space: Space, region: Region, barriers: Barriers, rules: set[int], b
         )
     except TooLarge:
         return False
-

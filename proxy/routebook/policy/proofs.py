@@ -92,7 +92,7 @@ class Ordered:
         if region is None:
             return UNDECIDED
         if not region:
-            return Contradicted(_contradiction(self.space, self.conditions[number]))
+            return Contradicted(contradiction(self.space, self.conditions[number]))
         found = self.left_of(region, number)
         if isinstance(found, Undecided):
             return found
@@ -112,8 +112,8 @@ def region_of(space: Space, condition: Condition, *, missing_holds: bool = False
         return None
 
 
-def _contradiction(space: Space, condition: Condition) -> tuple[Condition, ...]:
-    """The conditions that exclude each other: take away what the rest does without."""
+def contradiction(space: Space, condition: Condition) -> tuple[Condition, ...]:
+    """Which parts of a condition that never holds exclude each other: as few as are needed."""
     parts = list(_parts(condition))
     for part in list(parts):
         fewer = [each for each in parts if each is not part]

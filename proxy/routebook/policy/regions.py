@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from routebook.documents.quantities import Unit
 from routebook.policy.axes import Aspect, Axis, Cells, FactAxes, conjoined, product
 from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, Predicate, Test
+from routebook.policy.coverage import tests_of
 from routebook.policy.facts import FactTable, Value
 
 Box = Mapping[int, int]
@@ -60,7 +61,7 @@ class Space:
         asked: dict[str, dict[Predicate, None]] = {fact: {} for fact in words or {}}
         units: dict[str, Unit | None] = {}
         for condition in conditions:
-            for test in _tests(condition):
+            for test in tests_of(condition):
                 predicates = asked.setdefault(test.fact, {})
                 units.setdefault(test.fact, test.unit)
                 if test.predicate is not None:
@@ -69,9 +70,7 @@ class Space:
             spec = table.find(fact)
             if spec is None:
                 raise ValueError(f"not a fact: {fact}")
-            axes = FactAxes(
-                fact, spec, units.get(fact), tuple(predicates), (words or {}).get(fact, ()), len(self.axes)
-            )
+            axes = FactAxes(fact, spec, units.get(fact), tuple(predicates), (words or {}).get(fact, ()), len(self.axes))
             self._facts[fact] = axes
             self.axes += axes.axes
         self.full = [axis.full for axis in self.axes]
@@ -194,17 +193,6 @@ class Space:
         return found
 
 
-def _tests(condition: Condition) -> Iterator[Test]:
-    match condition:
-        case Test():
-            yield condition
-        case Named(_, inner):
-            yield from _tests(inner)
-        case AllOf(parts) | AnyOf(parts):
-            for part in parts:
-                yield from _tests(part)
-
-
 def meet(one: Box, other: Box) -> Box | None:
     """What two boxes have in common; None for nothing."""
     both = conjoined(tuple(one.items()), tuple(other.items()))
@@ -247,4 +235,3 @@ def _without(box: Box, other: Box, full: Sequence[int]) -> Iterator[Box]:
         if here & ~mask:
             yield {**inside, axis: here & ~mask}
         inside[axis] = here & mask
-

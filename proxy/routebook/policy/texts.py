@@ -40,17 +40,23 @@ def text_classes(words: Iterable[str], patterns: Iterable[str]) -> TextClasses:
     named = sorted({*words, *filter(is_plain, patterns)})
     exact = sorted({each for each in patterns if not is_plain(each)}, key=_simplicity)
     opaque: set[str] = set()
-    found = _Machine(exact).classes() if exact else {frozenset[str](): ""}
-    while found is None:
+    machine = _Machine(exact)
+    while (found := machine.classes()) is None:
         half = len(exact) // 2
         opaque.update(exact[half:])
         exact = exact[:half]
-        found = _Machine(exact).classes() if exact else {frozenset(): ""}
+        machine = _Machine(exact)
     taken = set(named)
     samples = [(word, _matching(word, exact)) for word in named]
     for matched, text in found.items():
-        samples.append((_unnamed(text, matched, exact, taken), matched))
-    return TextClasses(tuple(text for text, _ in samples), tuple(each for _, each in samples), frozenset(opaque), len(named))
+        unnamed = _unnamed(text, matched, exact, taken)
+        if unnamed in taken:
+            unnamed = machine.other_than([word for word, own in samples if own == matched], matched)
+        if unnamed is not None:
+            samples.append((unnamed, matched))
+    return TextClasses(
+        tuple(text for text, _ in samples), tuple(each for _, each in samples), frozenset(opaque), len(named)
+    )
 
 
 def _simplicity(pattern: str) -> tuple[int, str]:
@@ -109,8 +115,7 @@ class _Machine:
     def classes(self) -> dict[frozenset[str], str] | None:
         """A shortest text for each set of patterns that some text matches; None where the machine is too large."""
         start = self._through(self._start)
-        letters = [*sorted(self._letters), next(each for each in (*_OTHERS, "\x7f") if each not in self._letters)]
-        steps = [(letter, self._letters.get(letter, 0) | self._any) for letter in letters]
+        steps = self._steps("")
         seen = {start}
         queue = deque([(start, "")])
         found: dict[int, str] = {}
@@ -118,13 +123,47 @@ class _Machine:
             state, text = queue.popleft()
             found.setdefault(state & self._accepting, text)
             for letter, taken in steps:
-                following = self._through((state & taken) << 1 | state & self._runs)
+                following = self._next(state, taken)
                 if following not in seen:
                     seen.add(following)
                     queue.append((following, text + letter))
             if len(seen) > MAX_STATES:
                 return None
         return {frozenset(self._ends[bit] for bit in _bits(ends)): text for ends, text in found.items()}
+
+    def other_than(self, words: Collection[str], matched: frozenset[str]) -> str | None:
+        """A text that matches these patterns, no others, and is none of the words; None where there is none.
+
+        Where the search for one would be too long, one of the words: too many texts are better than too few.
+        """
+        wanted = sum(bit for bit, pattern in self._ends.items() if pattern in matched)
+        prefixes = {word[:end] for word in words for end in range(len(word) + 1)}
+        steps = self._steps("".join(words))
+        begin = self._through(self._start), "" if prefixes else None
+        seen = {begin}
+        queue = deque([(begin, "")])
+        while queue:
+            (state, prefix), text = queue.popleft()
+            if state & self._accepting == wanted and text not in words:
+                return text
+            if len(seen) > 4 * MAX_STATES:
+                return min(words)
+            for letter, taken in steps:
+                longer = None if prefix is None else prefix + letter
+                node = (self._next(state, taken), longer if longer in prefixes else None)
+                if node not in seen:
+                    seen.add(node)
+                    queue.append((node, text + letter))
+        return None
+
+    def _steps(self, more: str) -> list[tuple[str, int]]:
+        """Letters, with the places that each goes on from: those of patterns, more, and one that stands for all others."""
+        letters = sorted({*self._letters, *more})
+        other = next(each for each in map(chr, range(0x78, 0x110000)) if each not in letters)
+        return [(letter, self._letters.get(letter, 0) | self._any) for letter in (*letters, other)]
+
+    def _next(self, state: int, taken: int) -> int:
+        return self._through((state & taken) << 1 | state & self._runs)
 
     def _through(self, state: int) -> int:
         """A run may be empty: the place behind it is reached with it."""

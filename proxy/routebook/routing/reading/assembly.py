@@ -66,7 +66,7 @@ def assemble(
     fit = fit and not problems.errors
     proofs = None
     if proving:
-        counting = (*budgets.values(), *limits.values())
+        counting: tuple[Budget | Limit, ...] = (*budgets.values(), *limits.values())
         proofs = Proving(rules, catalogue, tuple(clients.values()), guarantees, counting, problems, progress)
         proofs.check_rules()
     if not fit:

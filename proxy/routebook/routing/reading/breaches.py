@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from routebook.policy.conditions import holds
+from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Value
 from routebook.policy.proofs import Ordered, Undecided, region_of
 from routebook.policy.regions import Box, Region, Work, intersect
 from routebook.policy.rules import Rule
+from routebook.routing.facts import GivenFacts
 from routebook.routing.given import given_facts, plan_for_given
 from routebook.routing.outcomes import Outcome, Route
 from routebook.routing.planning import Planner
@@ -31,14 +34,14 @@ MAX_WORK = 3_000_000
 class Breach:
     """A request, the rule that decides it, and a model that the guarantee keeps from it: `explain` shows all three.
 
-    `left` are the models that would serve it instead, as the guarantee filters at run time; None for a shadow.
+    Where the guarantee holds only because facts are missing, `unknown` are these.
     """
 
     guarantee: Guarantee
     rule: Rule[Outcome]
     model: str
     example: Example
-    left: tuple[str, ...] | None
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,6 @@ class Guarding:
         self.ordered = ordered
         self.dead = dead
         self._unguarded = Planner(replace(policy, guarantees=()))
-        self._guarded = Planner(policy)
         self._callers = callers(ordered.space, policy.clients.values())
         self._units = units_of(ordered.space)
         reaching = Reaching(ordered.space, policy.catalogue)
@@ -75,16 +77,16 @@ class Guarding:
         if held is None:
             yield Unproven(guarantee, None)
             return
-        barred = {
-            name for name, model in self.policy.catalogue.models.items() if forbidden_by(model, (guarantee,))
-        }
+        barred = {name for name, model in self.policy.catalogue.models.items() if forbidden_by(model, (guarantee,))}
         for number, rule in enumerate(self.policy.rules[: self._end(held)]):
             region = self.ordered.regions[number]
             chances = [each for each in self._chances[number] if each.model.name in barred and each.region]
             if not chances or number in self.dead:
                 continue
-            found = Unproven(guarantee, rule) if region is None else self._at(
-                guarantee, number, intersect(held, region), chances, work
+            found = (
+                Unproven(guarantee, rule)
+                if region is None
+                else self._at(guarantee, number, intersect(held, region), chances, work)
             )
             if found is not None:
                 yield found
@@ -143,14 +145,17 @@ class Guarding:
             facts = given_facts(self.policy, given)
             if self.policy.tree.decide(facts).rule is not rule or not may_hold(guarantee.when, facts):
                 continue
-            assert isinstance(rule.outcome, Route)
-            if rule.outcome.shadow is not None and rule.outcome.shadow[0] == chance.name:
-                return Breach(guarantee, rule, chance.model.name, example, None)
-            plan = plan_for_given(self._unguarded, rule.outcome, rule.name, given)
-            if any(each.name == chance.model.name for each in plan.kept):
-                left = plan_for_given(self._guarded, rule.outcome, rule.name, given).kept
-                return Breach(guarantee, rule, chance.model.name, example, tuple(dict.fromkeys(e.name for e in left)))
+            if self._leads(rule, chance, given):
+                return Breach(guarantee, rule, chance.model.name, example, _unknown(guarantee, facts))
         return None
+
+    def _leads(self, rule: Rule[Outcome], chance: Chance, given: Mapping[str, Value]) -> bool:
+        """Whether a plan without guarantees has the model, or the rule sends it a copy."""
+        assert isinstance(rule.outcome, Route)
+        if rule.outcome.shadow is not None and rule.outcome.shadow[0] == chance.name:
+            return True
+        plan = plan_for_given(self._unguarded, rule.outcome, rule.name, given)
+        return any(each.name == chance.model.name for each in plan.kept)
 
     def _fillings(self, chance: Chance, values: Mapping[str, Value | None]) -> Iterator[dict[str, Value]]:
         """What else the request must say to reach the model, where the box leaves it open."""
@@ -178,3 +183,10 @@ class Guarding:
             elif fact not in own or own[fact] != value:
                 shown[fact] = value
         return written_example({**caller.brings, **shown}, self._units)
+
+
+def _unknown(guarantee: Guarantee, facts: GivenFacts) -> tuple[str, ...]:
+    if holds(guarantee.when, facts):
+        return ()
+    asked = {test.fact for test in tests_of(guarantee.when) if test.predicate is not None}
+    return tuple(sorted({fact.partition("[")[0] for fact in asked if facts(fact) is None}))

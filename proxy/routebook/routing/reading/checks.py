@@ -24,4 +24,3 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
         )
     report_routes_to_nowhere(rules, catalogue, problems)
     report_not_in_force(sections, rules, catalogue)
-

@@ -15,14 +15,23 @@ from routebook.documents.problems import Location, Problems
 from routebook.ledger.budgets import Budget, Limit
 from routebook.policy.conditions import Condition
 from routebook.policy.coverage import always_holds, tests_of
-from routebook.policy.proofs import Contradicted, Covered, Decides, Ordered, Standing, Undecided, region_of
+from routebook.policy.proofs import (
+    Contradicted,
+    Covered,
+    Decides,
+    Ordered,
+    Standing,
+    Undecided,
+    contradiction,
+    region_of,
+)
 from routebook.policy.regions import Box, Region, Space, Work, intersect
 from routebook.policy.rules import Rule
 from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import REQUESTED, Outcome, Route
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reading.breaches import Breach, Guarding, Unproven
-from routebook.routing.reading.examples import example_of
+from routebook.routing.reading.examples import Example, example_of
 from routebook.routing.reading.reaching import Chance, Reaching
 from routebook.routing.reading.rules import UNCLEAR
 from routebook.routing.reading.who_calls import callers, words_of_clients
@@ -115,14 +124,17 @@ class Proving:
     def _check_gap(self) -> None:
         if not self.rules or self.rules[-1].when == UNCLEAR or any(always_holds(rule.when) for rule in self.rules):
             return
-        last = self.rules[-1]
-        gap = self.ordered.gap()
-        if gap is None:
-            return
-        if isinstance(gap, Undecided):
-            self._undecided.append(("whether every request meets a rule", last.location))
-            return
-        example = example_of(self.space, gap)
+        last, work = self.rules[-1], Work()
+        for caller in callers(self.space, self.clients):
+            gap = self.ordered.left_of((caller.box,), len(self.rules), work, towards={})
+            if isinstance(gap, Undecided):
+                self._undecided.append(("whether every request meets a rule", last.location))
+                return
+            if gap is not None:
+                self._report_gap(last, example_of(self.space, gap, caller.brings))
+                return
+
+    def _report_gap(self, last: Rule[Outcome], example: Example | None) -> None:
         such = "" if example is None or not example.words else f" with {example.words}"
         shown = "" if example is None else f"; `{example.command}` shows it"
         self.problems.error(
@@ -179,7 +191,9 @@ class Proving:
     def _check_guarantee(self, guarding: Guarding, guarantee: Guarantee) -> None:
         held = region_of(self.space, guarantee.when)
         if held == ():
-            self._report_contradiction(guarantee.name, guarantee.location, (guarantee.when,), "guarantee")
+            self._report_contradiction(
+                guarantee.name, guarantee.location, contradiction(self.space, guarantee.when), "guarantee"
+            )
             return
         breaches: list[Breach] = []
         for finding in guarding.findings(guarantee):
@@ -200,12 +214,15 @@ class Proving:
         self.problems.error(
             "policy.broken-guarantee",
             f"the guarantee `{guarantee.name}` does not hold: `{rule.name}`{more} may lead to `{first.model}` "
-            f"for a request with {example.words or 'nothing in particular'}",
+            f"for a request with {example.words or 'nothing in particular'}{_unknown(first)}",
             guarantee.location,
             f"decide such requests in a rule before `{rule.name}`, or keep `{first.model}` out of its route; "
             f"`{example.command}` shows it",
             [
-                (each.rule.location, f"may lead to `{each.model}`" + ("" if each is first else f", with {each.example.words}"))
+                (
+                    each.rule.location,
+                    f"may lead to `{each.model}`" + ("" if each is first else f", with {each.example.words}"),
+                )
                 for each in breaches[:SHOWN]
             ],
         )
@@ -217,7 +234,7 @@ class Proving:
             if held is None:
                 self._undecided.append((f"whether anything draws on `{each.name}`", each.location))
             elif not held:
-                self._report_contradiction(each.name, each.location, (each.when,), _kind(each))
+                self._report_contradiction(each.name, each.location, contradiction(self.space, each.when), _kind(each))
             elif self._is_idle(held, dead):
                 self.problems.warning(
                     "policy.idle-budget",
@@ -276,6 +293,12 @@ def _words(
     if any(isinstance(rule.outcome, Route) and REQUESTED in rule.outcome.to for rule in rules):
         words |= Reaching.words_of_models(catalogue)
     return words
+
+
+def _unknown(breach: Breach) -> str:
+    if not breach.unknown:
+        return ""
+    return f"; {_listed(breach.unknown)} is not known of it, and what is not known does not lift a guarantee"
 
 
 def _in_words(condition: Condition) -> str:
