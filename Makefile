@@ -33,8 +33,9 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 test: $(VENV)/.test $(OLD_SDK) $(REDIS) ## run all tests
 	@OPENAI_OLD=$(abspath $(OLD_SDK)) $(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.bench ## measure decisions against other engines, and the proxy against nginx and a bare relay
+bench: $(VENV)/.bench ## measure decisions against other engines, proofs, and the proxy against nginx and a bare relay
 	@$(BIN)/python bench/decisions.py
+	@$(BIN)/python bench/proofs.py
 	@$(BIN)/python bench/proxy.py
 
 check: $(VENV)/.check ## format, lint, types, import contracts, fresh documentation, tests

@@ -163,13 +163,15 @@ def escape(
 ) -> Box | None:
     """A box of a region that none of the first rules match, as wide as is found; None where they cover it.
 
-    It is widened as far as its box of the region goes, or a wider one to go `towards`. Raises TooLarge.
+    It names no axis that could as well vary as far as its box of the region does, or a wider one to go `towards`.
+    Raises TooLarge.
     """
     for box in region:
         found = Escape(space.full, work).find(box, barriers.meeting(box, before))
         if found is not None:
             goal = box if towards is None else towards
-            return _widened(found, goal, barriers.meeting(goal, before), space.full)
+            wide = _widened(found, goal, barriers.meeting(goal, before), space.full)
+            return {axis: mask & box.get(axis, mask) for axis, mask in wide.items()}
     return None
 
 
