@@ -161,7 +161,7 @@ class Escape:
 def escape(
     space: Space, region: Region, barriers: Barriers, before: int, work: Work, towards: Box | None = None
 ) -> Box | None:
-    """A box of a region that none of the first rules match, as wide as is found; None where they cover it.
+    """A box of a region that none of the first rules match; None where they cover it.
 
     It names no axis that could as well vary as far as its box of the region does, or a wider one to go `towards`.
     Raises TooLarge.
@@ -177,18 +177,21 @@ def escape(
 
 def _widened(found: Box, within: Box, barriers: Iterable[Barrier], full: Sequence[int]) -> Box:
     """Take back whatever narrowing is not needed, so that an example speaks of few facts."""
+    apart = [
+        {axis: mask for axis, mask in barrier.cells if not found.get(axis, full[axis]) & mask} for barrier in barriers
+    ]
     wide = dict(found)
     for axis in sorted(set(found) - set(within), reverse=True) + sorted(set(found) & set(within)):
-        trial = {each: mask for each, mask in wide.items() if each != axis}
-        if axis in within:
-            trial[axis] = within[axis]
-        if all(_apart(trial, barrier, full) for barrier in barriers):
-            wide = trial
+        goal = within.get(axis, full[axis])
+        touched = [each for each in apart if goal & each.get(axis, 0)]
+        if all(len(each) > 1 for each in touched):
+            for each in touched:
+                del each[axis]
+            if axis in within:
+                wide[axis] = goal
+            else:
+                del wide[axis]
     return wide
-
-
-def _apart(box: Box, barrier: Barrier, full: Sequence[int]) -> bool:
-    return any(not box.get(axis, full[axis]) & mask for axis, mask in barrier.cells)
 
 
 def cover_of(space: Space, region: Region, barriers: Barriers, before: int, work: Work) -> list[int] | None:

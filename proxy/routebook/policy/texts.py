@@ -49,7 +49,7 @@ def text_classes(words: Iterable[str], patterns: Iterable[str]) -> TextClasses:
     taken = set(named)
     samples = [(word, _matching(word, exact)) for word in named]
     for matched, text in found.items():
-        unnamed = _unnamed(text, matched, exact, taken)
+        unnamed: str | None = _unnamed(text, matched, exact, taken)
         if unnamed in taken:
             unnamed = machine.other_than([word for word, own in samples if own == matched], matched)
         if unnamed is not None:
