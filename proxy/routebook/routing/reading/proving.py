@@ -200,6 +200,8 @@ class Proving:
             match finding:
                 case Breach():
                     breaches.append(finding)
+                    if len(breaches) > SHOWN:
+                        break  # hundreds of rules may break it: nobody reads so many examples
                 case Unproven(_, rule):
                     at = "" if rule is None else f" at the rule `{rule.name}`"
                     self._undecided.append((f"whether `{guarantee.name}` holds{at}", guarantee.location))
@@ -210,7 +212,7 @@ class Proving:
         first = breaches[0]
         guarantee, rule, example = first.guarantee, first.rule, first.example
         others = len(breaches) - 1
-        more = f" and {others} more" if others else ""
+        more = "" if not others else f" and {others} more" if others < SHOWN else " and many more"
         self.problems.error(
             "policy.broken-guarantee",
             f"the guarantee `{guarantee.name}` does not hold: `{rule.name}`{more} may lead to `{first.model}` "
