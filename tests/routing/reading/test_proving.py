@@ -215,6 +215,19 @@ def test_what_else_is_proven(text: str, expected: list[str]) -> None:
     assert [code for code, _ in found(text)] == expected
 
 
+def test_what_cannot_be_shown_is_not_passed_over() -> None:
+    """Several texts to embed may be longer together than a context: facts alone cannot say so, and no proof denies it."""
+    text = (
+        "providers: {p: {dialect: openai, base_url: https://p.example, region: us, accounts: [{name: a}]}}\n"
+        "models: {vectors: {provider: p, context: 8k, operations: [embeddings]}}\nrules:\n"
+        "  - {name: a, when: {request.operation: embeddings, prompt.tokens: {above: 9k}}, route: {to: vectors}}\n"
+        "  - {name: b, when: {request.operation: embeddings}, refuse: {}}\n  - {name: c, route: {to: requested}}\n"
+        "guarantees: [{name: g, when: {request.operation: embeddings}, only: {region: eu}}]\n"
+    )
+    found = list(load_sources([("policy.yaml", "version: 1\n" + text)]).problems)
+    assert any(each.code == "policy.undecided" and "`g` holds at the rule `a`" in each.message for each in found)
+
+
 CHOICES: dict[str, tuple[Value | None, ...]] = {
     "tags": tuple(frozenset(some) for size in range(3) for some in itertools.combinations(("phi", "x"), size)),
     "request.model": ("near", "wide", "far", "eyes", "abroad", "other", "zebra"),

@@ -86,7 +86,8 @@ class Reaching:
         for need in space.members("request.needs"):
             if need not in model.capabilities:
                 box = None if box is None else meet(box, space.member("request.needs", need, False))
-        if model.context is not None:
+        # several texts to embed have a context each, so their tokens together say nothing
+        if model.context is not None and "embeddings" not in model.operations:
             box = _narrowed(box, space.values("prompt.tokens", _at_most(model.context)))
         if model.max_output is not None and (cap is None or cap > model.max_output):
             box = _narrowed(box, space.values("request.max_output", _at_most(model.max_output)))
