@@ -222,7 +222,7 @@ def test_what_cannot_be_shown_is_not_passed_over() -> None:
         "models: {vectors: {provider: p, context: 8k, operations: [embeddings]}}\nrules:\n"
         "  - {name: a, when: {request.operation: embeddings, prompt.tokens: {above: 9k}}, route: {to: vectors}}\n"
         "  - {name: b, when: {request.operation: embeddings}, refuse: {}}\n  - {name: c, route: {to: requested}}\n"
-        "guarantees: [{name: g, when: {request.operation: embeddings}, only: {region: eu}}]\n"
+        "guarantees: [{name: g, when: {request.operation: embeddings}, never: {region: us}}]\n"
     )
     found = list(load_sources([("policy.yaml", "version: 1\n" + text)]).problems)
     assert any(each.code == "policy.undecided" and "`g` holds at the rule `a`" in each.message for each in found)
