@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from routebook.cli.check import shown_progress
 from routebook.cli.main import main
 from tests.support.processes import plain_environment
 
@@ -53,6 +55,26 @@ def test_a_slip_is_shown_with_its_place_a_caret_and_what_to_do(slips: Path, caps
 {slips}: not fit to serve: 1 error
 """
     )
+
+
+def test_progress_is_for_terminals() -> None:
+    """Where proofs take their time: on one line, which is gone in the end; nothing where nobody watches."""
+    watched, log = Terminal(), io.StringIO()
+    assert shown_progress(log) is None
+    quick, slow = shown_progress(watched), shown_progress(watched, after=0.0)
+    assert quick is not None and slow is not None
+    quick("rules", 1, 1000)
+    assert watched.getvalue() == ""
+    slow("rules", 1, 1000)
+    assert watched.getvalue() == "\r\033[Kproving rules: 1 of 1000"
+
+
+class Terminal(io.StringIO):
+    """A text file that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It says so."""
+        return True
 
 
 def test_a_slip_for_programs(slips: Path, capsys: pytest.CaptureFixture[str]) -> None:
