@@ -120,7 +120,8 @@ async def test_the_first_minutes(newcomer: Newcomer) -> None:
     rule = RULE.search(blocks(README, "yaml")[0])
     assert rule is not None
     policy = newcomer.folder / "rules" / "policy.yaml"
-    policy.write_text(policy.read_text().replace("\nrules:\n", f"\nrules:\n{rule[0]}\n", 1))
+    behind = "    route: {to: [llama-4-70b]}\n"
+    policy.write_text(policy.read_text().replace(behind, f"{behind}\n{rule[0]}", 1))
     await newcomer.routebook("check")
     await newcomer.routebook("reload", "--wait")
     await newcomer.shell(curl.replace("-H 'content-type", "-H 'x-routebook-tags: draft' -H 'content-type"))

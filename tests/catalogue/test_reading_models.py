@@ -16,7 +16,13 @@ HOSTED = Provider("hosted", "openai", "https://api.example.com/v1", HERE, region
 def read(text: str) -> tuple[dict[str, Model], Problems]:
     problems = Problems()
     models = read_models(
-        entries(text), {"hosted": HOSTED}, ["hosted", "broken"], ["tools", "vision"], ["chat", "embeddings"], problems
+        entries(text),
+        {"hosted": HOSTED},
+        ["hosted", "broken"],
+        ["tools", "vision"],
+        ["chat", "embeddings"],
+        ["temperature"],
+        problems,
     )
     return models, problems
 

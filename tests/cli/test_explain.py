@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,28 @@ def test_json_for_programs(state_dir: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["explain", "01TEST", "--state-dir", str(state_dir), "--format", "json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["id"], shown["rule"], shown["candidates"][0]["model"]) == ("01TEST", "auto", "llama-4-70b")
+
+
+def test_what_refutes_a_guarantee_is_shown_although_the_policy_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that `check` prints shows the rule that decides, and the model that the guarantee keeps from it."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\n"
+        "providers: {p: {dialect: openai, base_url: https://p.example/v1, region: us, accounts: [{name: a}]}}\n"
+        "models: {m: {provider: p}}\n"
+        "rules:\n"
+        "  - {name: drafts, when: {tags: {any: [draft]}}, route: {to: m}}\n"
+        "  - {name: phi, when: {tags: {any: [phi]}}, refuse: {}}\n"
+        "  - {name: rest, route: {to: requested}}\n"
+        "guarantees:\n"
+        "  - {name: stays, when: {tags: {any: [phi]}}, never: {region: us}}\n"
+    )
+    assert main(["check", str(policy)]) == 1
+    said = capsys.readouterr().out
+    command = next(part for part in said.split("`") if part.startswith("routebook explain "))
+    assert main([*shlex.split(command)[1:], "--policy", str(policy)]) == 0
+    shown = capsys.readouterr().out
+    assert "The rule `drafts` decided" in shown
+    assert "m: passed over: the guarantee `stays` forbids it" in shown

@@ -211,7 +211,7 @@ def test_only_a_short_list_of_a_clients_headers_goes_upstream() -> None:
         "x-simulate": "429",
     }
     begun = request_head(URL("https://api.example:8443/v1/"), "/chat/completions", "account")
-    head = upstream_head(begun, client, 7, simulated=False)
+    head = upstream_head(begun, client, 7, False, ("Accept",))
     assert head.decode().split("\r\n") == [
         "POST /v1/chat/completions HTTP/1.1",
         "Host: api.example:8443",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from routebook.catalogue.reading_providers import DIALECTS as WORDS
+from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.codec import Dialect
-from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, reader_at
+from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, SERVED, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
+from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
+from routebook.protocols.spoken import SPOKEN, asked_in
 from routebook.routing.fact_table import CLIENT_DIALECTS
 from routebook.routing.fact_table import OPERATIONS as ASKED
 from routebook.routing.outcomes import Caps
@@ -14,23 +18,31 @@ from routebook.routing.outcomes import Caps
 
 def test_every_dialect_and_operation_is_one_that_rules_know() -> None:
     """A rule could otherwise not speak of it."""
-    assert set(DIALECTS) <= set(CLIENT_DIALECTS)
+    assert {each.name for each in SERVED} <= set(CLIENT_DIALECTS)
     assert {operation.name for _, operation in OPERATIONS.values()} <= set(ASKED)
 
 
-BODIES = {"chat": b'{"model":"m","messages":[]}', "embeddings": b'{"model":"m","input":"a"}'}
+BODIES = {
+    "openai-chat": {
+        "chat": b'{"model":"m","messages":[]}',
+        "embeddings": b'{"model":"m","input":"a"}',
+        "completion": b'{"model":"m","prompt":"a"}',
+    },
+    "anthropic": dict.fromkeys(("chat", "count_tokens"), b'{"model":"m","messages":[],"max_tokens":9}'),
+    "openai-responses": dict.fromkeys(("chat", "count_tokens"), b'{"model":"m","input":"a"}'),
+}
 
 
-@pytest.mark.parametrize("dialect", [OPENAI_CHAT], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC, OPENAI_RESPONSES], ids=lambda dialect: dialect.name)
 def test_what_stands_at_a_path_reads_and_edits_its_requests(dialect: Dialect) -> None:
     """One line of the table is all that an exchange needs."""
     for operation in dialect.operations:
         path = operation.path.replace("{model}", "m")
         found = PATHS.find(path)
         assert found is not None and (found.dialect, found.operation) == (dialect, operation)
-        asked = found.read(BODIES[operation.name])
+        asked = found.read(BODIES[dialect.name][operation.name])
         assert (asked.operation, asked.dialect, asked.model) == (operation.name, dialect.name, "m")
-        assert operation.edit(asked, "m", True, Caps()) is BODIES[operation.name]
+        assert operation.edit(asked, "m", True, Caps()) is BODIES[dialect.name][operation.name]
         assert b'"up"' in operation.edit(asked, "up", True, Caps())
 
 
@@ -78,5 +90,21 @@ def test_no_other_path_is_taken_for_one_that_is_served(path: str) -> None:
 
 def test_nothing_is_read_at_other_paths() -> None:
     """The table is closed."""
-    assert reader_at("/v1/completions") is None
+    assert reader_at("/v1/complete") is None
     assert reader_at("/v1/embeddings") is not None
+
+
+def test_what_providers_speak_is_what_the_table_has() -> None:
+    """Policies are read by words alone; the words must be those of the table, and of the catalogue."""
+    table: dict[str, list[str]] = {}
+    for dialect in DIALECTS.values():
+        if dialect.upstream is not None:
+            table.setdefault(dialect.spoken_by, []).append(dialect.name)
+    assert {word: sorted(names) for word, names in SPOKEN.items()} == {
+        word: sorted(names) for word, names in table.items()
+    }
+    assert set(SPOKEN) <= set(WORDS)
+    for word, names in SPOKEN.items():
+        assert all(asked_in(word, name) == name for name in names)
+        assert asked_in(word, "nobody's") == names[0]
+    assert asked_in("nothing", "openai-chat") is None

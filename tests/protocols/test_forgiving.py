@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -55,6 +55,18 @@ def test_half_a_pair_of_surrogates_costs_one_character() -> None:
     assert READER.read(b'{"text":"a\\ud83d","inner":{"count":1}}') == Outer(
         "a\N{REPLACEMENT CHARACTER}", inner=Inner(count=1)
     )
+
+
+def test_a_number_beyond_its_bounds_counts_as_absent() -> None:
+    """What is taken apart is held to the same bounds as what is read in one pass."""
+
+    class Counted(msgspec.Struct):
+        """A count that is never negative."""
+
+        count: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+    assert Forgiving(Counted).read(b'{"count":-1}') == Counted()
+    assert Forgiving(Counted).read(b'{"count":"7"}') == Counted(7)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"7", b"[]", b"[" * 5000, b"\xff", b'{"a":NaN}'])

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routebook.chat.events import (
+    ArgumentsDelta,
+    Event,
+    Failed,
+    Finish,
+    Finished,
+    ReasoningDelta,
+    SignatureSeen,
+    Started,
+    TextDelta,
+    ToolCallEnded,
+    ToolCallStarted,
+)
+from routebook.chat.faults import Fault
+from routebook.chat.parts import Reasoning, Signature
+from routebook.chat.remembering import Memory
 from routebook.chat.usage import Usage
 from routebook.protocols.codec import ReplyTo
 from routebook.protocols.openai_chat.request import OpenAIChat
@@ -19,6 +36,27 @@ from tests.protocols import laws
 WIRE = Path(__file__).parents[1] / "corpus" / "wire" / "openai_chat"
 CASES = sorted(WIRE.iterdir())
 ASKED = OpenAIChat(b'{"model":"m","messages":[],"stream":true}')
+
+REPLY = ReplyTo(ASKED, "seed", 7)
+
+
+class Scripted:
+    """A reader that tells these events, a list each time it is fed; `done` after the last of them."""
+
+    def __init__(self, told: Sequence[Sequence[Event]], done: bool = True) -> None:
+        self._told = list(told)
+        self._ends = done
+        self.done = False
+
+    def feed(self, chunk: bytes) -> Sequence[Event]:
+        """The next list, whatever was fed."""
+        events = self._told.pop(0)
+        self.done = self._ends and not self._told
+        return events
+
+    def end(self) -> Sequence[Event]:
+        """Nothing more."""
+        return ()
 
 
 def translated() -> Translated:
@@ -66,3 +104,35 @@ def test_what_is_relayed_is_not_touched(case: Path) -> None:
     sent = b"".join(stream.feed(data[at : at + 7]) for at in range(0, len(data), 7)) + stream.end()
     assert data.startswith(sent)
     assert len(sent) == len(data) or not stream.done or case.name == "done-without-empty-line"
+
+
+def test_what_has_to_be_kept_is_given_away_at_the_end() -> None:
+    """Signatures belong to the first call of their answer; an answer without any leaves nothing."""
+    kept: list[Mapping[str, Memory]] = []
+    sealed = [
+        Started("a", "m"),
+        ReasoningDelta("hm", 0),
+        SignatureSeen(Signature("x", "seal"), 0),
+        ToolCallStarted("call_1", "f", 1),
+        ArgumentsDelta("{}", 1),
+        ToolCallEnded(1),
+        Finished(Finish.TOOL_CALLS),
+    ]
+    stream = Translated(Scripted([sealed]), ChatWriter(REPLY), kept.append)
+    stream.feed(b"0")
+    assert kept == [{"call_1": Memory((Reasoning("hm", Signature("x", "seal")),))}]
+    plain = Translated(
+        Scripted([[Started("a", "m"), TextDelta("x"), Finished(Finish.STOP)]]), ChatWriter(REPLY), kept.append
+    )
+    plain.feed(b"0")
+    assert len(kept) == 1
+
+
+def test_a_failure_of_ours_is_told_once() -> None:
+    """In the writer's own words; where the upstream has told an error, the client knows."""
+    stream = Translated(Scripted([[Started("a", "m")]], done=False), ChatWriter(REPLY))
+    stream.feed(b"0")
+    assert b'"code":"upstream.cut"' in stream.fail(Fault(502, "it broke off", "upstream.cut"))
+    failed = Translated(Scripted([[Started("a", "m"), Failed(Fault(500, "x"))]], done=False), ChatWriter(REPLY))
+    failed.feed(b"0")
+    assert failed.fail(Fault(502, "it broke off", "upstream.cut")) == b""

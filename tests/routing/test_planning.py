@@ -9,6 +9,7 @@ import pytest
 from routebook.catalogue.callers import Client
 from routebook.documents.problems import Location
 from routebook.protocols.openai_chat.embeddings import read_embeddings
+from routebook.protocols.openai_chat.request import read_chat
 from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import BLANK, Remembered
 from routebook.routing.outcomes import Within
@@ -98,8 +99,8 @@ def test_operations_are_served_by_those_that_declare_them() -> None:
     assert names(plan(under, facts)) == ["vectors"]
 
 
-def test_a_dialect_that_cannot_be_called_is_left_out() -> None:
-    """Declared and read, but not spoken in this version: said, not tried."""
+def test_a_dialect_that_would_lose_what_matters_is_left_out() -> None:
+    """Said, not tried; what it carries is served by it."""
     under = policy(
         "rules: [{name: r, route: {to: [claude, small]}}]",
         """
@@ -109,7 +110,10 @@ providers: {a: {dialect: anthropic, base_url: "https://a.example", accounts: [{n
 models: {claude: {provider: a}, small: {provider: b}}
 """,
     )
-    assert reasons(plan(under)) == {"claude": "its provider speaks anthropic, which this version cannot call"}
+    assert reasons(plan(under)) == {}
+    several = read_chat(b'{"model":"auto","messages":[{"role":"user","content":"hi"}],"n":2}')
+    facts = RequestFacts(several, facts_of(under).client, {}, NOW, under, BLANK)
+    assert reasons(plan(under, facts)) == {"claude": "its provider speaks anthropic, which cannot carry choices"}
 
 
 def test_a_client_uses_what_it_may_use() -> None:

@@ -39,6 +39,21 @@ def run(client: openai.OpenAI, call: dict[str, Any]) -> dict[str, Any]:
                 with client.chat.completions.stream(**given) as stream:
                     kinds = [event.type for event in stream]
                     return {"kinds": kinds, "dump": stream.get_final_completion().model_dump()}
+            case "responses":
+                answered = client.responses.create(**given)
+                return {"text": answered.output_text, "dump": answered.model_dump()}
+            case "responses_events":
+                happened = []
+                for event in client.responses.create(stream=True, **given):
+                    happened.append(event.model_dump())
+                    said += [event.delta] if event.type == "response.output_text.delta" else []
+                return {"text": "".join(said), "events": happened}
+            case "responses_helper":
+                with client.responses.stream(**given) as responding:
+                    said += [event.delta for event in responding if event.type == "response.output_text.delta"]
+                    return {"text": "".join(said), "dump": responding.get_final_response().model_dump()}
+            case "responses_count":
+                return {"dump": client.responses.input_tokens.count(**given).model_dump()}
             case "embeddings":
                 return {"dump": client.embeddings.create(**given).model_dump()}
             case "models":

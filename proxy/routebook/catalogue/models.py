@@ -27,7 +27,8 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts."""
+    """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts. `lacks` are
+    features of its dialect that it does not take."""
 
     name: str
     provider: Provider
@@ -41,6 +42,7 @@ class Model:
     quality: float | None = None
     labels: dict[str, str] = field(default_factory=dict)
     tokenizer: str = "o200k_base"
+    lacks: frozenset[str] = frozenset()
 
     @property
     def region(self) -> str | None:

@@ -73,6 +73,7 @@ class Provider:
     """An upstream API: what it speaks, where it stands, who pays.
 
     `ask_usage`: whether usage may be asked for in a stream (`stream_options.include_usage`); some vendors refuse it.
+    `version` is that of its API, `key_header` where its key goes; None: as its dialect has it.
     """
 
     name: str
@@ -85,4 +86,6 @@ class Provider:
     labels: dict[str, str] = field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
     ask_usage: bool = True
+    version: str | None = None
+    key_header: str | None = None
     allow_private: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from routebook.catalogue import reading_clients as clients
 from routebook.catalogue import reading_models as models
@@ -45,6 +45,8 @@ def provider_schemas() -> dict[str, Schema]:
         "limits": build.ref("limits"),
         "timeouts": build.ref("timeouts"),
         "ask_usage": build.flag(True),
+        "version": build.matching("[A-Za-z0-9._-]{1,64}", ["2026-10-21"]),
+        "key_header": build.matching("[A-Za-z0-9-]{1,64}", ["api-key"]),
         "allow_private": build.flag(True),
     }
     return {
@@ -64,8 +66,10 @@ def provider_schemas() -> dict[str, Schema]:
     }
 
 
-def model_schemas(capabilities: Collection[str], operations: Collection[str]) -> dict[str, Schema]:
-    """The definitions `model`, `price` and `pool`, with the words for what a model can do."""
+def model_schemas(
+    capabilities: Collection[str], operations: Collection[str], features: Mapping[str, str]
+) -> dict[str, Schema]:
+    """The definitions `model`, `price` and `pool`, with the words for what a model can do, and does not take."""
     tokens = build.quantity(Unit.TOKENS)
     model = {
         "provider": build.text(),
@@ -74,6 +78,7 @@ def model_schemas(capabilities: Collection[str], operations: Collection[str]) ->
         "context": tokens,
         "max_output": tokens,
         "capabilities": build.one_or_more(build.word(capabilities)),
+        "lacks": build.one_or_more(build.word(features)),
         "operations": build.one_or_more(build.word(operations)),
         "quality": {"type": "number", "minimum": 0, "maximum": 1},
         "labels": LABELS,

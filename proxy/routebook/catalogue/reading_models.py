@@ -21,6 +21,8 @@ MODEL_KEYS = {
     "context": "tokens of prompt and answer together that it can hold",
     "max_output": "tokens it can answer with at most",
     "capabilities": "what it can do beyond text",
+    "lacks": "fields that its provider's API has and the model does not take (`temperature`), by their names in "
+    "`docs/protocols.md`; looked at where requests are translated",
     "operations": "what it can be asked for (default: chat)",
     "quality": "how good its answers are, from 0 to 1, for `pick: best` and `within`",
     "labels": "your own words about it, by name",
@@ -50,10 +52,11 @@ def read_models(
     declared: Collection[str],
     capabilities: Collection[str],
     operations: Collection[str],
+    features: Collection[str],
     problems: Problems,
 ) -> dict[str, Model]:
     """The models by name. `declared` are all providers' names, of unreadable ones too, so that these are not reported
-    a second time; `capabilities` and `operations` are the closed sets of words."""
+    a second time; `capabilities`, `operations` and `features` are the closed sets of words."""
     models: dict[str, Model] = {}
     for key, node in entries:
         check_name(key, problems, "a model", RESERVED)
@@ -68,20 +71,26 @@ def read_models(
                 provider_node, declared, problems, "policy.unknown-provider", "a provider of this policy"
             )
         )
-        model = _read_model(key, fields, providers.get(name or ""), capabilities, operations)
+        model = _read_model(key, fields, providers.get(name or ""), capabilities, operations, features)
         if model is not None:
             models[key.text] = model
     return models
 
 
 def _read_model(
-    key: Scalar, fields: Fields, provider: Provider | None, capabilities: Collection[str], operations: Collection[str]
+    key: Scalar,
+    fields: Fields,
+    provider: Provider | None,
+    capabilities: Collection[str],
+    operations: Collection[str],
+    features: Collection[str],
 ) -> Model | None:
     price = _read_price(fields)
     context = whole(fields, "context", Unit.TOKENS, "1")
     max_output = whole(fields, "max_output", Unit.TOKENS, "1")
     able = _read_words(fields, "capabilities", capabilities, "a capability")
     serves = _read_words(fields, "operations", operations, "an operation")
+    lacks = _read_words(fields, "lacks", features, "a field")
     quality = bounded(fields, "quality", Unit.SCORE, "0", "1")
     labels = read_labels(fields)
     upstream_id, tokenizer = fields.text("id", key.text), fields.text("tokenizer", "o200k_base")
@@ -107,6 +116,7 @@ def _read_model(
         None if quality is None else float(quality),
         labels,
         tokenizer or "o200k_base",
+        lacks,
     )
 
 

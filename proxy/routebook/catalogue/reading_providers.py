@@ -25,9 +25,11 @@ from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields, read_text
 
 DIALECTS = {
-    "openai": "the OpenAI API and everything that imitates it",
+    "openai": "OpenAI's Chat Completions, and everything that imitates them",
+    "openai-responses": "OpenAI's Responses",
     "anthropic": "the Anthropic Messages API",
     "gemini": "the Gemini API",
+    "ollama": "Ollama's own API",
 }
 """What a provider may speak."""
 
@@ -40,6 +42,8 @@ PROVIDER_KEYS = {
     "spread": "which of the accounts a request goes to first (default weighted)",
     "limits": "what the vendor grants each account, unless the account says otherwise",
     "timeouts": "how long to wait for it",
+    "version": "which version of its API is spoken, where it has several (`2026-10-21`)",
+    "key_header": "the header in which it takes its key, where that is not the usual one (Azure: `api-key`)",
     "ask_usage": "whether usage may be asked for in a stream (default true)",
     "allow_private": "whether its address may be a private one (default true)",
 }
@@ -85,6 +89,8 @@ TIMEOUT_KEYS = {
 _PRIVATE_NAMES = (".internal", ".local", ".localhost", ".lan", ".home.arpa", ".svc", ".test")
 """How names end that are not looked up in the public DNS."""
 
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LIKE_A_KEY = re.compile(r"(sk|pk|rk|gsk|xai|ghp|AIza)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 
@@ -124,6 +130,8 @@ def _read_provider(key: Scalar, node: Node, timeouts: Timeouts, problems: Proble
         labels=read_labels(fields),
         timeouts=read_timeouts(fields, timeouts),
         ask_usage=fields.flag("ask_usage", True),
+        version=_read_header_text(fields, "version", _VERSION),
+        key_header=_read_header_text(fields, "key_header", _HEADER),
         allow_private=fields.flag("allow_private", True),
     )
 
@@ -186,6 +194,15 @@ def read_labels(fields: Fields) -> dict[str, str]:
         if text is not None:
             labels[key.text] = text
     return labels
+
+
+def _read_header_text(fields: Fields, name: str, form: re.Pattern[str]) -> str | None:
+    """A text that goes into the head of every request; it must be one plain word."""
+    text, node = fields.text(name), fields.node(name)
+    if text is None or node is None or form.match(text):
+        return text
+    fields.problems.error("document.bad-name", f"`{name}` is not one plain word", node.location)
+    return None
 
 
 def _read_base_url(fields: Fields) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from routebook.routing.reading.loading import LoadResult
+    from routebook.routing.reading.proving import Progress
 
 HELP = """Read, compile and test a policy, and say all that is wrong with it, each with its place and what to do.
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from routebook.documents.printing import as_github, as_json, as_text
     from routebook.routing.reading.loading import load_policy
 
-    result = load_policy(Path(args.policy))
+    result = load_policy(Path(args.policy), progress=shown_progress(sys.stderr))
     match args.format:
         case "json":
             sys.stdout.write(as_json(result.problems))
@@ -48,6 +49,29 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(as_text(result.problems, result.documents, colour=wants_colour(sys.stdout)))
             print(f"{args.policy}: {summary(result)}")
     return 1 if result.policy is None or (args.strict and result.problems.found) else 0
+
+
+PATIENCE = 1.0
+"""Seconds of silence before progress is shown."""
+
+
+def shown_progress(stream: TextIO, after: float = PATIENCE) -> Progress | None:
+    """Says on a terminal how far the proofs are, where they take longer than so many seconds; None elsewhere."""
+    if not stream.isatty():
+        return None
+    import time
+
+    shown = time.monotonic() + after
+
+    def show(what: str, done: int, of: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now >= shown:
+            shown = now + 0.1
+            stream.write(f"\r\033[Kproving {what}: {done} of {of}" if done < of else "\r\033[K")
+            stream.flush()
+
+    return show
 
 
 def wants_colour(stream: TextIO) -> bool:

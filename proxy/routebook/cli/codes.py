@@ -45,8 +45,12 @@ PROBLEMS: Final = {
     "policy.no-outcome": "a rule neither routes nor refuses",
     "policy.two-outcomes": "a rule both routes and refuses",
     "policy.gap": "some request matches no rule",
-    "policy.unreachable-rule": "rules before it match whatever this rule matches, so it can never decide",
-    "policy.unreachable-candidate": "a model of a route stands behind others that already stand for it",
+    "policy.unreachable-rule": "rules before it match, one or several together, whatever this rule matches, so it never decides",
+    "policy.unreachable-candidate": "a model of a route can never be its turn, or never serve what the rule decides",
+    "policy.broken-guarantee": "a rule may lead a request to a model that a guarantee keeps from it; the request is shown",
+    "policy.idle-budget": "no routed request falls under a budget or a limit",
+    "policy.client-conflict": "a client may use none of the models that a rule chooses for it",
+    "policy.undecided": "a proof would take more work than is allowed, so its question stays open",
     "policy.empty-route": "a route names no model",
     "policy.route-to-nowhere": "no model of a route could ever serve what its rule matches",
     "policy.unknown-model": "a model or pool is not declared",
@@ -121,6 +125,7 @@ RELOADS: Final = {
 """Why a sound policy may still not be taken; the one before stays in force."""
 
 FAILURES: Final = {
+    "request.not-carried": "no model that may serve the request can be told everything in it, in the API that its provider speaks",
     "request.malformed": "the body is not what its path asks for",
     "request.encoded": "the body is compressed, which is not accepted",
     "request.too-large": "the body is larger than `settings.max_body`",
@@ -178,6 +183,8 @@ CANDIDATES: Final = {
     "model.unknown": "no model or pool has the name that the client asked for",
     "model.operation": "it does not serve this operation",
     "model.dialect": "its provider speaks a dialect that this version cannot call",
+    "model.translation": "what is asked for crosses to no other API than its own, which its provider does not speak",
+    "model.loses": "its provider's API cannot carry something that the request must not lose",
     "model.lacks": "it lacks capabilities that the request needs",
     "model.context": "the prompt does not fit into its context",
     "model.max-output": "it cannot answer with as many tokens as the client asks for",

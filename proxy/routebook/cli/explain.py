@@ -92,7 +92,7 @@ def load(path: str) -> Policy | None:
     from routebook.documents.printing import as_text
     from routebook.routing.reading.loading import load_policy
 
-    result = load_policy(Path(path))
+    result = load_policy(Path(path), proving=False)
     if result.policy is None:
         sys.stderr.write(as_text(result.problems.errors, result.documents, colour=wants_colour(sys.stderr)))
         print(f"{path}: {summary(result)}", file=sys.stderr)
@@ -122,7 +122,7 @@ def _policy_of(state_dir: Path, digest: str) -> Policy | None:
     from routebook.routing.reading.loading import load_sources
 
     sources = read_snapshot(state_dir, digest)
-    return None if sources is None else load_sources(sources).policy
+    return None if sources is None else load_sources(sources, proving=False).policy
 
 
 def _show(found: Explanation, form: str) -> None:

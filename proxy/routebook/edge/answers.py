@@ -22,8 +22,8 @@ from routebook.ledger.claims import Kind as PotKind
 from routebook.ledger.claims import Refusal, Why
 from routebook.ledger.pot_names import pot_named
 from routebook.policy.rules import Rule
+from routebook.protocols.dialects import SERVED, Dialect
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_chat.errors import error_body
 from routebook.routing.candidates import Candidate, Plan
 from routebook.routing.emptiness import why_empty
 from routebook.routing.endings import Who
@@ -50,6 +50,7 @@ PATIENCE: Final = 60.0
 
 KINDS: Final = {
     "request.constraints": Kind(400, _ASKED, Who.CLIENT),
+    "request.not-carried": Kind(400, _ASKED, Who.CLIENT),
     "request.malformed": Kind(400, _ASKED, Who.CLIENT),
     "request.encoded": Kind(415, _ASKED, Who.CLIENT),
     "request.too-large": Kind(413, _ASKED, Who.CLIENT),
@@ -221,22 +222,28 @@ def _for_what(what: str, name: str) -> str:
     return f"for the accounts of the upstream ({unit})" if name == "account" else f"for the limit `{name}` ({unit})"
 
 
-def answer(failure: Failure, headers: CIMultiDict[str] | None = None) -> web.Response:
-    """The failure as a response, with `headers` (of the decision) added.
+def words_of(failure: Failure, dialect: Dialect) -> dict[str, str | None]:
+    """What else an error says beside status and message. Types are OpenAI's words; other dialects have their own."""
+    type = failure.kind.type if dialect.name.startswith("openai") else None
+    return {"type": type, "code": failure.shown_code, "param": failure.param}
+
+
+def answer(failure: Failure, headers: CIMultiDict[str] | None = None, dialect: Dialect = SERVED[0]) -> web.Response:
+    """The failure as a response in a client's dialect, with `headers` (of the decision) added.
 
     Official clients retry 429 and 5xx on their own. After our own attempts are used up that only multiplies load, so
     they are told when to come back, or not to.
     """
     response = web.Response(
-        body=error_body(
-            failure.status, failure.message, type=failure.kind.type, code=failure.shown_code, param=failure.param
-        ),
+        body=dialect.error_body(failure.status, failure.message, **words_of(failure, dialect)),
         status=failure.status,
         headers=headers,
         content_type="application/json",
     )
     response.headers["Server"] = "routebook"
     response.headers["x-routebook-error"] = failure.code
+    if (identity := response.headers.get("x-routebook-decision")) is not None and dialect.client is not None:
+        response.headers.setdefault(dialect.client.request_id, identity)
     if failure.code == "caller.unknown":
         response.headers["WWW-Authenticate"] = "Bearer"
     if failure.retry_after is not None:

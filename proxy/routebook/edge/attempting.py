@@ -6,12 +6,11 @@ and what is held until then is bounded: a stream up to its first event, or a who
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from aiohttp import web
-
+from routebook.chat.loss import Loss
 from routebook.edge.answers import Failure
 from routebook.edge.calls import Call
 from routebook.edge.coding import plain
@@ -22,42 +21,45 @@ from routebook.edge.gateway import Access
 from routebook.edge.headers import retry_after, upstream_head
 from routebook.edge.hedging import first_to_begin
 from routebook.edge.securing import another_call
+from routebook.edge.translating import COUNTED, Crossing, Errand, Job, count_body, errand_of, in_words
 from routebook.edge.upstream import Answer, ask, next_bytes, whole
-from routebook.protocols.codec import Relaying
-from routebook.protocols.dialects import Dialect, Operation
+from routebook.protocols.answered import Answered, is_json
+from routebook.protocols.codec import Dialect, Relaying
 from routebook.protocols.errors import ProtocolError
-from routebook.protocols.openai_chat.response import Answered, is_json
-from routebook.protocols.openai_chat.stream import StreamReader
+from routebook.protocols.streams import Translated
 from routebook.routing.attempts import AttemptOutcome, Attempts
-from routebook.routing.outcomes import Caps
+from routebook.routing.sizes import prompt_tokens
 
 HOLD = 64 * 1024
 """Bytes of comments that a stream may begin with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be done, whoever does it: the request, how its path reads and writes, and the rule's caps."""
-
-    request: web.BaseRequest
-    asked: Any
-    dialect: Dialect
-    operation: Operation
-    caps: Caps
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
-    """An upstream's answer that may go to the client: `ready` first, then the rest of it where it is a stream
-    (`reader`). `answered` is what a whole answer says of itself."""
+    """An answer that may go to the client: `ready` first, then the rest of it where it is a stream (`reader`; also
+    `translated` where it is that). `answered` is what a whole answer says of itself, `lost` what of it could not be said.
 
-    http: Answer
+    `http` is the upstream's, None where nobody had to be called; `headers` are its own where it is relayed. `told` are
+    its own bytes, where it refused.
+    """
+
+    http: Answer | None
     deadlines: Deadlines
     dialect: Dialect
     ready: bytes
     outcome: AttemptOutcome
+    status: int
+    headers: Mapping[str, str]
     reader: Relaying | None = None
     answered: Answered | None = None
+    translated: Translated | None = None
+    lost: tuple[Loss, ...] = ()
+    told: bytes = b""
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What of the answer could not be said to the client, so far."""
+        return self.lost if self.translated is None else self.translated.losses
 
 
 async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
@@ -81,7 +83,10 @@ async def _reply(job: Job, call: Call, entry: Entry) -> Reply | None:
     except CallFailed as failed:
         entry.called(call, AttemptOutcome(failed.code))
     else:
-        entry.called(call, reply.outcome, reply.http.headers, reply.ready)
+        if reply.http is None:
+            entry.called(call, reply.outcome)
+        else:
+            entry.called(call, reply.outcome, reply.http.headers, reply.told)
         failure = reply.outcome.failure
         if failure is None or (failure == "upstream.rejected" and not entry.attempts.has_next):
             entry.passes_on(call)
@@ -94,59 +99,124 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     """One call, up to where its answer may begin; raises CallFailed. Whatever happens, the entry closes it."""
     candidate = call.candidate
     access = entry.serving.access[candidate.key]
-    model = candidate.model
-    body = job.operation.edit(job.asked, model.upstream_id, model.provider.ask_usage, job.caps)
-    head = upstream_head(access.heads[job.operation.upstream_path], job.request.headers, len(body), access.simulated)
+    errand = errand_of(job, candidate, entry)
+    if errand is None:
+        return _estimated(job, access, entry)
+    call.losses = errand.losses
+    if errand.refused:
+        raise CallFailed("request.not-carried", in_words(errand.losses))
+    head = upstream_head(
+        access.heads[errand.path],
+        job.request.headers,
+        len(errand.body),
+        access.simulated,
+        errand.forwarded,
+        errand.headers,
+    )
     with Deadlines(access.limits) as deadlines:
-        http = call.http = await ask(entry.gateway.connections, access.origin, head, body, deadlines)
+        http = call.http = await ask(entry.gateway.connections, access.origin, head, errand.body, deadlines)
         deadlines.waits_for(Wait.BYTES)
-        if http.is_stream:
-            reader = job.dialect.stream(not job.asked.wants_usage)
-            ready = await _first_events(http, reader)
+        streamed = http.is_stream(errand.media_type)
+        if streamed and (errand.crossing is None or job.asked.stream):
+            reply = await _streamed_reply(job, http, deadlines, errand)
             entry.answers(call)
-            return Reply(http, deadlines, job.dialect, ready, AttemptOutcome(status=200), reader)
+            return reply
         whole_answer = await whole(http)
         entry.answers(call)
-    return _whole_reply(http, deadlines, job.dialect, whole_answer, access, entry.now)
+    if http.status < 300 and errand.crossing is not None:
+        return _told_reply(http, deadlines, job, whole_answer, errand.crossing, streamed)
+    return _whole_reply(http, deadlines, job, whole_answer, access, entry.now, errand)
 
 
-async def _first_events(http: Answer, reader: StreamReader) -> bytes:
+def _estimated(job: Job, access: Access, entry: Entry) -> Reply:
+    """How many tokens the request has, counted here: its upstream has no way to ask. Nobody is called."""
+    headers = {"Content-Type": "application/json"}
+    body = count_body(job, prompt_tokens(job.asked))
+    return Reply(None, Deadlines(access.limits), job.dialect, body, AttemptOutcome(), 200, headers, answered=COUNTED)
+
+
+async def _streamed_reply(job: Job, http: Answer, deadlines: Deadlines, errand: Errand) -> Reply:
+    """A stream, relayed or translated, from its first event on; raises CallFailed."""
+    outcome = AttemptOutcome(status=200)
+    if errand.crossing is None:
+        reader: Relaying = job.dialect.stream(not job.asked.wants_usage)
+        ready = await _first_events(http, reader)
+        return Reply(http, deadlines, job.dialect, ready, outcome, http.status, http.headers, reader)
+    translated = errand.crossing.stream()
+    ready = await _first_events(http, translated)
+    headers = errand.crossing.headers(http.headers)
+    return Reply(http, deadlines, job.dialect, ready, outcome, http.status, headers, translated, translated=translated)
+
+
+async def _first_events(http: Answer, reader: Relaying) -> bytes:
     """What may go to the client first, once a whole event is there and none is an error; raises CallFailed."""
     if "Content-Encoding" in http.headers:
         raise CallFailed("upstream.encoded", "it encoded a stream that it was asked for plain")
-    held = b""
-    while not reader.events and len(held) < HOLD:
+    held, size = b"", 0
+    while not reader.events and size < HOLD:
         arrived = await next_bytes(http)
-        if not arrived:
-            raise CallFailed("upstream.cut", "the stream ended before its first event")
+        size += len(arrived)
         try:
-            held += reader.feed(arrived)
+            held += reader.feed(arrived) if arrived else reader.end()
         except ProtocolError:
             raise CallFailed("upstream.garbled", "an event without end") from None
+        if not arrived and not reader.events:
+            raise CallFailed("upstream.cut", "the stream ended before its first event")
     if reader.saw_error:
         raise CallFailed("upstream.error-event", "the stream began with an error")
     return held
 
 
+def _told_reply(http: Answer, deadlines: Deadlines, job: Job, body: bytes, crossing: Crossing, streamed: bool) -> Reply:
+    """A whole answer in another dialect; raises CallFailed for nonsense."""
+    readable = _readable(http, body)
+    if readable is None:
+        raise CallFailed("upstream.encoded", "it encoded an answer that it was asked for plain")
+    told = crossing.whole(readable, streamed)
+    headers = crossing.headers(http.headers)
+    outcome = AttemptOutcome(status=http.status)
+    return Reply(
+        http, deadlines, job.dialect, told.body, outcome, 200, headers, answered=told.answered, lost=told.losses
+    )
+
+
 def _whole_reply(
-    http: Answer, deadlines: Deadlines, dialect: Dialect, body: bytes, access: Access, now: float
+    http: Answer, deadlines: Deadlines, job: Job, body: bytes, access: Access, now: float, errand: Errand
 ) -> Reply:
     """An answer that is all there: what it says of itself, or what is wrong with it; raises CallFailed for nonsense."""
-    coding = http.headers.get("Content-Encoding", "identity")
-    readable = body if coding == "identity" else plain(body, coding)
+    readable = _readable(http, body)
     if readable is not None:
         readable = _without(readable, access.key)  # what it says of itself goes into the record
     if http.status >= 300:
-        outcome = AttemptOutcome(
-            status=http.status,
-            retry_after=retry_after(http.headers, now),
-            error_code=None if readable is None else dialect.error_code(readable),
-        )
-        return Reply(http, deadlines, dialect, _without(body, access.key), outcome)
-    answered = Answered() if readable is None else dialect.answer(readable)
-    if readable is not None and answered == Answered() and not is_json(readable):
+        shown = body if errand.crossing is None or readable is None else readable
+        return _refusal(http, deadlines, job, _without(shown, access.key), readable, now, errand)
+    found = Answered() if readable is None else job.dialect.answer(readable)
+    if readable is not None and found == Answered() and not is_json(readable):
         raise CallFailed("upstream.garbled", "the answer is not what its dialect says")
-    return Reply(http, deadlines, dialect, body, AttemptOutcome(status=http.status), answered=answered)
+    said = COUNTED if job.counts else found
+    outcome = AttemptOutcome(status=http.status)
+    return Reply(http, deadlines, job.dialect, body, outcome, http.status, http.headers, answered=said)
+
+
+def _refusal(
+    http: Answer, deadlines: Deadlines, job: Job, told: bytes, readable: bytes | None, now: float, errand: Errand
+) -> Reply:
+    """What an upstream refused, in its own words where it is relayed."""
+    wait = retry_after(http.headers, now)
+    code = None if readable is None else errand.spoken.error_code(readable)
+    outcome = AttemptOutcome(status=http.status, retry_after=wait, error_code=code)
+    if errand.crossing is None:
+        return Reply(http, deadlines, job.dialect, told, outcome, http.status, http.headers, told=told)
+    status, ready, said = errand.crossing.refusal(http.status, told)
+    if wait is None and said is not None:
+        outcome = AttemptOutcome(status=http.status, retry_after=said, error_code=outcome.error_code)
+    headers = errand.crossing.headers(http.headers, failed=True)
+    return Reply(http, deadlines, job.dialect, ready, outcome, status, headers, told=told)
+
+
+def _readable(http: Answer, body: bytes) -> bytes | None:
+    coding = http.headers.get("Content-Encoding", "identity")
+    return body if coding == "identity" else plain(body, coding)
 
 
 def _without(body: bytes, key: str | None) -> bytes:
@@ -159,6 +229,8 @@ def _nobody_answered(attempts: Attempts) -> Failure:
     last = attempts.made[-1]
     code = last.outcome.failure
     assert code is not None
+    if code == "request.not-carried":
+        return Failure(code, f"the model cannot be told everything that is asked: {in_words(last.losses)}")
     tried = "the model" if len(attempts.made) == 1 else f"each of {len(attempts.made)} models that were tried"
     said = f" with {last.outcome.status}" if last.outcome.status is not None else ""
     return Failure(code, f"{tried} failed; the last one{said}: {code}", retry_after=attempts.retry_after)

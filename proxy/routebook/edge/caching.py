@@ -17,11 +17,12 @@ from multidict import CIMultiDict
 from routebook.catalogue.models import Model
 from routebook.chat.usage import Usage
 from routebook.edge.answers import failure_of
-from routebook.edge.attempting import Job, Reply
+from routebook.edge.attempting import Reply
 from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.entry import Entry
 from routebook.edge.headers import SERVER
 from routebook.edge.relay import EventStream, last_words
+from routebook.edge.translating import Job
 from routebook.protocols.codec import Relaying
 from routebook.routing.answer_cache import Kept, Recalled, is_worth_keeping, key_of, replayed_headers, wish_of
 from routebook.routing.candidates import Candidate, Plan
@@ -62,12 +63,12 @@ class Reusing:
             return reply
         key = self._key(candidate)
         if reply.reader is None:
-            if is_worth_keeping(self._job.operation.name, reply.http.status, reply.answered):
+            if is_worth_keeping(self._job.operation.name, reply.status, reply.answered):
                 self._keep(key, self._kept(reply, (reply.ready,)))
             return reply
 
         def whole(reader: Relaying, pieces: tuple[bytes, ...]) -> None:
-            if not reader.saw_error and is_worth_keeping(self._job.operation.name, reply.http.status, reader):
+            if not reader.saw_error and is_worth_keeping(self._job.operation.name, reply.status, reader):
                 self._keep(key, self._kept(reply, pieces))
 
         room = self._cache.room.entry
@@ -80,8 +81,8 @@ class Reusing:
             rule=entry.rule,
             at=entry.gateway.clock.monotonic(),
             seconds=self._reuse.seconds,
-            status=reply.http.status,
-            headers=replayed_headers(reply.http.headers.items()),
+            status=reply.status,
+            headers=replayed_headers(reply.headers.items()),
             pieces=pieces,
             stream=reply.reader is not None,
             usage=None if said is None else said.usage,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from routebook.chat.loss import Loss
 from routebook.documents.quantities import Unit
 from routebook.edge.upstream import Answer
 from routebook.health.measurements import Call as Watched
@@ -18,10 +19,21 @@ class Call:
     """A call that is about to be made, running, or over. Times are seconds since the exchange began.
 
     `watched` is what is remembered of it for others, `http` the answer that its upstream is giving, `metered` what the
-    call used, once that is known; `is_closed` says that everything it held has been let go.
+    call used, once that is known; `losses` is what of the request its dialect could not be told; `is_closed` says that everything it held has been let go.
     """
 
-    __slots__ = ("candidate", "first_byte", "held", "http", "is_closed", "metered", "outcome", "started", "watched")
+    __slots__ = (
+        "candidate",
+        "first_byte",
+        "held",
+        "http",
+        "is_closed",
+        "losses",
+        "metered",
+        "outcome",
+        "started",
+        "watched",
+    )
 
     def __init__(self, candidate: Candidate, held: Held, watched: Watched) -> None:
         self.candidate = candidate
@@ -31,6 +43,7 @@ class Call:
         self.first_byte: float | None = None
         self.http: Answer | None = None
         self.outcome: AttemptOutcome | None = None
+        self.losses: tuple[Loss, ...] = ()
         self.metered: Metered = NOTHING
         self.is_closed = False
 

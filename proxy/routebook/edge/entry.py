@@ -6,12 +6,13 @@ and what is held of budgets and limits for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from multidict import CIMultiDict
 
+from routebook.chat.loss import Loss
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.calls import Call
 from routebook.edge.gateway import Gateway
@@ -225,7 +226,9 @@ class Entry:
             self.gateway.metrics.cost(candidate.name, call.metered.cost.total)
         self.gateway.metrics.attempted(candidate.name, candidate.account.name, failure or "ok")
         self.attempts.ended(
-            Attempt(candidate, outcome, call.started, call.first_byte, self._elapsed(), call.metered.cost.total)
+            Attempt(
+                candidate, outcome, call.started, call.first_byte, self._elapsed(), call.metered.cost.total, call.losses
+            )
         )
         self._judge(call, outcome, headers, body)
 
@@ -258,12 +261,22 @@ class Entry:
             headers["x-routebook-rule"] = header_safe(self.rule)
         if self._answering is not None:
             headers["x-routebook-model"] = header_safe(self._answering.candidate.name)
+            if losses := dict.fromkeys(loss.feature for loss in self._answering.losses):
+                headers["x-routebook-losses"] = header_safe(",".join(losses))
         if self.recalled is not None:
             self._mark_recalled(headers, self.recalled)
         return headers
 
-    def end(self, status: int, said: Said | None = None, code: str | None = None, estimated_output: int = 0) -> None:
-        """Write the second line, the first time this is called. `code` is what failed, None where nothing did."""
+    def end(
+        self,
+        status: int,
+        said: Said | None = None,
+        code: str | None = None,
+        estimated_output: int = 0,
+        losses: Sequence[Loss] = (),
+    ) -> None:
+        """Write the second line, the first time this is called. `code` is what failed, None where nothing did; `losses`
+        is what of the answer could not be said to its client."""
         if self.ended:
             return
         self.ended = True
@@ -290,6 +303,7 @@ class Entry:
             served=None if said is None else said.model,
             finish=None if said is None else said.finish_reason,
             recalled=self.recalled,
+            losses=losses,
         )
         self._write_end(ending)
         self.gateway.metrics.ended(

@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from routebook.edge.answers import answer, failure_of, refused
-from routebook.edge.attempting import Job, attempt
+from routebook.edge.attempting import attempt
 from routebook.edge.caching import look_up, replay
 from routebook.edge.callers import identify
 from routebook.edge.entry import Entry
@@ -19,8 +19,10 @@ from routebook.edge.intake import read_body, wanted_within
 from routebook.edge.relay import relay
 from routebook.edge.securing import figures, next_call
 from routebook.edge.sticking import follow, remember
+from routebook.edge.translating import Job
 from routebook.policy.rules import Decision
-from routebook.protocols.dialects import OPERATIONS
+from routebook.protocols.codec import Dialect
+from routebook.protocols.paths import Found
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import RequestDraws
@@ -31,16 +33,16 @@ from routebook.routing.outcomes import Caps, Outcome, Route, Within
 _log = structlog.get_logger()
 
 
-async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
-    """Serve one request. Whatever happens on the way, its record is complete before its last byte is sent."""
-    dialect, operation = OPERATIONS[request.raw_path.partition("?")[0]]
-    entry = Entry(gateway, operation.name)
+async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> web.StreamResponse:
+    """Serve one request, for what stands at its path. Whatever happens on the way, its record is complete before its
+    last byte is sent."""
+    entry = Entry(gateway, found.operation.name)
     policy = entry.policy
     try:
         # Identify
         client = identify(request, gateway, entry.serving)
         # Read
-        asked = operation.read(await read_body(request, policy.settings))
+        asked = found.read(await read_body(request, policy.settings))
         within = wanted_within(request, asked)
         entry.phase = Phase.ROUTING
         # See
@@ -53,7 +55,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
         route, plan = list_candidates(decision, facts, demand, within, entry)
         # Recall
         draws = entry.draws_on(facts, demand, route)
-        job = Job(request, asked, dialect, operation, caps_of(route, draws))
+        job = Job(request, asked, found.dialect, found.operation, caps_of(route, draws), client.name)
         reusing = look_up(route, plan, job, client.name, entry)
         # Hold
         entry.planned(plan, draws)
@@ -70,7 +72,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway) -> web.StreamResp
         # Relay
         return await relay(request, reply if reusing is None else reusing.copying(reply), entry)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
-        return end_early(error, request, entry)
+        return end_early(error, request, entry, found.dialect)
     finally:
         # Settle
         entry.close()
@@ -104,7 +106,7 @@ def caps_of(route: Route | None, draws: RequestDraws | None) -> Caps:
     return caps if draws is None else draws.caps(caps)
 
 
-def end_early(error: BaseException, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
+def end_early(error: BaseException, request: web.BaseRequest, entry: Entry, dialect: Dialect) -> web.StreamResponse:
     """The answer to a request that is not served; where nobody is left to read one, the exception is raised on."""
     failure = failure_of(error, request)
     if failure.code == "gateway.bug":
@@ -113,7 +115,7 @@ def end_early(error: BaseException, request: web.BaseRequest, entry: Entry) -> w
     if failure.is_told and entry.phase is not Phase.DATA:
         if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
             task.uncancel()
-        response = answer(failure, entry.marked(CIMultiDict()))
+        response = answer(failure, entry.marked(CIMultiDict()), dialect)
         if not request.content.is_eof():
             response.force_close()
         return response

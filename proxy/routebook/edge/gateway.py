@@ -19,7 +19,7 @@ from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Prov
 from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.connections import Connections, Origin
 from routebook.edge.deadlines import Limits
-from routebook.edge.headers import request_head
+from routebook.edge.headers import AUTHORIZATION, Heads
 from routebook.edge.identity.book import KeyBook
 from routebook.edge.identity.callers import Callers
 from routebook.edge.identity.key_sets import KeySets
@@ -30,9 +30,10 @@ from routebook.edge.ledger.till import Till
 from routebook.edge.metrics import Metrics
 from routebook.health.affinity import Affinities
 from routebook.health.measurements import Measurements
+from routebook.health.memories import Memories
 from routebook.health.retry_budget import RetryBudget
 from routebook.ledger.vault import Vault
-from routebook.protocols.dialects import OPERATIONS
+from routebook.protocols.dialects import SPOKEN_BY
 from routebook.routing.answer_cache import AnswerCache, room_under
 from routebook.routing.drawing import Drawing
 from routebook.routing.planning import Planner
@@ -46,16 +47,18 @@ DIGESTED = 64 * 1024
 class Access:
     """How one account of a provider is reached.
 
-    `heads` are the first lines of a request by the path that is called: they hold the account's key. `missing`: a key
-    is declared but not set. `key` is what must never be shown.
+    `heads` are the first lines of a request by the path that is called: they hold the account's key. `version` is the
+    header that names the API's version, where its dialect has one. `missing`: a key is declared but not set. `key` is
+    what must never be shown.
     """
 
     origin: Origin
-    heads: Mapping[str, bytes]
+    heads: Heads
     key: str | None
     missing: bool
     limits: Limits
     simulated: bool
+    version: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         return f"<Access {'simulated ' * self.simulated}{'without key' if self.key is None else 'with key'}>"
@@ -96,6 +99,7 @@ class Gateway:
         self.memory.on_breaker = metrics.breaker
         self.retries = RetryBudget()
         self.affinities = Affinities()
+        self.memories = Memories()
         self.cache = AnswerCache()
         self.cache_secret = os.urandom(32)
         self.connections = Connections()
@@ -170,12 +174,14 @@ class Gateway:
         missing = account.key is not None and key is None and not self._simulate_at
         url = URL(base, encoded=True)
         origin = Origin(url.raw_host or "", url.port or 0, url.scheme == "https")
-        heads = {
-            operation.upstream_path: request_head(url, operation.upstream_path, key)
-            for _, operation in OPERATIONS.values()
-        }
+        spoken = SPOKEN_BY.get(provider.dialect)
+        side = None if spoken is None else spoken.upstream
+        heads = Heads(url, key, provider.key_header or (AUTHORIZATION if side is None else side.key_header))
+        named = (
+            () if side is None or side.version is None else ((side.version[0], provider.version or side.version[1]),)
+        )
         limits = Limits(provider.timeouts, stall)
-        return Access(origin, heads, key, missing, limits, simulated=self._simulate_at is not None)
+        return Access(origin, heads, key, missing, limits, self._simulate_at is not None, named)
 
 
 def _secret(account: Account) -> str | None:

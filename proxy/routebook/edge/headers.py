@@ -5,7 +5,7 @@ but for what belongs to one connection, to the operator's account, or to the ups
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
@@ -15,19 +15,9 @@ from yarl import URL
 
 from routebook.edge.answers import header_safe
 
-FORWARDED: Final = tuple(
-    istr(name)
-    for name in (
-        "Accept",
-        "User-Agent",
-        "Idempotency-Key",
-        "OpenAI-Beta",
-        "X-Client-Request-Id",
-        "Traceparent",
-        "Tracestate",
-    )
-)
-"""What of a client's headers may go upstream. Credentials, cookies, addresses and encodings are not among them."""
+FORWARDED: Final = tuple(istr(name) for name in ("User-Agent", "X-Client-Request-Id", "Traceparent", "Tracestate"))
+"""What of a client's headers may go to any upstream; those of its dialect's table may also go to one that speaks the
+same (`UpstreamSide.forwarded`). Credentials, cookies, addresses and encodings are not among them."""
 
 SERVER: Final = {istr("Server"): "routebook"}
 """How the gateway names itself: without the versions of what it is made of."""
@@ -69,6 +59,8 @@ _WITHHELD: Final = HOP_BY_HOP | _OURS | _ACCOUNTS | _HOSTS
 
 _SIMULATE: Final = istr("x-simulate")
 
+AUTHORIZATION: Final = "Authorization"
+
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
@@ -77,8 +69,9 @@ LONGEST_RETRY: Final = 86_400.0
 """Seconds; an upstream that asks for more is taken for one that asks for a day."""
 
 
-def request_head(base: URL, path: str, key: str | None) -> bytes:
-    """The part of a request's head that is the same for every call of an account: where to, what, and the key.
+def request_head(base: URL, path: str, key: str | None, key_header: str = AUTHORIZATION) -> bytes:
+    """The part of a request's head that is the same for every call of an account: where to, what, and the key: a bearer
+    in `Authorization`, bare in any other header.
 
     Encoded answers are not asked for: an answer is read along to count what was used.
     """
@@ -90,16 +83,45 @@ def request_head(base: URL, path: str, key: str | None) -> bytes:
         "Accept-Encoding: identity",
     ]
     if key is not None:
-        lines.append(f"Authorization: Bearer {key}")
+        lines.append(f"{key_header}: {'Bearer ' * (key_header == AUTHORIZATION)}{key}")
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
 
-def upstream_head(begun: bytes, client: Mapping[str, str], size: int, simulated: bool) -> bytes:
-    """A request's whole head: what is the same for every call, the short list of the client's, and the body's size.
+class Heads(dict[str, bytes]):
+    """An account's `request_head` by path, made when a path is first called. Paths come from dialects and from the
+    policy's models, so they are few."""
+
+    def __init__(self, base: URL, key: str | None, key_header: str) -> None:
+        super().__init__()
+        self._base = base
+        self._key = key
+        self._key_header = key_header
+
+    def __repr__(self) -> str:
+        return f"<Heads of {len(self)} paths>"
+
+    def __missing__(self, path: str) -> bytes:
+        head = self[path] = request_head(self._base, path, self._key, self._key_header)
+        return head
+
+
+def upstream_head(
+    begun: bytes,
+    client: Mapping[str, str],
+    size: int,
+    simulated: bool,
+    forwarded: Iterable[str] = (),
+    ours: Iterable[tuple[str, str]] = (),
+) -> bytes:
+    """A request's whole head: what is the same for every call, the short list of the client's (`forwarded` besides), what
+    is `ours` where the client said nothing else, and the body's size.
 
     A simulated upstream is also told which fault to commit.
     """
-    lines = [f"{name}: {header_safe(value)}\r\n" for name in FORWARDED if (value := client.get(name)) is not None]
+    names = (*FORWARDED, *forwarded)
+    lines = [f"{name}: {header_safe(value)}\r\n" for name in names if (value := client.get(name)) is not None]
+    said = {name.lower() for name in forwarded if name in client}
+    lines += [f"{name}: {value}\r\n" for name, value in ours if name.lower() not in said]
     if simulated and (fault := client.get(_SIMULATE)) is not None:
         lines.append(f"{_SIMULATE}: {header_safe(fault)}\r\n")
     return b"%b%bContent-Length: %d\r\n\r\n" % (begun, "".join(lines).encode("ascii"), size)

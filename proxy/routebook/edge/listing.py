@@ -1,4 +1,4 @@
-"""The models that a client may ask for by name, in the shape of OpenAI's list."""
+"""The models that a client may ask for by name, in the shape of the list that it knows."""
 
 from __future__ import annotations
 
@@ -12,31 +12,19 @@ from routebook.edge.answers import Failure, answer
 from routebook.edge.callers import identify
 from routebook.edge.gateway import Gateway
 from routebook.edge.headers import SERVER
-from routebook.protocols.openai_chat.errors import model_body, models_body
+from routebook.protocols.codec import Dialect
 from routebook.routing.policy import Policy
 
-MODELS = "/v1/models"
 
-
-async def list_models(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
-    """`GET /v1/models`: every model and pool that this client may ask for."""
+async def show_models(
+    request: web.BaseRequest, gateway: Gateway, dialect: Dialect, escaped: str | None
+) -> web.StreamResponse:
+    """Every model and pool that this client may ask for, or the one of this name (as it stands in the path), or 404."""
     serving = gateway.serving
     try:
         client = identify(request, gateway, serving)
-    except Failure as failure:
-        return answer(failure)
-    return web.Response(
-        body=models_body(sorted(_names(client, serving.policy))), content_type="application/json", headers=SERVER
-    )
-
-
-async def show_model(request: web.BaseRequest, gateway: Gateway) -> web.StreamResponse:
-    """`GET /v1/models/{name}`: one of them, or 404."""
-    serving = gateway.serving
-    name = unquote(request.raw_path.partition("?")[0].removeprefix(MODELS + "/"))
-    try:
-        client = identify(request, gateway, serving)
-        if name not in set(_names(client, serving.policy)):
+        names = sorted(_names(client, serving.policy))
+        if escaped is not None and unquote(escaped) not in names:
             raise Failure(
                 "model.unknown",
                 "there is no model of this name that you may use",
@@ -44,8 +32,9 @@ async def show_model(request: web.BaseRequest, gateway: Gateway) -> web.StreamRe
                 param="model",
             )
     except Failure as failure:
-        return answer(failure)
-    return web.Response(body=model_body(name), content_type="application/json", headers=SERVER)
+        return answer(failure, None, dialect)
+    body = dialect.models(names) if escaped is None else dialect.model(unquote(escaped))
+    return web.Response(body=body, content_type="application/json", headers=SERVER)
 
 
 def _names(client: Client, policy: Policy) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The way back: an upstream's answer to its client, byte for byte.
+"""The way back: an upstream's answer to its client, byte for byte, or translated where they speak different dialects.
 
 A stream goes through as it comes, one write for each arrival, whole events only. Its end is the protocol's own end and
 nothing else: a stream that stops without it is told to the client as an error event, never as an end. An answer that
@@ -10,37 +10,44 @@ In every case the record is complete (`Entry.end`) before the last bytes are wri
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from routebook.edge.answers import Failure, failure_of
+from routebook.chat.faults import Fault
+from routebook.edge.answers import Failure, failure_of, words_of
 from routebook.edge.attempting import Reply
 from routebook.edge.deadlines import Wait
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import client_headers
-from routebook.edge.upstream import FOREIGN, in_our_words
-from routebook.protocols.dialects import Dialect
-from routebook.protocols.openai_chat.stream import BYTES_PER_TOKEN
+from routebook.edge.upstream import FOREIGN, Answer, in_our_words
+from routebook.protocols.codec import Dialect
+from routebook.protocols.streams import BYTES_PER_TOKEN, Translated
 from routebook.routing.endings import Phase
 
 SMALL: Final = 16 * 1024
 """A write of at most so many bytes to a client that has taken everything so far cannot make it wait."""
+
+SILENCE: Final = 15.0
+"""Seconds of silence after which a client is shown that somebody is at work."""
 
 ERROR_EVENT: Final = "upstream.error-event"
 
 
 async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.StreamResponse:
     """Give the client its answer; when this returns, or raises, the record has its end."""
-    headers = entry.marked(client_headers(reply.http.headers))
+    headers = entry.marked(client_headers(reply.headers))
+    if reply.http is None:
+        headers["x-routebook-estimated"] = "true"
     if reply.outcome.failure is not None:
         headers["x-routebook-error"] = reply.outcome.failure
     if reply.reader is None:
-        answer_tokens = 0 if entry.operation == "embeddings" else len(reply.ready) // BYTES_PER_TOKEN
-        entry.end(reply.http.status, reply.answered, reply.outcome.failure, answer_tokens)
-        return web.Response(body=reply.ready, status=reply.http.status, headers=headers)
-    stream = EventStream(status=reply.http.status, headers=headers)
+        size = 0 if entry.operation == "embeddings" else len(reply.ready) // BYTES_PER_TOKEN
+        entry.end(reply.status, reply.answered, reply.outcome.failure, size, reply.losses)
+        return web.Response(body=reply.ready, status=reply.status, headers=headers)
+    stream = EventStream(status=reply.status, headers=headers)
     if entry.gateway.draining:
         stream.force_close()
     await stream.prepare(request)
@@ -63,12 +70,13 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
 
     What is in the loop happens for every event of every stream: it calls what it needs and nothing between.
     """
-    reader = reply.reader
-    assert reader is not None
+    reader, http = reply.reader, reply.http
+    assert reader is not None and http is not None
+    next_bytes = http.content.readany if reply.translated is None else _patiently(request, reply.translated, http)
     try:
         with reply.deadlines:
             ready = reply.ready
-            content, writer, deadlines = reply.http.content, request.writer, reply.deadlines
+            writer, deadlines = request.writer, reply.deadlines
             while not reader.done:
                 if ready:
                     if _may_wait(request, ready):
@@ -76,23 +84,40 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
                     await writer.write(ready)
                 deadlines.waits_for(Wait.BYTES)
                 try:
-                    arrived = await content.readany()
+                    arrived = await next_bytes()
                 except FOREIGN as error:
                     raise in_our_words(error, "upstream.cut") from None
-                if not arrived:
+                ready = reader.feed(arrived) if arrived else reader.end()
+                if not arrived and not reader.done:
                     raise CallFailed(ERROR_EVENT if reader.saw_error else "upstream.cut", "it ended before its end")
-                ready = reader.feed(arrived)
     except (Exception, asyncio.CancelledError) as error:
         failure = failure_of(error, request)
-        entry.end(reply.http.status, reader, failure.code, reader.estimated_output)
+        entry.end(reply.status, reader, failure.code, reader.estimated_output, reply.losses)
         if not failure.is_told:
             raise
-        return last_words(failure, error, reply.dialect)
-    entry.end(reply.http.status, reader, ERROR_EVENT if reader.saw_error else None, reader.estimated_output)
+        return last_words(failure, error, reply.dialect, reply.translated)
+    code = ERROR_EVENT if reader.saw_error else None
+    entry.end(reply.status, reader, code, reader.estimated_output, reply.losses)
     return ready
 
 
-def last_words(failure: Failure, error: BaseException, dialect: Dialect) -> bytes:
+def _patiently(request: web.BaseRequest, translated: Translated, http: Answer) -> Callable[[], Awaitable[bytes]]:
+    """The next bytes of an upstream whose own signs of life do not reach the client: while it is silent, the client gets
+    some in its own dialect."""
+
+    async def next_bytes() -> bytes:
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE):
+                    return await http.content.readany()
+            except TimeoutError:
+                if alive := translated.keep_alive():
+                    await request.writer.write(alive)
+
+    return next_bytes
+
+
+def last_words(failure: Failure, error: BaseException, dialect: Dialect, translated: Translated | None = None) -> bytes:
     """The failure as the stream's last event; no end mark follows it.
 
     Where the upstream told an error itself before it stopped, that is what the client has heard already.
@@ -101,7 +126,9 @@ def last_words(failure: Failure, error: BaseException, dialect: Dialect) -> byte
         task.uncancel()
     if failure.code == ERROR_EVENT:
         return b""
-    return dialect.error_event(failure.status, failure.message, type=failure.kind.type, code=failure.shown_code)
+    if translated is not None:
+        return translated.fail(Fault(failure.status, failure.message, failure.shown_code, failure.param))
+    return dialect.error_event(failure.status, failure.message, **words_of(failure, dialect))
 
 
 def _may_wait(request: web.BaseRequest, data: bytes) -> bool:

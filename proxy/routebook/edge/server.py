@@ -1,6 +1,6 @@
 """The public listener: connections in, exchanges out.
 
-aiohttp's low-level server without an application router: the table of routes is closed and compared byte by byte, and
+aiohttp's low-level server without an application router: the table of paths is closed (`protocols.paths`), and
 nothing of what a client sent is ever echoed or logged (a bad header line may hold its key).
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -16,11 +15,12 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
 from routebook.edge.answers import Failure, answer
+from routebook.edge.askers import asker_at, models_at
 from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
-from routebook.edge.listing import MODELS, list_models, show_model
-from routebook.protocols.dialects import OPERATIONS
+from routebook.edge.listing import show_models
+from routebook.protocols.dialects import PATHS
 
 KEEPALIVE = 75.0
 """Seconds a client's connection may be idle; it also bounds the time a client may take to send a head."""
@@ -35,13 +35,6 @@ UNREAD_MS: Final = 120_000
 """Milliseconds after which the kernel drops a client that takes nothing of what it was sent."""
 
 BACKLOG = 4096
-Handler = Callable[[web.BaseRequest, Gateway], Awaitable[web.StreamResponse]]
-
-ROUTES: Final[Mapping[str, tuple[str, Handler]]] = {
-    **dict.fromkeys(OPERATIONS, ("POST", exchange)),
-    MODELS: ("GET", list_models),
-}
-"""Path -> method and handler. A target that is not here byte by byte (dot segments, escapes, other hosts) is unknown."""
 
 _log = structlog.get_logger()
 
@@ -129,15 +122,20 @@ class _Server(web.Server):
             self.running.discard(task)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.raw_path.partition("?")[0]
-        method, handler = ROUTES.get(path) or (("GET", show_model) if path.startswith(MODELS + "/") else (None, None))
-        if handler is None:
-            return answer(Failure("request.unknown-path", "there is nothing at this path"))
-        if request.method != method:
-            refused = answer(Failure("request.wrong-method", f"this path takes {method}"))
-            refused.headers["Allow"] = str(method)
-            return refused
-        return await handler(request, self.gateway)
+        path, _, query = request.raw_path.partition("?")
+        found = PATHS.find(path, query)
+        if found is not None and request.method == "POST":
+            return await exchange(request, self.gateway, found)
+        models = None if found is not None else models_at(path, request.headers)
+        if models is not None and request.method == "GET":
+            return await show_models(request, self.gateway, *models)
+        dialect = asker_at(path, request.headers) if models is None else models[0]
+        if found is None and models is None:
+            return answer(Failure("request.unknown-path", "there is nothing at this path"), None, dialect)
+        method = "GET" if found is None else "POST"
+        refused = answer(Failure("request.wrong-method", f"this path takes {method}"), None, dialect)
+        refused.headers["Allow"] = method
+        return refused
 
 
 class _Connection(DiscreetConnection):

@@ -59,10 +59,9 @@ class Answer:
     def __repr__(self) -> str:
         return f"<Answer {self.status}, {'open' if self._connection is not None else 'closed'}>"
 
-    @property
-    def is_stream(self) -> bool:
-        """Whether it is a stream of events."""
-        return self.status == 200 and self.headers.get("Content-Type", "").startswith("text/event-stream")
+    def is_stream(self, media_type: str) -> bool:
+        """Whether it is a stream, of what its dialect streams as."""
+        return self.status == 200 and self.headers.get("Content-Type", "").startswith(media_type)
 
     @property
     def is_whole(self) -> bool:

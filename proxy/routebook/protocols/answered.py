@@ -17,18 +17,20 @@ _ANY = msgspec.json.Decoder()
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """What an answer says of itself; None is what it does not say."""
+    """What an answer says of itself; None is what it does not say. By its id a later request may go on from it
+    (`asked.session`)."""
 
     usage: Usage | None = None
     finish_reason: str | None = None
     model: str | None = None
+    id: str | None = None
 
 
 def answered(answer: ChatAnswer) -> Answered:
     """What an answer in the neutral form says of itself."""
     first = answer.choices[0] if answer.choices else None
     finish = None if first is None or first.finish is None else first.said or first.finish.value
-    return Answered(answer.usage, _short(finish), _short(answer.model))
+    return Answered(answer.usage, _short(finish), _short(answer.model), answer.id)
 
 
 def answered_by(read: Callable[[bytes, str], ChatAnswer]) -> Callable[[bytes], Answered]:

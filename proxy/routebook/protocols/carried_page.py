@@ -56,7 +56,7 @@ def protocols_page(dialects: Iterable[Dialect]) -> str:
     """The page, with a column for each dialect that upstreams or clients can speak."""
     known = list(dialects)
     upstreams = {each.name: each.upstream.carries for each in known if each.upstream is not None}
-    clients = {each.name: each.client.tells for each in known if each.client is not None}
+    clients = {each.name: each.client.tells for each in known if each.client is not None and each.serves}
     pairs = [(one, other) for one in clients if one in upstreams for other in upstreams if one != other]
     parts = [_BEGIN, _REQUESTS, _requests(upstreams)]
     parts += [_notes(f"### To upstreams of {name}", Feature, carries) for name, carries in upstreams.items()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from routebook.chat.answer import ChatAnswer
 from routebook.chat.conversation import ChatRequest
@@ -18,6 +18,9 @@ from routebook.chat.faults import Fault
 from routebook.chat.loss import Loss
 from routebook.chat.usage import Usage
 from routebook.protocols.carrying import Carries, Target, Tells
+
+EVENTS: Final = "text/event-stream"
+"""The media type of server-sent events."""
 
 
 class EventReader(Protocol):
@@ -96,13 +99,21 @@ class Sent:
 class ClientSide:
     """How answers are written for clients of a dialect (requests are read by its operations).
 
-    `write_count` answers the operation `count_tokens`, where the dialect has it.
+    `write_count` answers the operation `count_tokens`, where the dialect has it. `media_type` is that of the stream
+    which a request asks for. `models` are the paths at which its clients ask for models; where several dialects have
+    the same, its clients are known by the headers `known_by`. `request_id` is the header in which they look for the id
+    of an exchange, `statuses` what they are told instead of an HTTP status that is not theirs.
     """
 
     write_answer: Callable[[ChatAnswer, ReplyTo], Written]
     writer: Callable[[ReplyTo], EventWriter]
     tells: Tells
     write_count: Callable[[int], bytes] | None = None
+    media_type: Callable[[Any], str] = lambda asked: EVENTS
+    models: tuple[str, ...] = ()
+    known_by: tuple[str, ...] = ()
+    request_id: str = "x-request-id"
+    statuses: Mapping[int, int] = field(default_factory=lambda: {529: 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,12 @@ class UpstreamSide:
     `write_request` takes whether a stream is wanted. `read_answer` takes a whole answer of a successful call and raises
     ProtocolError where it is none; `read_fault` takes the status and the body of any other, and never raises. The text
     that `read_answer` and `reader` take last is unique in the world: ids that the upstream leaves out are made of it.
-    `write_count` and `read_count` ask the upstream to count the tokens of a request, where it can.
+    `write_count` and `read_count` ask the upstream to count the tokens of a request, where it can. `owned` are the names
+    whose ids and signatures it takes (those of its table `carries`).
+
+    A key goes in the header `key_header`, bare, or as a bearer in `Authorization`. `version` is the header that names the
+    API's version, with the one that is spoken where the policy names none. `forwarded` are headers of a client that may
+    go along where both speak the dialect. `media_type` is that of its streams.
     """
 
     write_request: Callable[[ChatRequest, Target, bool], Sent]
@@ -122,6 +138,11 @@ class UpstreamSide:
     carries: Carries
     write_count: Callable[[ChatRequest, Target], Sent] | None = None
     read_count: Callable[[bytes], int] | None = None
+    owned: frozenset[str] = frozenset()
+    key_header: str = "Authorization"
+    version: tuple[str, str] | None = None
+    forwarded: tuple[str, ...] = ()
+    media_type: str = EVENTS
 
 
 class Relaying(Protocol):
@@ -171,8 +192,12 @@ class Operation:
     """One thing that can be asked in a dialect, named as the fact `request.operation` names it.
 
     `path` is the client's, with a name in braces where a part of it is a value (`/v1beta/models/{model}:countTokens`);
-    `upstream_path` follows a base URL. `read` takes the body, and by name the values in the path and what is `given` by
-    it. `edit` takes the request, the upstream's name of the model, whether to ask for usage, and a rule's caps.
+    `upstream_path` follows a base URL, with `{model}` where the upstream's name of the model stands in it, its query
+    included. `read` takes the body, and by name the values in the path, what is `given` by it, and those parameters of
+    the query that stand in `queries` (as texts, where the client sent them). `edit` takes the request, the upstream's
+    name of the model, whether to ask for usage, and a rule's caps. `demands` is what the vendor demands beyond what a
+    reader must understand: it takes the request and its headers and raises ProtocolError; the simulated upstream alone
+    is so strict.
     """
 
     name: str
@@ -181,6 +206,8 @@ class Operation:
     read: Callable[..., Any]
     edit: Callable[..., bytes]
     given: Mapping[str, Any] = field(default_factory=dict)
+    queries: tuple[str, ...] = ()
+    demands: Callable[[Any, Mapping[str, str]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +231,5 @@ class Dialect:
     model: Callable[..., bytes]
     client: ClientSide | None = None
     upstream: UpstreamSide | None = None
+    relays: Callable[[Any, str | None], bool] = lambda asked, version: True
+    serves: bool = True

@@ -106,5 +106,5 @@ _KNOWN: dict[type, dict[str, Any]] = {}
 def _hints(kind: type) -> dict[str, Any]:
     found = _KNOWN.get(kind)
     if found is None:
-        found = _KNOWN[kind] = get_type_hints(kind)
+        found = _KNOWN[kind] = get_type_hints(kind, include_extras=True)
     return found

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from routebook.protocols.codec import Dialect, Operation
 
 LONGEST: Final = 512
 """Characters of a value in a path; longer ones name nothing that is served."""
+
+MOST_PARAMETERS: Final = 100
 
 _SLASHES: Final = re.compile(r"//+")
 _VALUE: Final = re.compile(r"\{([a-z]+)\}")
@@ -50,11 +52,15 @@ class Paths:
     def __repr__(self) -> str:
         return f"<Paths {len(self._plain)} plain, {len(self._forms)} with a value>"
 
-    def find(self, path: str) -> Found | None:
+    def find(self, path: str, query: str = "") -> Found | None:
         """What stands at this path, its query cut off; None where nothing does.
 
         Slashes that follow each other count as one: some clients join a base URL and a path with two.
         """
+        found = self._find(path)
+        return found if found is None or not found.operation.queries else _queried(found, query)
+
+    def _find(self, path: str) -> Found | None:
         found = self._plain.get(path)
         if found is not None:
             return found
@@ -68,3 +74,13 @@ class Paths:
                 if len(value) <= LONGEST and value.isprintable():
                     return Found(form.dialect, form.operation, {**form.values, name: value})
         return None
+
+
+def _queried(found: Found, query: str) -> Found:
+    """With the parameters that the operation is told of."""
+    try:
+        said = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        return found
+    told = {name: value for name, value in said if name in found.operation.queries}
+    return Found(found.dialect, found.operation, {**found.values, **told})

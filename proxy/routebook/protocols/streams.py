@@ -5,7 +5,7 @@ Both look the same to whoever passes them on (`codec.Relaying`), and both say th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from routebook.chat.events import (
@@ -19,7 +19,9 @@ from routebook.chat.events import (
     TextDelta,
     UsageSeen,
 )
+from routebook.chat.faults import Fault
 from routebook.chat.loss import Loss
+from routebook.chat.remembering import Memory, Remembering
 from routebook.chat.usage import Usage
 from routebook.protocols.codec import EventReader, EventWriter
 from routebook.protocols.sse import Splitter
@@ -32,12 +34,14 @@ LONGEST: Final = 100
 
 
 class Witness:
-    """What events say of their stream, for the record: the last usage, the first choice's reason, the served model."""
+    """What events say of their stream, for the record: the last usage, the first choice's reason, the served model; and
+    its id, by which a later request may go on from it (`asked.session`)."""
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.model: str | None = None
+        self.id: str | None = None
         self.saw_error = False
         self.error_code: str | None = None
         self.events = 0
@@ -63,6 +67,7 @@ class Witness:
                     self._text += len(text)
                 case Started():
                     self.model = None if event.model is None else event.model[:LONGEST]
+                    self.id = event.id
                 case UsageSeen(usage):
                     self.usage = usage
                 case Finished():
@@ -74,12 +79,17 @@ class Witness:
 
 
 class Translated(Witness):
-    """A stream read in one dialect and written in another."""
+    """A stream read in one dialect and written in another. `keep` is given what has to be kept of it, at its end."""
 
-    def __init__(self, reader: EventReader, writer: EventWriter) -> None:
+    def __init__(
+        self, reader: EventReader, writer: EventWriter, keep: Callable[[Mapping[str, Memory]], None] | None = None
+    ) -> None:
         super().__init__()
         self._reader = reader
         self._writer = writer
+        self._keep = keep
+        self._remembering = Remembering()
+        self._over = False
         self.done = False
 
     @property
@@ -93,20 +103,31 @@ class Translated(Witness):
 
     def end(self) -> bytes:
         """The connection has ended in order; `done` says whether the stream had."""
-        return self._write(self._reader.end()) if not self.done else b""
+        if self.done or self._over:
+            return b""
+        self._over = True
+        return self._write(self._reader.end())
 
     def keep_alive(self) -> bytes:
         """What may be sent to the client while nothing happens."""
         return self._writer.keep_alive()
 
+    def fail(self, fault: Fault) -> bytes:
+        """The stream cannot go on: how the client is told; nothing where it has been told already."""
+        return b"" if self.saw_error else self._writer.write((Failed(fault),))
+
     def _write(self, events: Sequence[Event]) -> bytes:
         written = b""
         if events:
             self.see(events)
+            if self._keep is not None and not (len(events) == 1 and type(events[0]) is TextDelta):
+                self._remembering.take(events)
             written = self._writer.write(events)
         if self._reader.done:
             self.done = True
             written += self._writer.end()
+            if self._keep is not None and (memories := self._remembering.memories()):
+                self._keep(memories)
         return written
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from routebook.chat.loss import Loss
 from routebook.routing.candidates import Candidate
 
 
@@ -85,6 +86,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     first_byte: float | None = None
     ended: float | None = None
     cost: int = 0
+    losses: tuple[Loss, ...] = ()
 
 
 class Attempts:
@@ -169,8 +171,10 @@ class Attempts:
         return min(said) if said else None
 
 
-OF_THE_ACCOUNT: Final = frozenset({"upstream.refused-key", "upstream.no-quota", "upstream.overloaded"})
-"""Failures that speak of an account alone: another one of the same provider may well answer."""
+OF_THE_ACCOUNT: Final = frozenset(
+    {"upstream.refused-key", "upstream.no-quota", "upstream.overloaded", "request.not-carried"}
+)
+"""Failures that speak of an account alone, or after which nobody was called: another candidate may well answer."""
 
 PASSING: Final = frozenset(
     {"upstream.overloaded", "upstream.failed", "upstream.unreachable", "upstream.connect-timeout"}

@@ -26,6 +26,8 @@ def verdict_of(
     """The verdict of one call: `headers` and `body` as the upstream sent them (empty where it sent none), `now` in
     seconds since 1970, `first_byte` how many seconds after the call a good answer began."""
     failure = outcome.failure
+    if failure is None and outcome.status is None:
+        return Verdict(Kind.BLAMELESS)  # nobody was called
     kind = _KINDS.get(failure) or (Kind.FAILED if failure and failure.startswith("upstream.") else Kind.BLAMELESS)
     because = str(outcome.status or failure or "")
     match kind:

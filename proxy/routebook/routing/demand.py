@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from routebook.catalogue.models import Model
 from routebook.chat.asked import Asked
+from routebook.chat.conversation import ChatRequest
+from routebook.chat.features import Feature
 from routebook.chat.lazily import lazily
+from routebook.chat.loss import Done
 from routebook.policy.facts import Value
 from routebook.routing.facts import RequestFacts
 from routebook.routing.sizes import most_tokens, prompt_tokens, tokens_by_bytes
@@ -35,6 +40,10 @@ class Demand(Protocol):
         """The model asked for."""
 
     @property
+    def dialect(self) -> str:
+        """The client's dialect."""
+
+    @property
     def needs(self) -> frozenset[str]:
         """Capabilities that it cannot do without."""
 
@@ -57,6 +66,9 @@ class Demand(Protocol):
     def size(self, closely: bool) -> Size:
         """The tokens of its prompt; `closely` where a limit depends on them."""
 
+    def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
+        """What of it cannot be carried to a model in another dialect, and must be: features by name."""
+
     def split_point(self, by: str, rule: str, draw: float) -> int:
         """Where it stands in a rule's split, in parts per million: the same for all requests of one client, or of one
         conversation."""
@@ -73,6 +85,8 @@ class LiveDemand:
         self._asked: Asked = facts.asked
         self.operation = self._asked.operation
         self.model = self._asked.model
+        self.dialect = self._asked.dialect
+        self._lost: dict[tuple[str, str | None, frozenset[str]], tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
         return f"<LiveDemand of {self._asked!r}>"
@@ -112,6 +126,17 @@ class LiveDemand:
             return Size(prompt_tokens(self._asked), "estimate")
         return Size(tokens_by_bytes(self._asked.body_bytes), "bytes")
 
+    def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
+        """By the dialect's table; raises ProtocolError where the request cannot be read."""
+        # whoever only reads and checks a policy needs no codec
+        from routebook.routing.translation import refused_by, target_of
+
+        key = dialect, model.provider.version, model.lacks
+        if key not in self._lost:
+            chat: ChatRequest = self._asked.chat  # type: ignore[attr-defined]  # whatever can be translated has it
+            self._lost[key] = refused_by(dialect, chat, target_of(model, verdicts))
+        return self._lost[key]
+
     def split_point(self, by: str, rule: str, draw: float) -> int:
         """A digest of who asks, or of what a conversation began with; by the draw where nobody has a name."""
         client, user = self._facts.client.name, self._asked.user or ""
@@ -143,6 +168,12 @@ class KnownDemand:
     known_size: Size = Size(0, "given")
     point: int | None = None
     conversation: int | None = None
+    dialect: str = "openai-chat"
+    lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
+        """As it was, by the model's name; nothing where that is not known."""
+        return self.lost.get(model.name, ())
 
     def size(self, closely: bool) -> Size:
         """As it was."""
@@ -161,6 +192,7 @@ def demand_of_facts(given: dict[str, Value]) -> KnownDemand:
     """The demand of a request of which only facts are known (`explain --given`)."""
     tokens, most = given.get("prompt.tokens"), given.get("request.max_output")
     needs, operation, model = given.get("request.needs"), given.get("request.operation"), given.get("request.model")
+    dialect = given.get("request.dialect")
     size = int(tokens) if isinstance(tokens, int | float) else 0
     return KnownDemand(
         operation=operation if isinstance(operation, str) else "chat",
@@ -169,6 +201,7 @@ def demand_of_facts(given: dict[str, Value]) -> KnownDemand:
         max_output=int(most) if isinstance(most, int | float) else None,
         most_tokens=size,
         known_size=Size(size, "given"),
+        dialect=dialect if isinstance(dialect, str) else "openai-chat",
     )
 
 

@@ -40,6 +40,8 @@ def why_empty(plan: Plan) -> Unserved:
         )
     if any(each.startswith(("account.", "breaker.")) for each in reasons) or not reasons:
         return Unserved("policy.no-candidate", 503, f"no candidate is ready: {words or 'the route names none'}")
+    if "model.loses" in reasons and reasons <= {"model.loses", "client.not-allowed", "model.unknown"}:
+        return Unserved("request.not-carried", 400, f"no model can be told everything that is asked: {words}")
     if reasons <= {"guarantee.forbids", "client.not-allowed", "model.unknown"}:
         return Unserved("policy.no-candidate", 403, f"the policy forbids every candidate: {words}")
     return Unserved("policy.no-candidate", 400, f"no candidate can serve the request: {words}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from routebook.documents.quantities import Unit
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
 
-OPERATIONS = ("chat", "embeddings", "speech", "transcription", "image", "realtime", "count_tokens")
+OPERATIONS = ("chat", "completion", "embeddings", "speech", "transcription", "image", "realtime", "count_tokens")
 """What a client may ask of a model."""
 
 CLIENT_DIALECTS = ("openai-chat", "openai-responses", "openai-realtime", "anthropic", "gemini", "gemini-live")

@@ -15,6 +15,7 @@ from routebook.catalogue.models import Model
 from routebook.catalogue.providers import Account
 from routebook.ledger.cost import MILLION
 from routebook.policy.facts import Ask
+from routebook.protocols.spoken import TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.constraints import UNCONSTRAINED
@@ -24,7 +25,6 @@ from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
 from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reach import forbidden_by, label_of, may_hold
-from routebook.routing.reading.in_force import SPOKEN
 
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""
@@ -145,6 +145,8 @@ class _Planning:
         self.answer = wanted if cap is None else cap if wanted is None else min(wanted, cap)
         """The longest answer that will be asked for: what the client wants, under the rule's cap."""
         self.operation, self.needs = demand.operation, demand.needs
+        self.served_as = "chat" if self.operation == "count_tokens" else self.operation
+        """Whoever chats can be asked how many tokens a chat has."""
         self.room = 0 if demand.texts > 1 else demand.most_tokens + (self.answer or 0)
         """A context of so many tokens surely holds prompt and answer; texts to embed have one each."""
 
@@ -204,10 +206,10 @@ class _Planning:
     def _fault_of_request(self, target: _Target) -> Fault | None:
         """The first check that the model fails for this request, whichever account pays."""
         model, client = target.model, self.client
-        if self.operation not in model.operations:
+        if self.served_as not in model.operations:
             return "model.operation", {"operation": self.operation, "serves": sorted(model.operations)}
-        if model.provider.dialect not in SPOKEN:
-            return "model.dialect", {"dialect": model.provider.dialect}
+        if (fault := self._fault_of_dialect(model)) is not None:
+            return fault
         if self.needs and not self.needs <= model.capabilities:
             return "model.lacks", {"lacks": sorted(self.needs - model.capabilities)}
         if model.context is not None and self.room > model.context:
@@ -222,6 +224,19 @@ class _Planning:
             if self._applies(guarantee):
                 return "guarantee.forbids", {"guarantee": guarantee.name}
         return None
+
+    def _fault_of_dialect(self, model: Model) -> Fault | None:
+        """Whether its provider can be asked for this at all, and told everything that must not be lost."""
+        word, client = model.provider.dialect, self.demand.dialect
+        dialect = asked_in(word, client)
+        if dialect is None:
+            return "model.dialect", {"dialect": word}
+        if dialect == client:
+            return None
+        if self.operation not in TRANSLATED:
+            return "model.translation", {"dialect": word, "operation": self.operation, "client": client}
+        lost = self.demand.lost_to(model, dialect, self.planner.policy.settings.losses)
+        return ("model.loses", {"dialect": word, "lost": list(lost)}) if lost else None
 
     def _by_account(self, target: _Target, targets: Sequence[_Target], kept: list[Candidate]) -> None:
         """Keep the model by each account that may pay, after the constraints on cost and on what was measured."""

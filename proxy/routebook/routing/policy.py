@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
+from routebook.chat.features import Feature
+from routebook.chat.loss import Done
 from routebook.documents.problems import Location
 from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Budget, Limit, Orphans
@@ -83,7 +85,8 @@ class CacheRoom:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds."""
+    """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds. `losses` is what is done with what a dialect
+    cannot carry, instead of a feature's default."""
 
     max_body: int = 32 * 1024 * 1024
     body_timeout: float = 30.0
@@ -97,6 +100,7 @@ class Settings:
     injected_max_output: int | None = None
     orphans: Orphans = Orphans.HOLD
     abandoned: Abandoned = Abandoned.ESTIMATE
+    losses: dict[Feature, Done] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

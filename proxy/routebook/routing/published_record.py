@@ -188,6 +188,15 @@ _ATTEMPT = {
     "retry_after": "seconds that the upstream asked to wait",
     "next": "the model that was tried after it; null where none was left",
     "cost": "nano-dollars that a call without an answer may have cost all the same",
+    "losses": "what of the request, or of the answer, did not arrive as it was meant, where dialects differ",
+}
+
+_LOSS = {
+    "feature": "its name in docs/protocols.md",
+    "path": "where it stood first, in the neutral form; never what stood there",
+    "done": "what was done",
+    "why": "why it was not carried",
+    "times": "how often, where more than once",
 }
 
 
@@ -459,5 +468,11 @@ def _attempt() -> Schema:
         "retry_after": _SECONDS,
         "next": _MAYBE_TEXT,
         "cost": _MONEY,
+        "losses": build.listed(_open(_LOSS, _loss(), ["feature", "path", "done", "why"])),
     }
     return _open(_ATTEMPT, values, ["model", "account", "status", "code", "started"])
+
+
+def _loss() -> dict[str, Schema]:
+    done = {"refused": "so it was not sent", "dropped": "left out", "emulated": "something else stands for it"}
+    return {"feature": _TEXT, "path": _TEXT, "done": build.word(done), "why": _TEXT, "times": _COUNT}

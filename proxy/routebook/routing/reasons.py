@@ -85,6 +85,12 @@ REASONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "model.unknown": lambda numbers: "no model or pool of this policy has that name",
     "model.operation": lambda numbers: f"does not serve {numbers['operation']}, only {', '.join(numbers['serves'])}",
     "model.dialect": lambda numbers: f"its provider speaks {numbers['dialect']}, which this version cannot call",
+    "model.translation": lambda numbers: (
+        f"its provider speaks {numbers['dialect']}, in which {numbers['operation']} of {numbers['client']} cannot be asked for"
+    ),
+    "model.loses": lambda numbers: (
+        f"its provider speaks {numbers['dialect']}, which cannot carry {', '.join(numbers['lost'])}"
+    ),
     "model.lacks": lambda numbers: f"lacks {', '.join(numbers['lacks'])}",
     "model.context": _context,
     "model.max-output": lambda numbers: (

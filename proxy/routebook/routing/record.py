@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from routebook import __version__
+from routebook.chat.loss import Loss
 from routebook.ledger.claims import Refusal
 from routebook.policy.facts import Value
 from routebook.policy.rules import Decision, Step
@@ -31,6 +32,10 @@ from routebook.routing.outcomes import Outcome, Refuse, Within
 from routebook.routing.sizes import SMALL
 
 SCHEMA_VERSION: Final = 1
+
+MOST_LOSSES: Final = 50
+LONGEST_PATH: Final = 120
+"""Kinds of losses that an attempt's line holds, and characters of a place: fields of a client may have any name."""
 
 UNREAD: Final = "unread"
 """The outcome of a request that ended before it could be decided."""
@@ -130,7 +135,7 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended. `error` is the stable code of what failed, None where nothing did; `candidate` who
     answered, `served` what the answer says it came from; `lost` what calls may have cost that brought no answer, in
     nano-dollars; `first_token` and `seconds` count from the request's start; `recalled` holds the answer that was used
-    again, where one was."""
+    again, where one was; `losses` is what of the answer could not be said to the client."""
 
     end: str = NORMAL
     status: int = 200
@@ -144,6 +149,7 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
     first_token: float | None = None
     seconds: float = 0.0
     recalled: Recalled | None = None
+    losses: Sequence[Loss] = ()
 
 
 def ended_line(identity: str, now: float, ending: Ending) -> Line:
@@ -208,6 +214,20 @@ def hold_part(draws: Sequence[Sequence[str | int]], refusals: Iterable[tuple[Can
     if refused:
         part["refused"] = refused
     return part
+
+
+def lost(losses: Iterable[Loss]) -> list[Line]:
+    """What was lost, each kind once with its first place and how often; never what stood there."""
+    lines: dict[tuple[str, str, str], Line] = {}
+    for loss in losses:
+        key = loss.feature, loss.done.value, loss.why
+        line = lines.get(key)
+        if line is not None:
+            line["times"] = line.get("times", 1) + 1
+        elif len(lines) < MOST_LOSSES:
+            path = loss.path[:LONGEST_PATH]
+            lines[key] = {"feature": loss.feature, "path": path, "done": loss.done.value, "why": loss.why}
+    return list(lines.values())
 
 
 def utc(now: float) -> str:
@@ -330,6 +350,8 @@ def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Lin
         line["retry_after"] = outcome.retry_after
     if attempt.cost and not answered:
         line["cost"] = attempt.cost
+    if losses := [*attempt.losses, *(ending.losses if answered else ())]:
+        line["losses"] = lost(losses)
     if outcome.meaning is Meaning.NEXT:
         line["next"] = None if following is None else following.candidate.name
     return line

@@ -93,6 +93,10 @@ def _demand(record: Mapping[str, Any]) -> KnownDemand:
         most_tokens=asked.get("most_tokens", 0),
         known_size=Size(asked.get("tokens", 0), asked.get("tokens_by", "given")),
         point=record["draw"].get("point"),
+        dialect=record["dialect"],
+        lost={
+            line["model"]: line["numbers"]["lost"] for line in record["candidates"] if line["reason"] == "model.loses"
+        },
         conversation=record["draw"].get("conversation"),
     )
 

@@ -123,7 +123,6 @@ def test_what_is_not_in_force_is_said_once_each() -> None:
         ("`settings.record` is", 1),
         ("`allow_private: false` is", 3),
         ("`shadow` is", 6),
-        ("the dialect `gemini` is", 4),
     ]
     assert codes_of(found) == {"policy.not-in-force"}
 

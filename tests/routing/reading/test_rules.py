@@ -131,7 +131,7 @@ def test_shares_of_a_split_may_name_models_of_a_pool_and_what_was_requested() ->
             "when: {tags: {any: [a]}}",
             [
                 "2:5 policy.no-outcome the rule `only` does not say what to do",
-                "2:11 policy.gap a request that meets no condition falls through the last rule `only`",
+                "2:11 policy.gap a request with no `tags` falls through the last rule `only`",
             ],
         ),
     ],

@@ -109,6 +109,7 @@ class Worker:
                 await self._channel.answer(message, snapshot=self._gateway.metrics.snapshot())
             case "sticks":
                 self._gateway.affinities.hear(message.fields["news"])
+                self._gateway.memories.hear(message.fields["memories"])
             case "health":
                 self._reporter.hear(message.fields["standings"])
             case "accounts":
@@ -122,11 +123,13 @@ class Worker:
                 await self._channel.answer(message)
 
     async def _tell_news(self) -> None:
-        """Tell the other workers, by way of the supervisor, where conversations are: their next requests may go there."""
+        """Tell the other workers, by way of the supervisor, where conversations are, and what providers want back in
+        them: their next requests may go there."""
         while True:
             await asyncio.sleep(NEWS_SECONDS)
-            if news := self._gateway.affinities.news():
-                self._channel.mention(Message("sticks", {"news": news}))
+            news, memories = self._gateway.affinities.news(), self._gateway.memories.news()
+            if news or memories:
+                self._channel.mention(Message("sticks", {"news": news, "memories": memories}))
 
     async def _stage(self, pickled: bytes) -> str | None:
         """Unpickle a policy beside the one in force; what went wrong, or None."""

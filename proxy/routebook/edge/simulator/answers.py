@@ -1,7 +1,7 @@
 """What the simulated upstream answers: made up from the request, the same for the same request, never a model's.
 
-An answer is planned first (`plan`): its pieces, one token each, its tool calls, why it ends. Then it is written as one
-object (`whole`) or as the events of a stream (`events`).
+An answer is the events of its stream, in nobody's dialect: one token a piece, calls in fragments. Every dialect writes it
+for its clients by itself.
 """
 
 from __future__ import annotations
@@ -11,49 +11,47 @@ import hashlib
 import itertools
 import json
 import math
-import random
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from routebook.edge.simulator.requests import text_of
+from routebook.chat.conversation import AnyJson, Calling, ChatRequest, Effort, JsonSchema, Role, Tool
+from routebook.chat.events import (
+    ArgumentsDelta,
+    Event,
+    Finish,
+    Finished,
+    ReasoningDelta,
+    SignatureSeen,
+    Started,
+    TextDelta,
+    ToolCallEnded,
+    ToolCallStarted,
+    UsageSeen,
+)
+from routebook.chat.parts import Document, Image, Part, Plain, Reasoning, Signature, Text, ToolCall, ToolResult
+from routebook.chat.usage import Usage
+from routebook.protocols.errors import ProtocolError, Side
 
-CREATED = 1_760_000_000
+CREATED: Final = 1_760_000_000
 """The moment at which every simulated answer says it was made, so that equal requests have equal answers."""
 
-DIMENSIONS = 256
-"""Length of an embedding where the request does not say."""
-
-_FILLER = (
+_FILLER: Final = (
     "Every word of it is made up, at the pace of a real one, so that a policy can be tried without a key. "
     "The same question always gets the same answer."
 )
+_THOUGHT: Final = "A question was asked, so a simulated thought precedes the simulated answer."
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One answer before it is written down. `texts` are the pieces of each choice, one token apiece."""
+class Question:
+    """A request to make up an answer to. `seals` is the dialect that signs thoughts and calls, where it does."""
 
-    identity: str
+    chat: ChatRequest
     model: str
-    texts: tuple[tuple[str, ...], ...]
-    calls: tuple[tuple[str, str, str], ...]
-    finish_reason: str
-    prompt_tokens: int
-
-    @property
-    def usage(self) -> dict[str, Any]:
-        """What this answer would be billed for."""
-        said = sum(len(pieces) for pieces in self.texts) + sum(count_tokens(call[2]) + 4 for call in self.calls)
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": said,
-            "total_tokens": self.prompt_tokens + said,
-            "prompt_tokens_details": {"cached_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0},
-        }
+    length: int | None
+    seals: str | None
 
 
 def count_tokens(text: str) -> int:
@@ -61,80 +59,50 @@ def count_tokens(text: str) -> int:
     return max(1, math.ceil(len(text.encode("utf-8", "replace")) / 4))
 
 
-def plan(body: Mapping[str, Any], length: int | None, seed: int) -> Plan:
-    """Make up an answer to a valid request; `length` in tokens, None for as long as it wants to be."""
-    model = body["model"].partition("@")[0]
-    question = next((text_of(m.get("content")) for m in reversed(body["messages"]) if m["role"] == "user"), "")
-    calls = _calls(body, question)
-    pieces = () if calls else _pieces(_speech(body, model, question), length)
-    shown, reason = _limited(pieces, body, "tool_calls" if calls else "stop")
-    digest = hashlib.sha256(f"{seed}{json.dumps(body, sort_keys=True, default=str)}".encode()).hexdigest()
-    prompt = sum(count_tokens(text_of(message.get("content"))) + 4 for message in body["messages"])
-    return Plan(
-        f"chatcmpl-{digest[:24]}",
-        model,
-        (shown,) * (body.get("n") or 1),
-        calls,
-        reason,
-        prompt + sum(count_tokens(json.dumps(tool)) for tool in body.get("tools") or ()),
+def prompt_tokens(chat: ChatRequest) -> int:
+    """What a request is counted as, tools included."""
+    texts = [text.text for text in chat.system] + [text_of(message.parts) for message in chat.messages]
+    tools = [tool.name + (tool.description or "") + (tool.parameters or "") for tool in _tools(chat).values()]
+    return sum(count_tokens(text) + 4 for text in texts) + sum(map(count_tokens, tools))
+
+
+def identity_of(body: bytes, seed: int) -> str:
+    """An id that is the same for the same request."""
+    return hashlib.sha256(f"{seed}".encode() + body).hexdigest()[:24]
+
+
+def events_of(asked: Question) -> Iterator[Event]:
+    """The answer to a request, as it is streamed."""
+    chat = asked.chat
+    question = next((text_of(each.parts) for each in reversed(chat.messages) if each.role is Role.USER), "")
+    calls = _calls(chat, question)
+    thoughts = _pieces(_THOUGHT, None) if _thinks(chat) else ()
+    pieces = () if calls else _pieces(_speech(chat, asked.model, question), asked.length)
+    shown, finish = _limited(pieces, chat, Finish.TOOL_CALLS if calls else Finish.STOP)
+    choices = chat.choices or 1
+    yield Started(None, asked.model, CREATED)
+    for choice in range(choices):
+        yield from _choice(asked, choice, thoughts, shown, calls)
+        yield finish if choice == finish.choice else Finished(finish.finish, choice, finish.stop_sequence)
+    said = sum(count_tokens(call[2]) + 4 for call in calls)
+    yield UsageSeen(
+        Usage(input=prompt_tokens(chat), output=choices * len(shown) + said, reasoning=choices * len(thoughts))
     )
 
 
-def whole(answer: Plan) -> dict[str, Any]:
-    """The answer as one object."""
-    message: dict[str, Any] = {"role": "assistant", "refusal": None}
-    if answer.calls:
-        message["tool_calls"] = [_call(*call) for call in answer.calls]
-    return {
-        **_frame(answer, "chat.completion"),
-        "usage": answer.usage,
-        "choices": [
-            {
-                "index": index,
-                "message": {**message, "content": "".join(pieces) or None},
-                "logprobs": None,
-                "finish_reason": answer.finish_reason,
-            }
-            for index, pieces in enumerate(answer.texts)
-        ],
-    }
+def check_seals(chat: ChatRequest, model: str) -> None:
+    """Refuse what was signed by another model, or by nobody here; raises ProtocolError."""
+    for at, message in enumerate(chat.messages):
+        for number, part in enumerate(message.parts):
+            seal = part.signature if isinstance(part, Text | Reasoning | ToolCall) else None
+            if seal is not None and seal.data != _seal(model):
+                where = f"messages[{at}].parts[{number}].signature"
+                raise ProtocolError(Side.CLIENT, f"the signature is not one of this model in `{where}`", param=where)
 
 
-def events(answer: Plan, with_usage: bool) -> Iterator[dict[str, Any]]:
-    """The answer as the objects of a stream, in order, without the closing `[DONE]`."""
-    frame = _frame(answer, "chat.completion.chunk")
-    if with_usage:
-        frame["usage"] = None
-
-    def chunk(index: int, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-        return {**frame, "choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}]}
-
-    for index, pieces in enumerate(answer.texts):
-        yield chunk(index, {"role": "assistant", "content": None if answer.calls else ""})
-        for piece in pieces:
-            yield chunk(index, {"content": piece})
-        for number, call in enumerate(answer.calls):
-            for part in _call_parts(number, call):
-                yield chunk(index, {"tool_calls": [part]})
-        yield chunk(index, {}, answer.finish_reason)
-    if with_usage:
-        yield {**frame, "choices": [], "usage": answer.usage}
-
-
-def embeddings(body: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
-    """Vectors of length one that depend on the text alone."""
-    size, as_base64 = body.get("dimensions") or DIMENSIONS, body.get("encoding_format") == "base64"
-    tokens = sum(count_tokens(text) for text in texts)
-    data = [
-        {"object": "embedding", "index": index, "embedding": _written(_vector(text, size), as_base64)}
-        for index, text in enumerate(texts)
-    ]
-    return {
-        "object": "list",
-        "data": data,
-        "model": body["model"].partition("@")[0],
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-    }
+def text_of(parts: Sequence[Part]) -> str:
+    """All text in a message."""
+    return "\n".join(text for part in parts if (text := _words(part)))
 
 
 def example_of(schema: Mapping[str, Any]) -> Any:
@@ -144,7 +112,7 @@ def example_of(schema: Mapping[str, Any]) -> Any:
     if schema.get("enum"):
         return schema["enum"][0]
     kind = schema.get("type", "object" if "properties" in schema else "string")
-    match kind[0] if isinstance(kind, list) else kind:
+    match str(kind[0] if isinstance(kind, list) else kind).lower():
         case "object":
             return {name: example_of(inner) for name, inner in (schema.get("properties") or {}).items()}
         case "array":
@@ -159,24 +127,57 @@ def example_of(schema: Mapping[str, Any]) -> Any:
             return "simulated"
 
 
-def _frame(answer: Plan, kind: str) -> dict[str, Any]:
-    return {
-        "id": answer.identity,
-        "object": kind,
-        "created": CREATED,
-        "model": answer.model,
-        "system_fingerprint": "fp_simulated",
-    }
+def _words(part: Part) -> str:
+    match part:
+        case Text(text):
+            return text
+        case ToolResult():
+            return text_of(part.content)
+        case ToolCall():
+            return part.arguments
+        case Document(Plain(text)):
+            return text
+        case _:
+            return ""
 
 
-def _speech(body: Mapping[str, Any], model: str, question: str) -> str:
-    wanted = body.get("response_format") or {}
-    match wanted.get("type"):
-        case "json_object":
+def _choice(
+    asked: Question, choice: int, thoughts: Sequence[str], shown: Sequence[str], calls: Sequence[tuple[str, str, str]]
+) -> Iterator[Event]:
+    block = 0
+    seal = None if asked.seals is None else Signature(asked.seals, _seal(asked.model))
+    if thoughts:
+        yield from (ReasoningDelta(piece, block, choice) for piece in thoughts)
+        if seal is not None:
+            yield SignatureSeen(seal, block, choice)
+        block += 1
+    yield from (TextDelta(piece, block, choice) for piece in shown)
+    for number, (identity, name, arguments) in enumerate(calls, block + bool(shown)):
+        yield ToolCallStarted(identity, name, number, choice)
+        for start in range(0, len(arguments), 8):
+            yield ArgumentsDelta(arguments[start : start + 8], number, choice)
+        if seal is not None and number == block:
+            yield SignatureSeen(seal, number, choice)
+        yield ToolCallEnded(number, choice)
+
+
+def _seal(model: str) -> str:
+    return base64.b64encode(f"sealed by {model}".encode()).decode("ascii")
+
+
+def _thinks(chat: ChatRequest) -> bool:
+    return chat.reasoning is not None and chat.reasoning.effort is not Effort.NONE
+
+
+def _speech(chat: ChatRequest, model: str, question: str) -> str:
+    match chat.format:
+        case AnyJson():
             return json.dumps({"answered_by": model, "asked": _quoted(question)})
-        case "json_schema":
-            return json.dumps(example_of((wanted.get("json_schema") or {}).get("schema") or {}))
-    return f"This is a simulated answer of {model} to “{_quoted(question)}”. {_FILLER}"
+        case JsonSchema(schema):
+            return json.dumps(example_of(json.loads(schema)))
+    images = sum(isinstance(part, Image) for message in chat.messages for part in message.parts)
+    seen = f" with {images} image{'s' * (images > 1)}" if images else ""
+    return f"This is a simulated answer of {model} to “{_quoted(question)}”{seen}. {_FILLER}"
 
 
 def _quoted(question: str) -> str:
@@ -193,59 +194,37 @@ def _pieces(text: str, length: int | None) -> tuple[str, ...]:
     return tuple(itertools.islice(endless, length))
 
 
-def _limited(pieces: tuple[str, ...], body: Mapping[str, Any], reason: str) -> tuple[tuple[str, ...], str]:
+def _limited(pieces: tuple[str, ...], chat: ChatRequest, finish: Finish) -> tuple[tuple[str, ...], Finished]:
     """The pieces up to a stop sequence and to the most that the request allows, and why they end."""
-    stops = [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or []
     text = "".join(pieces)
-    ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    ends = [(at, stop) for stop in chat.stop if stop and (at := text.find(stop)) >= 0]
+    ended = Finished(finish)
     if ends:
-        pieces = _pieces(text[: min(ends)], None)
-    most = body.get("max_completion_tokens") or body.get("max_tokens")
-    return (pieces[:most], "length") if most is not None and len(pieces) > most else (pieces, reason)
+        at, stop = min(ends)
+        pieces, ended = _pieces(text[:at], None), Finished(Finish.STOP_SEQUENCE, stop_sequence=stop)
+    most = chat.max_output
+    return (pieces[:most], Finished(Finish.LENGTH)) if most is not None and len(pieces) > most else (pieces, ended)
 
 
-def _calls(body: Mapping[str, Any], question: str) -> tuple[tuple[str, str, str], ...]:
-    """The tools that are called: the one that is demanded, or all that the question names; id, name, arguments."""
-    tools = {tool["function"]["name"]: tool["function"] for tool in body.get("tools") or ()}
-    if not tools or body["messages"][-1]["role"] == "tool":
+def _tools(chat: ChatRequest) -> dict[str, Tool]:
+    return {tool.name: tool for tool in chat.tools if isinstance(tool, Tool)}
+
+
+def _calls(chat: ChatRequest, question: str) -> tuple[tuple[str, str, str], ...]:
+    """The tools that are called: those that are demanded, or all that the question names; id, name, arguments."""
+    tools, choice = _tools(chat), chat.tool_choice
+    if not tools or chat.messages[-1].role is Role.TOOL or (choice and choice.calling is Calling.NONE):
         return ()
-    match body.get("tool_choice", "auto"):
-        case "none":
-            names: list[str] = []
-        case "required":
-            names = list(tools)[:1]
-        case {"function": {"name": name}} if name in tools:
-            names = [name]
-        case _:
-            names = [name for name in tools if name in question]
+    names = [name for name in tools if name in question]
+    if choice is not None and choice.names:
+        names = [name for name in choice.names if name in tools]
+    elif choice is not None and choice.calling is Calling.REQUIRED:
+        names = list(tools)[:1]
     return tuple(
         (
             f"call_{hashlib.sha256(f'{number}{name}{question}'.encode()).hexdigest()[:20]}",
             name,
-            json.dumps(example_of(tools[name].get("parameters") or {"type": "object"})),
+            json.dumps(example_of(json.loads(tools[name].parameters or '{"type": "object"}'))),
         )
         for number, name in enumerate(names)
     )
-
-
-def _call(identity: str, name: str, arguments: str) -> dict[str, Any]:
-    return {"id": identity, "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-def _call_parts(index: int, call: tuple[str, str, str]) -> Iterator[dict[str, Any]]:
-    """A call as a stream tells it: who first, then the arguments in fragments."""
-    identity, name, arguments = call
-    yield {"index": index, **_call(identity, name, "")}
-    for start in range(0, len(arguments), 8):
-        yield {"index": index, "function": {"arguments": arguments[start : start + 8]}}
-
-
-def _vector(text: str, size: int) -> list[float]:
-    draw = random.Random(text)
-    numbers = [draw.gauss(0, 1) for _ in range(size)]
-    norm = math.sqrt(sum(number * number for number in numbers))
-    return [number / norm for number in numbers]
-
-
-def _written(vector: list[float], as_base64: bool) -> list[float] | str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() if as_base64 else vector

@@ -1,6 +1,8 @@
-"""A simulated upstream: speaks OpenAI Chat at a realistic pace, needs no key, and fails on demand.
+"""A simulated upstream: speaks every registered dialect at a realistic pace, needs no key, and fails on demand.
 
-It serves every model that it is asked for. See `edge.simulator.faults` for what can go wrong, and how to ask for it.
+A request is read by its dialect's client side and the answer written by it, as strictly as the dialect says that its
+vendor is; nothing here knows a dialect. It serves every model that it is asked for. See `edge.simulator.faults` for what
+can go wrong, and how to ask for it.
 """
 
 from __future__ import annotations
@@ -8,24 +10,52 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from aiohttp import web
 
-from routebook.edge.simulator.answers import CREATED, embeddings, events, plan, whole
+from routebook.chat.assembling import assemble
+from routebook.chat.events import Event, Failed
+from routebook.chat.faults import Fault as Told
+from routebook.chat.features import Telling
+from routebook.edge.askers import known_among
+from routebook.edge.simulator.answers import CREATED, Question, check_seals, events_of, identity_of, prompt_tokens
 from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
-from routebook.edge.simulator.requests import BadRequest, check_chat, check_embeddings
+from routebook.edge.simulator.vectors import completion, embeddings, texts_of
+from routebook.protocols.carrying import Way
+from routebook.protocols.codec import EVENTS, ClientSide, Dialect, ReplyTo
+from routebook.protocols.dialects import DIALECTS
+from routebook.protocols.errors import ProtocolError, Side
+from routebook.protocols.paths import Found, Paths
 
-PACE = 0.02
+PACE: Final = 0.02
 """Seconds between two tokens: fifty a second, as hosted models of middle size have it."""
 
-FIRST_TOKEN = 10
+FIRST_TOKEN: Final = 10
 """The first token takes as long as this many others."""
 
-MAX_BODY = 64 * 1024 * 1024
+MAX_BODY: Final = 64 * 1024 * 1024
+
+MODELS: Final = ("simulated-large", "simulated-small")
+
+IDENTITY: Final = "req_simulated"
+
+_VERSION: Final = re.compile(r"/v\d\w*(?=/)")
+"""How base URLs end, after which a dialect's own path begins; some have none."""
+
+
+def _as_called(dialect: Dialect) -> Dialect:
+    """The dialect with its operations at the paths at which upstreams are called."""
+    paths = {each.upstream_path.partition("?")[0]: each for each in reversed(dialect.operations)}
+    return replace(dialect, operations=tuple(replace(each, path=path) for path, each in paths.items()))
+
+
+PATHS: Final = Paths(_as_called(each) for each in DIALECTS.values() if each.client is not None)
+"""What is simulated at which path below a base URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +72,15 @@ class Simulator:
 
 async def start_simulator(sock: socket.socket, pace: float = PACE, seed: int = 0) -> Simulator:
     """Serve on a bound socket from the running loop; `pace` in seconds a token, `seed` decides chances."""
+    behaviour = _Behaviour(pace, random.Random(seed), seed)
+    application = web.Application(client_max_size=MAX_BODY)
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return await _serve(request, behaviour)
+
+    application.router.add_route("*", "/{path:.*}", serve)
     runner = web.AppRunner(
-        _application(_Behaviour(pace, random.Random(seed), seed)),
-        handle_signals=False,
-        access_log=None,
-        handler_cancellation=True,
-        shutdown_timeout=0.1,
+        application, handle_signals=False, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
     )
     await runner.setup()
     await web.SockSite(runner, sock, backlog=1024).start()
@@ -62,115 +95,158 @@ class _Behaviour:
     seed: int
 
 
-def _application(behaviour: _Behaviour) -> web.Application:
-    application = web.Application(client_max_size=MAX_BODY)
-    chat, embedding = _handler(_answer_chat, behaviour), _handler(_answer_embeddings, behaviour)
-    for prefix in ("/v1", ""):
-        application.router.add_post(f"{prefix}/chat/completions", chat)
-        application.router.add_post(f"{prefix}/embeddings", embedding)
-        application.router.add_get(f"{prefix}/models", _list_models)
-        application.router.add_get(f"{prefix}/models/{{model:.+}}", _show_model)
-    return application
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request: how it came, what was read of it, and what is to go wrong with its answer."""
+
+    request: web.Request
+    dialect: Dialect
+    client: ClientSide
+    asked: Any
+    fault: Fault
+    behaviour: _Behaviour
+    demands: Callable[[Any, Mapping[str, str]], None] | None
+
+    @property
+    def pace(self) -> float:
+        return self.behaviour.pace if self.fault.pace is None else self.fault.pace
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {self.client.request_id: IDENTITY}
 
 
-_Answer = Callable[[web.Request, dict[str, Any], Fault, _Behaviour], Awaitable[web.StreamResponse]]
+async def _serve(request: web.Request, behaviour: _Behaviour) -> web.StreamResponse:
+    path = _VERSION.sub("", request.raw_path.partition("?")[0], count=1)
+    if request.method == "GET":
+        return _models(request, path)
+    found = PATHS.find(path, request.query_string)
+    dialect = known_among(list(DIALECTS.values()), request.headers) if found is None else found.dialect
+    try:
+        if found is None or request.method != "POST":
+            raise ProtocolError(Side.CLIENT, "there is nothing at this path", status=404)
+        return await _answer(request, found, behaviour)
+    except ProtocolError as error:
+        return _error(dialect, error.status, error.message, error.code, error.param)
 
 
-def _handler(answer: _Answer, behaviour: _Behaviour) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+async def _answer(request: web.Request, found: Found, behaviour: _Behaviour) -> web.StreamResponse:
     """What every call has in common: the body is read, faults that need no answer are committed."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            body = await _read(request)
-            fault = _fault(request, body)
-            if fault.chance < 1 and behaviour.dice.random() >= fault.chance:
-                fault = Fault()
-            await asyncio.sleep(fault.slow)
-            if fault.hang:
-                await asyncio.Event().wait()
-            if fault.status is not None:
-                return _refusal(fault)
-            return await answer(request, body, fault, behaviour)
-        except BadRequest as error:
-            return _error(error.status, str(error), "invalid_request_error", error.code, error.param)
-
-    return handle
+    asked = found.read(await request.read())
+    fault = _fault(request, asked)
+    if fault.chance < 1 and behaviour.dice.random() >= fault.chance:
+        fault = Fault()
+    await asyncio.sleep(fault.slow)
+    if fault.hang:
+        await asyncio.Event().wait()
+    if fault.status is not None:
+        return _refusal(found.dialect, fault)
+    assert found.dialect.client is not None
+    call = _Call(request, found.dialect, found.dialect.client, asked, fault, behaviour, found.operation.demands)
+    return await _ANSWERS[found.operation.name](call)
 
 
-async def _read(request: web.Request) -> dict[str, Any]:
+def _fault(request: web.Request, asked: Any) -> Fault:
     try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON") from error
-    if not isinstance(body, dict):
-        raise BadRequest("the body must be a JSON object")
-    return body
-
-
-def _fault(request: web.Request, body: dict[str, Any]) -> Fault:
-    model, metadata = body.get("model"), body.get("metadata")
-    try:
-        return fault_of(
-            model if isinstance(model, str) else "",
-            request.headers.get("x-simulate"),
-            metadata if isinstance(metadata, dict) else {},
-        )
+        return fault_of(asked.model, request.headers.get("x-simulate"), asked.metadata)
     except UnknownFault as error:
-        raise BadRequest(str(error), code="unknown_fault") from error
+        raise ProtocolError(Side.CLIENT, str(error), code="unknown_fault") from error
 
 
-async def _answer_chat(
-    request: web.Request, body: dict[str, Any], fault: Fault, behaviour: _Behaviour
-) -> web.StreamResponse:
-    check_chat(body)
-    answer = plan(body, fault.tokens, behaviour.seed)
-    pace = behaviour.pace if fault.pace is None else fault.pace
-    if not body.get("stream"):
-        await asyncio.sleep(pace * (FIRST_TOKEN + sum(map(len, answer.texts))))
-        return await _send_whole(request, b"<html>not JSON" if fault.garbage else _json(whole(answer)), fault)
-    await asyncio.sleep(pace * FIRST_TOKEN)
-    with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-    frames = [b"data: " + _json(event) + b"\n\n" for event in events(answer, with_usage)] + [b"data: [DONE]\n\n"]
-    return await _send_events(request, [b"data: {not JSON\n\n"] if fault.garbage else frames, fault, pace)
+async def _answer_chat(call: _Call) -> web.StreamResponse:
+    asked, client = call.asked, call.client
+    if call.demands is not None:
+        call.demands(asked, call.request.headers)
+    model = asked.model.partition("@")[0]
+    check_seals(asked.chat, model)
+    seals = call.dialect.name if client.tells[Telling.SIGNATURE].way is not Way.LOST else None
+    events = [*events_of(Question(asked.chat, model, call.fault.tokens, seals))]
+    reply = ReplyTo(asked, identity_of(asked.body, call.behaviour.seed), CREATED)
+    if not asked.stream:
+        await asyncio.sleep(call.pace * (FIRST_TOKEN + len(events)))
+        return await _send_whole(call, client.write_answer(assemble(events), reply).body)
+    await asyncio.sleep(call.pace * FIRST_TOKEN)
+    return await _send_events(call, events, reply)
 
 
-async def _answer_embeddings(
-    request: web.Request, body: dict[str, Any], fault: Fault, behaviour: _Behaviour
-) -> web.StreamResponse:
-    answer = embeddings(body, check_embeddings(body))
-    await asyncio.sleep(behaviour.pace)
-    return await _send_whole(request, b"<html>not JSON" if fault.garbage else _json(answer), fault)
+async def _answer_count(call: _Call) -> web.StreamResponse:
+    assert call.client.write_count is not None
+    return await _send_whole(call, call.client.write_count(prompt_tokens(call.asked.chat)))
 
 
-async def _send_whole(request: web.Request, data: bytes, fault: Fault) -> web.StreamResponse:
-    if fault.cut is None:
-        return web.Response(body=data, content_type="application/json", headers=_HEADERS)
+async def _answer_embeddings(call: _Call) -> web.StreamResponse:
+    body = json.loads(call.asked.body)
+    answer = embeddings(body, texts_of(body))
+    await asyncio.sleep(call.pace)
+    return await _send_whole(call, _json(answer))
+
+
+async def _answer_completion(call: _Call) -> web.StreamResponse:
+    body, identity = json.loads(call.asked.body), identity_of(call.asked.body, call.behaviour.seed)
+    answer = completion(body, identity)
+    await asyncio.sleep(call.pace * FIRST_TOKEN)
+    if not call.asked.stream:
+        return await _send_whole(call, _json(answer))
+    usage = answer.pop("usage")
+    pieces = [_json(answer), *([_json({**answer, "choices": [], "usage": usage})] if call.asked.wants_usage else [])]
+    return await _send(call, EVENTS, [b"data: %b\n\n" % piece for piece in (*pieces, b"[DONE]")])
+
+
+_ANSWERS: Final[dict[str, Callable[[_Call], Awaitable[web.StreamResponse]]]] = {
+    "chat": _answer_chat,
+    "count_tokens": _answer_count,
+    "embeddings": _answer_embeddings,
+    "completion": _answer_completion,
+}
+
+
+async def _send_whole(call: _Call, data: bytes) -> web.StreamResponse:
+    if call.fault.garbage:
+        data = b"<html>not JSON"
+    if call.fault.cut is None:
+        return web.Response(body=data, content_type="application/json", headers=call.headers)
     response = web.StreamResponse(
-        headers={**_HEADERS, "Content-Type": "application/json", "Content-Length": str(len(data))}
+        headers={**call.headers, "Content-Type": "application/json", "Content-Length": str(len(data))}
     )
-    await response.prepare(request)
-    await response.write(data[: fault.cut])
-    return await _drop(request, response)
+    await response.prepare(call.request)
+    await response.write(data[: call.fault.cut])
+    return await _drop(call.request, response)
 
 
-async def _send_events(request: web.Request, frames: list[bytes], fault: Fault, pace: float) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
-    )
-    await response.prepare(request)
-    left = fault.cut
-    for number, frame in enumerate(frames):
-        if number == fault.stall:
-            await asyncio.Event().wait()
-        if number == fault.error_event:
-            message = "the simulated model had a simulated problem"
-            await response.write(b"data: " + _json(_error_body(message, "server_error", "simulated")) + b"\n\n")
+async def _send_events(call: _Call, events: Iterable[Event], reply: ReplyTo) -> web.StreamResponse:
+    """The events as the dialect streams them; `stall` and `error-event` count what it writes, not what happens."""
+    media_type = call.client.media_type(call.asked)
+    if call.fault.garbage:
+        return await _send(call, media_type, [b"data: {not JSON\n\n" if media_type == EVENTS else b"{not JSON\n"])
+    writer = call.client.writer(reply)
+    frames: list[bytes] = []
+    most = call.fault.error_event
+    for event in events:
+        if len(frames) == most:
             break
+        if frame := writer.write([event]):
+            frames.append(frame)
+    if len(frames) == most:
+        frames.append(writer.write([Failed(Told(500, "the simulated model had a simulated problem", "simulated"))]))
+    elif last := writer.end():
+        frames.append(last)
+    return await _send(call, media_type, frames)
+
+
+async def _send(call: _Call, media_type: str, frames: list[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={**call.headers, "Content-Type": f"{media_type}; charset=utf-8", "Cache-Control": "no-cache"}
+    )
+    await response.prepare(call.request)
+    left = call.fault.cut
+    for number, frame in enumerate(frames):
+        if number == call.fault.stall:
+            await asyncio.Event().wait()
         await response.write(frame if left is None else frame[:left])
         if left is not None and (left := left - len(frame)) <= 0:
-            return await _drop(request, response)
+            return await _drop(call.request, response)
         if number < len(frames) - 1:
-            await asyncio.sleep(pace)
+            await asyncio.sleep(call.pace)
     await response.write_eof()
     return response
 
@@ -183,45 +259,35 @@ async def _drop(request: web.Request, response: web.StreamResponse) -> web.Strea
     return response
 
 
-async def _list_models(request: web.Request) -> web.Response:
-    return web.json_response({"object": "list", "data": [_model("simulated-large"), _model("simulated-small")]})
+def _models(request: web.Request, path: str) -> web.Response:
+    dialect = known_among(list(DIALECTS.values()), request.headers)
+    if path == "/models":
+        return web.Response(body=dialect.models(MODELS, CREATED), content_type="application/json")
+    if path.startswith("/models/"):
+        body = dialect.model(request.path.rpartition("/models/")[2], CREATED)
+        return web.Response(body=body, content_type="application/json")
+    return _error(dialect, 404, "there is nothing at this path")
 
 
-async def _show_model(request: web.Request) -> web.Response:
-    return web.json_response(_model(request.match_info["model"]))
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": CREATED, "owned_by": "simulator"}
-
-
-_HEADERS = {"x-request-id": "req_simulated", "openai-processing-ms": "1"}
-
-_KINDS = {401: "authentication_error", 403: "permission_error", 404: "invalid_request_error", 429: "rate_limit_error"}
-
-
-def _refusal(fault: Fault) -> web.Response:
+def _refusal(dialect: Dialect, fault: Fault) -> web.Response:
     """The answer that a fault with a status asks for."""
     status = fault.status or 500
-    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
     code = "rate_limit_exceeded" if status == 429 else "simulated"
-    response = _error(status, f"a simulated failure with status {status}", kind, code)
+    response = _error(dialect, status, f"a simulated failure with status {status}", code)
     if fault.retry_after is not None:
         response.headers["Retry-After"] = fault.retry_after
     return response
 
 
-def _error(status: int, message: str, kind: str, code: str | None = None, param: str | None = None) -> web.Response:
+def _error(
+    dialect: Dialect, status: int, message: str, code: str | None = None, param: str | None = None
+) -> web.Response:
     return web.Response(
         status=status,
-        body=_json(_error_body(message, kind, code, param)),
-        headers=_HEADERS,
+        body=dialect.error_body(status, message, code=code, param=param),
+        headers={} if dialect.client is None else {dialect.client.request_id: IDENTITY},
         content_type="application/json",
     )
-
-
-def _error_body(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def _json(value: object) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from routebook.chat.answer import ChatAnswer
 from routebook.chat.assembling import Assembling
 from routebook.chat.events import Failed
-from routebook.protocols.openai_chat.faults import read_fault
 from routebook.protocols.openai_chat.stream_reading import ANSWER, Reading
+from routebook.protocols.openai_faults import read_fault
 
 
 def read_chat_answer(body: bytes, seed: str) -> ChatAnswer:

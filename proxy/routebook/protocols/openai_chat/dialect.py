@@ -7,16 +7,18 @@ from typing import Any, Final
 from routebook.protocols.codec import ClientSide, Dialect, Operation, UpstreamSide
 from routebook.protocols.openai_chat.answer_reading import read_chat_answer
 from routebook.protocols.openai_chat.answer_writing import write_chat_answer
-from routebook.protocols.openai_chat.carries import CARRIES, TELLS
+from routebook.protocols.openai_chat.carries import CARRIES, OWNED, TELLS
+from routebook.protocols.openai_chat.completions import OpenAICompletion, edited_completion
+from routebook.protocols.openai_chat.demands import demanded_of_chat
 from routebook.protocols.openai_chat.embeddings import edited_embeddings, read_embeddings
 from routebook.protocols.openai_chat.errors import error_body, error_event, model_body, models_body
-from routebook.protocols.openai_chat.faults import read_fault
 from routebook.protocols.openai_chat.request import edited, read_chat
 from routebook.protocols.openai_chat.request_writing import write_request
 from routebook.protocols.openai_chat.response import read_answer, read_error_code
 from routebook.protocols.openai_chat.stream import StreamReader
 from routebook.protocols.openai_chat.stream_reading import ChatReader
 from routebook.protocols.openai_chat.stream_writing import ChatWriter
+from routebook.protocols.openai_faults import read_fault
 
 
 def _edit_embeddings(asked: Any, model: str, ask_usage: bool, caps: object = None) -> bytes:
@@ -24,13 +26,14 @@ def _edit_embeddings(asked: Any, model: str, ask_usage: bool, caps: object = Non
     return edited_embeddings(asked, model)
 
 
-_CHAT: Final = ("chat", "/chat/completions", read_chat, edited)
-_EMBEDDINGS: Final = ("embeddings", "/embeddings", read_embeddings, _edit_embeddings)
+_CHAT: Final = ("chat", "/chat/completions", read_chat, edited, demanded_of_chat)
+_COMPLETION: Final = ("completion", "/completions", OpenAICompletion, edited_completion, None)
+_EMBEDDINGS: Final = ("embeddings", "/embeddings", read_embeddings, _edit_embeddings, None)
 
 
-def _at(path: str, what: tuple[str, str, Any, Any]) -> Operation:
-    name, upstream_path, read, edit = what
-    return Operation(name, path, upstream_path, read, edit)
+def _at(path: str, what: tuple[str, str, Any, Any, Any]) -> Operation:
+    name, upstream_path, read, edit, demands = what
+    return Operation(name, path, upstream_path, read, edit, demands=demands)
 
 
 OPENAI_CHAT: Final = Dialect(
@@ -38,9 +41,11 @@ OPENAI_CHAT: Final = Dialect(
     "openai",
     (
         _at("/v1/chat/completions", _CHAT),
+        _at("/v1/completions", _COMPLETION),
         _at("/v1/embeddings", _EMBEDDINGS),
         # Azure's forms: the deployment in the path is the model; the API's version in the query says nothing to us.
         _at("/openai/v1/chat/completions", _CHAT),
+        _at("/openai/v1/completions", _COMPLETION),
         _at("/openai/v1/embeddings", _EMBEDDINGS),
         _at("/openai/deployments/{model}/chat/completions", _CHAT),
         _at("/openai/deployments/{model}/embeddings", _EMBEDDINGS),
@@ -52,6 +57,14 @@ OPENAI_CHAT: Final = Dialect(
     error_event=error_event,
     models=models_body,
     model=model_body,
-    client=ClientSide(write_chat_answer, ChatWriter, TELLS),
-    upstream=UpstreamSide(write_request, read_chat_answer, ChatReader, read_fault, CARRIES),
+    client=ClientSide(write_chat_answer, ChatWriter, TELLS, models=("/v1/models", "/openai/v1/models")),
+    upstream=UpstreamSide(
+        write_request,
+        read_chat_answer,
+        ChatReader,
+        read_fault,
+        CARRIES,
+        owned=OWNED,
+        forwarded=("Accept", "Idempotency-Key", "OpenAI-Beta"),
+    ),
 )

@@ -10,10 +10,10 @@ from routebook.chat.events import Event, Failed, Started, TierSeen, UsageSeen
 from routebook.chat.faults import Fault
 from routebook.protocols.errors import ProtocolError
 from routebook.protocols.forgiving import Forgiving
-from routebook.protocols.openai_chat.faults import read_fault
 from routebook.protocols.openai_chat.telling import Telling
 from routebook.protocols.openai_chat.usage import usage_of
 from routebook.protocols.openai_chat.wire import WireAnswer, WireChoice
+from routebook.protocols.openai_faults import read_fault
 from routebook.protocols.sse import Splitter, fields, spans
 
 MOST_CHOICES: Final = 128

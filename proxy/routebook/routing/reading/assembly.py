@@ -10,6 +10,7 @@ from routebook.catalogue.providers import Timeouts
 from routebook.catalogue.reading_clients import read_clients
 from routebook.catalogue.reading_models import read_models, read_pools
 from routebook.catalogue.reading_providers import read_providers
+from routebook.chat.features import FEATURES
 from routebook.documents.names import check_name
 from routebook.documents.problems import Problems
 from routebook.documents.reading import read_text
@@ -26,6 +27,7 @@ from routebook.routing.reading.guarantees import Scope, read_guarantees
 from routebook.routing.reading.in_force import report_not_installed
 from routebook.routing.reading.money import report_money
 from routebook.routing.reading.outcomes import Targets
+from routebook.routing.reading.proving import Progress, Proving
 from routebook.routing.reading.rules import read_rules
 from routebook.routing.reading.sections import Entry, Sections
 from routebook.routing.reading.settings import read_settings
@@ -33,8 +35,18 @@ from routebook.routing.reading.terms import Terms
 from routebook.routing.reading.tests import read_tests
 
 
-def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ...]) -> Policy | None:
-    """The policy, or None where its sections hold errors; these are added to the sections' problems."""
+def assemble(
+    sections: Sections,
+    digest: str,
+    sources: tuple[tuple[str, str], ...],
+    *,
+    proving: bool = True,
+    progress: Progress | None = None,
+) -> Policy | None:
+    """The policy, or None where its sections hold errors; these are added to the sections' problems.
+
+    With `proving`, so are those of a policy that reads well but does not do what it should (it comes out all the same).
+    """
     problems = sections.problems
     settings, timeouts = read_settings(sections.mapping("settings"), problems)
     catalogue = _read_catalogue(sections, timeouts)
@@ -43,15 +55,7 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     terms = _read_terms(sections, clients)
     targets = sections.names("models") | sections.names("pools")
     rules = read_rules(sections.items["rules"], terms, Targets(catalogue.models, catalogue.pools, targets))
-    scope = Scope(
-        catalogue.models,
-        catalogue.pools,
-        targets,
-        catalogue.providers,
-        sections.names("providers"),
-        words_of(FACTS, "request.needs"),
-    )
-    guarantees = read_guarantees(sections.items["guarantees"], terms, scope)
+    guarantees = read_guarantees(sections.items["guarantees"], terms, _scope(sections, catalogue, targets))
     budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
     limits = read_limits(sections.entries["limits"], FACTS, terms.condition, problems)
     _check_scopes([*budgets.values(), *limits.values()], terms)
@@ -59,23 +63,33 @@ def assemble(sections: Sections, digest: str, sources: tuple[tuple[str, str], ..
     tests = read_tests(
         sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems
     )
+    fit = not problems.errors
     check_policy(sections, rules, catalogue)
     report_money(budgets.values(), rules, catalogue, settings, problems)
-    if problems.errors:
+    fit = fit and not problems.errors
+    proofs = None
+    if proving:
+        counting: tuple[Budget | Limit, ...] = (*budgets.values(), *limits.values())
+        proofs = Proving(rules, catalogue, tuple(clients.values()), guarantees, counting, problems, progress)
+        proofs.check_rules()
+    if not fit:
         return None
-    return Policy(
-        digest,
-        sources,
-        catalogue,
-        rules,
-        DecisionTree(rules, FACTS),
-        clients,
-        budgets,
-        patterns,
-        guarantees,
-        tests,
-        settings,
-        limits,
+    tree = DecisionTree(rules, FACTS)
+    parts = clients, budgets, patterns, guarantees, tests, settings, limits
+    policy = Policy(digest, sources, catalogue, rules, tree, *parts)
+    if proofs is not None:
+        proofs.check_policy(policy)
+    return policy
+
+
+def _scope(sections: Sections, catalogue: Catalogue, targets: frozenset[str]) -> Scope:
+    return Scope(
+        catalogue.models,
+        catalogue.pools,
+        targets,
+        catalogue.providers,
+        sections.names("providers"),
+        words_of(FACTS, "request.needs"),
     )
 
 
@@ -100,6 +114,7 @@ def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
         sections.names("providers"),
         words_of(FACTS, "request.needs"),
         words_of(FACTS, "request.operation"),
+        FEATURES,
         problems,
     )
     pools = read_pools(entries["pools"], sections.names("models"), problems)

@@ -19,8 +19,6 @@ from routebook.routing.reading.sections import Sections
 
 CODE = "policy.not-in-force"
 
-SPOKEN = frozenset({"openai"})
-"""The dialects of providers that this version can call."""
 
 TOKEN_LIBRARY = "joserfc"
 """What the extra `jwt` installs."""
@@ -55,12 +53,6 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
         if key.text == "record" and isinstance(node, Mapping) and node.entries:
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
     for provider in catalogue.providers.values():
-        if provider.dialect not in SPOKEN:
-            yield (
-                f"the dialect `{provider.dialect}` is",
-                provider.location,
-                "models of such providers are left out of every route",
-            )
         if not provider.allow_private:
             yield "`allow_private: false` is", provider.location, "private addresses are called all the same"
     for rule in sections.items["rules"]:

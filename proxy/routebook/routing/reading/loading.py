@@ -18,6 +18,7 @@ from routebook.documents.places import policy_files
 from routebook.documents.problems import Location, Problems
 from routebook.routing.policy import Policy
 from routebook.routing.reading.assembly import assemble
+from routebook.routing.reading.proving import Progress
 from routebook.routing.reading.sections import read_sections
 from routebook.routing.reading.trials import run_tests
 
@@ -36,8 +37,12 @@ class LoadResult:
     documents: tuple[Document, ...]
 
 
-def load_policy(path: Path) -> LoadResult:
-    """The policy in a directory (its YAML files and those of its `tests/`) or in one file."""
+def load_policy(path: Path, *, proving: bool = True, progress: Progress | None = None) -> LoadResult:
+    """The policy in a directory (its YAML files and those of its `tests/`) or in one file.
+
+    Without `proving`, a policy that reads well comes out whatever it does: so that what it does can be shown.
+    `progress` is told how far the proofs are.
+    """
     files = policy_files(path)
     if not files:
         problems = Problems()
@@ -52,14 +57,14 @@ def load_policy(path: Path) -> LoadResult:
     names = [file.relative_to(path).as_posix() if file != path else file.name for file in files]
     with collector_off(sum(file.stat().st_size for file in files if file.is_file())):
         documents, problems = load_documents(files)
-        return _load(list(zip(names, documents, strict=True)), problems)
+        return _load(list(zip(names, documents, strict=True)), problems, proving, progress)
 
 
-def load_sources(sources: Sequence[tuple[str, str]]) -> LoadResult:
+def load_sources(sources: Sequence[tuple[str, str]], *, proving: bool = True) -> LoadResult:
     """The policy in texts, each with its name in the policy (`policy.yaml`, `tests/night.yaml`)."""
     problems = Problems()
     with collector_off(sum(len(text) for _, text in sources)):
-        return _load([(name, load_text(name, text, problems)) for name, text in sources], problems)
+        return _load([(name, load_text(name, text, problems)) for name, text in sources], problems, proving)
 
 
 def digest_of(sources: Iterable[tuple[str, str]]) -> str:
@@ -76,11 +81,13 @@ def digest_of(sources: Iterable[tuple[str, str]]) -> str:
     return whole.hexdigest()[:16]
 
 
-def _load(named: Sequence[tuple[str, Document]], problems: Problems) -> LoadResult:
+def _load(
+    named: Sequence[tuple[str, Document]], problems: Problems, proving: bool, progress: Progress | None = None
+) -> LoadResult:
     documents = tuple(document for _, document in named)
     sources = tuple((name, document.text) for name, document in named)
-    policy = assemble(read_sections(named, problems), digest_of(sources), sources)
-    if policy is not None:
+    policy = assemble(read_sections(named, problems), digest_of(sources), sources, proving=proving, progress=progress)
+    if policy is not None and proving:
         run_tests(policy, problems)
     shown = tuple(_without_keys(document, problems) for document in documents)
     return LoadResult(None if problems.errors else policy, problems, shown)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from routebook.catalogue.published import client_schemas, dollars, model_schemas, name, provider_schemas
+from routebook.chat.features import FEATURES
+from routebook.chat.loss import Done
 from routebook.documents import schema as build
 from routebook.documents.names import PATTERN
 from routebook.documents.quantities import Unit
@@ -65,7 +67,7 @@ def _definitions(table: FactTable) -> dict[str, Schema]:
     needs, operations = _words(table, "request.needs"), _words(table, "request.operation")
     return build.together(
         provider_schemas(),
-        model_schemas(needs, operations),
+        model_schemas(needs, operations, {each.word: each.about for each in FEATURES.values()}),
         client_schemas(),
         budget_schemas(),
         limit_schemas(),
@@ -209,6 +211,12 @@ def _setting_schemas() -> dict[str, Schema]:
                     "budget": build.quantity(Unit.SHARE),
                     "hedge": duration,
                 },
+            )
+        ),
+        "losses": build.or_nothing(
+            build.record(
+                {each.word: each.about for each in FEATURES.values()},
+                dict.fromkeys(FEATURES, build.word([done.value for done in Done])),
             )
         ),
         "breaker": build.or_nothing(_breaker()),

@@ -32,7 +32,8 @@ class Demand:
             return f"`{model.name}` serves {_listed(model.operations)}, not {_listed(self.operations)}"
         if lacking := self.needs - model.capabilities:
             return f"`{model.name}` lacks {_listed(lacking)}"
-        if model.context is not None and model.context < self.tokens:
+        # several texts to embed have a context each, so their tokens together say nothing
+        if model.context is not None and model.context < self.tokens and "embeddings" not in model.operations:
             return f"`{model.name}` has a context of {model.context} tokens, the prompt has at least {self.tokens}"
         return None
 

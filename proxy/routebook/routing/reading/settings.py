@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from routebook.catalogue.providers import Timeouts
 from routebook.catalogue.reading_providers import read_timeouts
+from routebook.chat.features import FEATURES, Feature
+from routebook.chat.loss import Done
 from routebook.documents.bounds import bounded, whole
 from routebook.documents.nodes import Mapping, Scalar
 from routebook.documents.problems import Problems
@@ -26,6 +28,8 @@ SETTING_KEYS = {
     "cache": "how much room the answers have that rules keep by `cache`",
     "retries": "how far attempts go on",
     "ledger": "what a request is settled with whose end nobody saw",
+    "losses": "what is done with fields of a request that an upstream's API cannot carry, by their names in "
+    "`docs/protocols.md`: `refused`, `dropped`, or `emulated` where its dialect can",
     "breaker": "when a model by an account is left alone for a while",
     "record": "what the decision record holds beyond the usual",
 }
@@ -98,6 +102,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         injected_max_output=max_output,
         orphans=orphans,
         abandoned=abandoned,
+        losses=_read_losses(fields),
     )
     return settings, read_timeouts(fields, Timeouts())
 
@@ -163,6 +168,15 @@ def _read_ledger(fields: Fields) -> tuple[Orphans, Abandoned]:
         "abandoned", [rule.value for rule in Abandoned], "a rule for abandoned requests", usual.abandoned.value
     )
     return Orphans(orphans), Abandoned(abandoned)
+
+
+def _read_losses(fields: Fields) -> dict[Feature, Done]:
+    inner = _inner(fields, "losses", FEATURES)
+    if inner is None:
+        return {}
+    words = {done.value: done for done in Done}
+    said = {feature: inner.word(name, words, "what is done") for name, feature in FEATURES.items()}
+    return {feature: words[word] for feature, word in said.items() if word is not None}
 
 
 def _read_breaker(fields: Fields) -> Thresholds:

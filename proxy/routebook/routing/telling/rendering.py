@@ -168,6 +168,9 @@ def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         first = f", first byte after {_took(each['first_byte'])}" if each.get("first_byte") is not None else ""
         then = f", then {each['next']}" if each.get("next") else ", then nobody was left" if "next" in each else ""
         yield f"{number}. {each['model']} by {each['account']}: {status}{code}{first}{then}"
+        for loss in each.get("losses", ()):
+            times = f" ({loss['times']} times)" if loss.get("times") else ""
+            yield f"   {loss['done']}: {loss['feature']} at `{loss['path']}`{times}: {loss['why']}"
 
 
 def _ending(ending: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,26 @@
+"""What providers speak, in words alone: for reading and checking a policy, which needs no codec. A test holds it against
+the table of dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+SPOKEN: Final[Mapping[str, tuple[str, ...]]] = {
+    "openai": ("openai-chat",),
+    "openai-responses": ("openai-responses",),
+    "anthropic": ("anthropic",),
+    "gemini": ("gemini",),
+    "ollama": ("ollama",),
+}
+"""The dialects that a provider speaks, by the word of its declaration; the first for clients of all others."""
+
+TRANSLATED: Final = frozenset({"chat", "count_tokens"})
+"""Operations that may cross from one dialect to another; every other is served by its own dialect alone."""
+
+
+def asked_in(word: str, client: str) -> str | None:
+    """The dialect in which a provider that speaks `word` is asked for a client of a dialect: the client's own where the
+    provider speaks it, so that nothing has to be translated. None where nobody here can speak to it."""
+    spoken = SPOKEN.get(word)
+    return None if spoken is None else client if client in spoken else spoken[0]
