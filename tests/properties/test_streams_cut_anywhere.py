@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routebook.protocols.openai_chat.stream import StreamReader
@@ -90,8 +90,13 @@ STREAMS = st.lists(PARTS, max_size=30).map(b"".join) | st.lists(EVENTS, max_size
 CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 
 
+_WORD = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}\n\n'
+_HALF_AN_END = _WORD * 2 + b"data: [DONE]\n"
+
+
 @settings(deadline=None)
 @given(STREAMS, CUTS, st.booleans())
+@example(_HALF_AN_END, [len(_WORD)], False)
 def test_any_cut_gives_the_same_bytes_and_the_same_knowledge(data: bytes, places: list[int], hide: bool) -> None:
     """However the network cuts a stream, the client gets the same bytes and the record the same numbers."""
     whole = read([data], hide)

@@ -98,6 +98,7 @@ def policy(upstream: str) -> str:
         small_policy(upstream, "  - {name: only, route: {to: [large]}}")
         .replace("price: {input: 10, output: 20}", f"price: {{{prices}}}")
         .replace("accounts: [{name: main}]", "accounts: [{name: one}, {name: two}, {name: three}]")
+        + "settings: {breaker: {of: 100k, in_a_row: 100k}}\n"  # all that fails here is told by the script
     )
 
 

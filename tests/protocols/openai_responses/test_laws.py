@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -95,6 +96,8 @@ PIECES = st.sampled_from(
 @given(SUBJECT.exact_chats())
 def test_requests_survive(chat: ChatRequest) -> None:
     """What is written to an upstream says what the client said, but for what the losses name."""
+    roles = [message.role for message in chat.messages]
+    assume((Role.ASSISTANT, Role.ASSISTANT) not in pairwise(roles))  # items of two such are read as one message
     laws.requests_survive(SUBJECT, replace(chat, store=None))
 
 

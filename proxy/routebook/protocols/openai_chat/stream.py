@@ -67,7 +67,7 @@ class StreamReader:
         if not whole:
             return self._ends_early()
         if self.events and _is_dull(whole):
-            return self._skip(whole)
+            return self._skip(whole) + self._ends_early()
         first, middle, last = _ends_apart(whole)
         if middle and _is_dull(middle):
             passed = self._read(first)
