@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from routebook.chat.answer import ChatAnswer
-from routebook.chat.conversation import ChatRequest, Tool
+from routebook.chat.conversation import ChatRequest, Role, Tool
 from routebook.chat.events import Finish
 from routebook.chat.faults import Fault
 from routebook.chat.features import Feature
