@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from routebook.edge.ledger.desk import Desk
-from routebook.edge.ledger.lines import Counterpart, FarDesk
+from routebook.edge.ledger.lines import Counterpart
 from routebook.edge.ledger.till import Till
-from routebook.edge.processes.control import Channel, Gone
-from routebook.ledger.claims import Claim, Counter, Kind, Refusal, Why
+from routebook.ledger.claims import Claim, Kind, Refusal, Why
 from routebook.ledger.vault import Vault
 from routebook.routing.holding import Need
-
-NOON = 1_793_534_400.0
-
-
-def slot(pot: str, limit: int = 1, wait: float = 20.0, places: int = 100) -> Claim:
-    """A claim on one slot, with a queue."""
-    return Claim(f"slots/{pot}/-", Kind.SLOTS, limit, 1, wait=wait, places=places)
-
-
-def give_back(till: Till, counters: Sequence[Counter], claims: Sequence[Claim]) -> None:
-    """End what was held."""
-    till.settle((counter, Need(claim, None), 0) for counter, claim in zip(counters, claims, strict=True))
-
-
-async def held(till: Till, who: str, *claims: Claim) -> tuple[Counter, ...]:
-    """A hold that must succeed, now or in turn."""
-    found = await till.hold(claims, who, wait=True)
-    assert not isinstance(found, Refusal), found
-    return found
+from tests.edge.ledger.tills import NOON, give_back, held, slot, until_waiting, worker_of
 
 
 class Local:
@@ -48,13 +28,6 @@ class Local:
         for till in self.tills:
             if till.holder in holders:
                 till.tighten(pot)
-
-
-async def until_waiting(desk: Desk, count: int) -> None:
-    """Wait until so many wait."""
-    async with asyncio.timeout(10):
-        while f", {count} waiting" not in repr(desk):
-            await asyncio.sleep(0)
 
 
 async def test_who_lacks_a_slot_of_their_own_holds_up_nobody_else() -> None:
@@ -168,35 +141,15 @@ class Far:
     till: Till
     desk: Desk
     counterpart: Counterpart
-    channel: Channel
 
 
 @contextlib.asynccontextmanager
 async def far_till(holder: str = "w0") -> AsyncIterator[Far]:
     """A till that reaches its desk over a channel."""
-    ours, theirs = socket.socketpair()
-    here, there = await Channel.over(ours), await Channel.over(theirs)
     desk = Desk(Vault(), lambda: NOON)
     counterpart = Counterpart(desk)
-    counterpart.opened(holder, there)
-
-    async def serve() -> None:
-        with contextlib.suppress(Gone):
-            while True:
-                await counterpart.hear(holder, await there.receive())
-
-    async def listen() -> None:
-        with contextlib.suppress(Gone):
-            while True:
-                await here.receive()
-
-    tasks = [asyncio.create_task(serve()), asyncio.create_task(listen())]
-    till = Till(holder, FarDesk(here), asyncio.get_running_loop().time)
-    yield Far(till, desk, counterpart, here)
-    till.close()
-    here.close()
-    await asyncio.wait(tasks, timeout=5)
-    there.close()
+    async with worker_of(counterpart, holder) as till:
+        yield Far(till, desk, counterpart)
 
 
 async def test_who_leaves_frees_their_place_at_the_owner() -> None:

@@ -8,14 +8,14 @@ from the store that they share (`edge.ledger.sharing`).
 from __future__ import annotations
 
 import asyncio
+import collections
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from routebook.edge.ledger.sharing import Sharing
 from routebook.edge.metrics import Histogram, Labels, observe
-from routebook.ledger.claims import Claim, Grant, Kind, Refusal, Report, Why
+from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
 from routebook.ledger.fair_queue import FairQueue
 from routebook.ledger.pot_names import pot_named
 from routebook.ledger.vault import Vault
@@ -58,7 +58,7 @@ class Desk:
         self._now = now
         self._recall = recall
         self._queue = FairQueue[_Ticket]()
-        self._waiting: Counter[str] = Counter()
+        self._waiting: collections.Counter[str] = collections.Counter()
         self._recalls: dict[str, asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._chores: set[asyncio.Future[None]] = set()
@@ -103,6 +103,21 @@ class Desk:
             self.sharing.returned(report)
         if any(self._waiting[pot] for pot, _, _ in report.returned):
             self._serve()
+
+    def dismiss(self, holder: str) -> None:
+        """A holder waits for nothing any more: its requests leave the queues, and are granted nothing."""
+        for ticket in self._queue.in_turn():
+            if ticket.holder == holder:
+                self._queue.leave(ticket)
+                self._waiting[ticket.pot] -= 1
+                ticket.answer.set_result(Refusal(ticket.claims[0], 0, None))
+        self._serve()
+
+    def bury(self, holder: str, settled: Mapping[Counter, int]) -> None:
+        """A holder is dead, asks for nothing any more, and all that it wrote is read (`Vault.bury`): serve who waits for
+        what it had."""
+        self.vault.bury(holder, settled)
+        self._serve()
 
     async def flush(self) -> None:
         """Nothing is ever under way: whoever tells, tells at once."""

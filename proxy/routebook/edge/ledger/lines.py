@@ -87,11 +87,16 @@ class Counterpart:
 
     def closed(self, holder: str) -> None:
         """A worker is gone and waits for nothing any more; what it was granted stays counted until its records are read
-        (`Vault.bury`)."""
+        (`Desk.bury`)."""
         self._channels.pop(holder, None)
+        self.desk.dismiss(holder)
         for (each, _), task in self._leases.items():
             if each == holder:
                 task.cancel()
+
+    def may_ask(self, holder: str) -> bool:
+        """Whether something may still be granted to a worker: it is there, or one of its questions is not ended yet."""
+        return holder in self._channels or any(each == holder for each, _ in self._leases)
 
     async def hear(self, holder: str, message: Message) -> None:
         """Do what a message of a worker asks; one that concerns no money is passed over."""

@@ -56,6 +56,7 @@ class Owner:
         self.desk = Desk(self.vault, self.now, self._recall, self.sharing)
         self._counterpart = Counterpart(self.desk)
         self._lent: set[str] = set()
+        self._read_out: set[str] = set()
         self._settled: dict[str, dict[Counter, int]] = {}
         self._exceeded = dict(opening.exceeded)
 
@@ -105,13 +106,20 @@ class Owner:
             else:
                 for counter, change in counters.items():
                     self.vault.foreign(counter, change.settled, change.held)
-        for process in buried & self._lent:
-            self._lent.discard(process)
-            self.vault.bury(process, self._settled.pop(process, {}))
+        self._read_out |= buried & self._lent
+        self._bury()
         self.vault.sweep(self.now())
         if self._exceeded:
             counted = {counter for counter, _ in self.vault.counters()}
             self._exceeded = {counter: amount for counter, amount in self._exceeded.items() if counter in counted}
+
+    def _bury(self) -> None:
+        """Count the dead no longer as they were leased to. The journal may tell of a death before its channel does, which
+        still holds questions then: whatever is granted to these must not outlive the burial."""
+        for process in [each for each in self._read_out if not self._counterpart.may_ask(each)]:
+            self._read_out.discard(process)
+            self._lent.discard(process)
+            self.desk.bury(process, self._settled.pop(process, {}))
 
     def figures(self) -> Figures:
         """What is counted at this moment. What workers were granted and have not drawn counts as held; what exceeded its
