@@ -113,7 +113,9 @@ class Kind:
         """How it is started; `redis` is the port of the store that is shared."""
         serve = [sys.executable, "-m", "routebook", "serve", "--policy", str(policy), "--workers", str(self.workers)]
         listen = ["--listen", f"127.0.0.1:{port}", "--admin", "none", "--log", "warning"]
-        share = ["--shared-ledger", f"redis://127.0.0.1:{redis}/{KINDS.index(self)}"] if self.shared else []
+        share = (
+            ["--shared-ledger", f"redis://127.0.0.1:{redis}/{KINDS.index(self)}?timeout_ms=1000"] if self.shared else []
+        )
         return [*serve, *listen, *share, "--state-dir", str(policy.parent / "var")]
 
 

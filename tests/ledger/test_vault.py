@@ -209,15 +209,15 @@ def test_who_may_have_something_left_can_be_asked_for_it() -> None:
 
 
 def test_several_hosts_draw_on_entitlements() -> None:
-    """What a store lets this host draw takes the place of the limit; what is lacking is told, and nothing is granted."""
+    """What a store lets this host draw takes the place of the limit; what of that is not drawn is told."""
     vault = Vault(shared=(Kind.WINDOW,))
-    assert vault.lacking([window(100), slots()]) == [(window(100), 100)]
+    assert vault.spare([window(100), slots()]) == [(window(100), 0)]
     assert refused(vault, "a", window(100)).why is Why.EXHAUSTED
     vault.entitle((POT, START), 150)
     granted(vault, "a", window(100))
-    assert vault.lacking([window(100)]) == [(window(100), 50)]
+    assert vault.spare([window(100)]) == [(window(100), 50)]
     vault.entitle((POT, START), None)
-    assert vault.lacking([window(100)]) == [(window(100), 200)]
+    assert vault.spare([window(100)]) == [(window(100), -100)]
 
 
 def test_an_allowance_holds_while_the_store_is_away() -> None:

@@ -107,18 +107,16 @@ class Vault:
             pot = self._pots[counter[0]] = new_pot(kind, self._forgotten)
         pot.count(counter[1]).entitled = amount
 
-    def lacking(self, claims: Iterable[Claim]) -> list[tuple[Claim, int]]:
-        """The claims on shared pots for which this host lacks entitlement, each on the slice that it would be drawn on, and
-        how much it lacks."""
+    def spare(self, claims: Iterable[Claim]) -> list[tuple[Claim, int]]:
+        """The claims on shared pots, each on the slice that it would be drawn on, and how much of its entitlement to it this
+        host has not drawn (less than nothing: it has drawn more)."""
         found = []
         for claim in claims:
             if claim.kind in self._shared:
                 pot = self._pot(claim)
                 placed = pot.placed(claim)
                 count = pot.count(placed.start)
-                lack = placed.amount + count.drawn - (count.entitled or 0)
-                if lack > 0:
-                    found.append((placed, lack))
+                found.append((placed, (count.entitled or 0) - count.drawn))
         return found
 
     def entitlements(self) -> Iterator[tuple[Counter, Kind, int, int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from routebook.edge.ledger.desk import Desk
@@ -24,9 +24,9 @@ class Local:
         self.desk = Desk(self.vault, lambda: NOON, self._recall)
         self.tills = [Till(f"w{n}", self.desk, asyncio.get_running_loop().time) for n in range(holders)]
 
-    async def _recall(self, pot: str, holders: Sequence[str]) -> None:
+    async def _recall(self, pot: str, holder: str) -> None:
         for till in self.tills:
-            if till.holder in holders:
+            if till.holder == holder:
                 till.tighten(pot)
 
 

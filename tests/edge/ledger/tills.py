@@ -54,13 +54,17 @@ async def worker_of(host: Counterpart | Owner, holder: str) -> AsyncIterator[Til
             while True:
                 await host.hear(holder, await there.receive())
 
+    till = Till(holder, FarDesk(here), asyncio.get_running_loop().time)
+
     async def listen() -> None:
         with contextlib.suppress(Gone):
             while True:
-                await here.receive()
+                message = await here.receive()
+                assert message.kind == "recall"
+                till.tighten(message.fields["pot"])
+                await here.answer(message)
 
     tasks = [asyncio.create_task(serve()), asyncio.create_task(listen())]
-    till = Till(holder, FarDesk(here), asyncio.get_running_loop().time)
     yield till
     till.close()
     here.close()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import collections
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
 
 from routebook.edge.ledger.sharing import Sharing
 from routebook.edge.metrics import Histogram, Labels, observe
@@ -20,17 +20,18 @@ from routebook.ledger.fair_queue import FairQueue
 from routebook.ledger.pot_names import pot_named
 from routebook.ledger.vault import Vault
 
-RECALL_SECONDS: Final = 0.1
-"""How long a refusal waits for others to give back what they do not use."""
+RECALL_SECONDS: Final = 1.0
+"""How long a refusal waits for a holder to give back what it does not use: a busy one answers late, one that hangs does
+not answer."""
 
-DRAWS: Final = 3
-"""How often the store is asked for one request."""
+DRAWS: Final = 8
+"""How often the store is asked for one request: others may draw what came for it."""
 
-Recall = Callable[[str, Sequence[str]], Awaitable[None]]
-"""Asks holders to give back what lies idle of a pot; returns when they have, or after `RECALL_SECONDS`."""
+Recall = Callable[[str, str], Awaitable[None]]
+"""Asks a holder to give back what lies idle of a pot; returns when it has, or after `RECALL_SECONDS`."""
 
 
-async def nobody(pot: str, holders: Sequence[str]) -> None:
+async def nobody(pot: str, holder: str) -> None:
     """A recall where there is only one holder."""
 
 
@@ -59,11 +60,13 @@ class Desk:
         self._recall = recall
         self._queue = FairQueue[_Ticket]()
         self._waiting: collections.Counter[str] = collections.Counter()
-        self._recalls: dict[str, asyncio.Future[None]] = {}
+        self._recalls: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._chores: set[asyncio.Future[None]] = set()
         self.waited: dict[Labels, Histogram] = {}
         """How long requests have waited in queues, served or not: by what the limit counts and its name."""
+        if sharing is not None:
+            sharing.on_tight = self._call_all_back
 
     def __repr__(self) -> str:
         return f"<Desk of {self.vault!r}, {len(self._queue)} waiting>"
@@ -81,17 +84,17 @@ class Desk:
         return self._vaults_word(holder, claims)
 
     async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Grant all claims or none. What others do not use is recalled first; with `wait`, a place is queued for.
+        """Grant all claims or none; with `wait`, a place is queued for. Refused is only what finds no room when others
+        have given back what they do not use.
 
         Cancelled, it gives up its place; where it has been granted all the same, it returns that.
         """
-        found = self.lease_now(holder, claims)
-        if isinstance(found, Refusal) and self.sharing is not None:
-            found = await self._drawn_from_store(holder, claims, found)
-        if isinstance(found, Grant) or found.why is not Why.EXHAUSTED:
-            return found
-        if await self._called_back(found.claim, holder):
-            found = self.lease_now(holder, claims)
+        found = await self._found(holder, claims)
+        recalled: set[str] = set()
+        while isinstance(found, Refusal) and _may_be_idle(found) and found.claim.pot not in recalled:
+            recalled.add(found.claim.pot)
+            if await self._called_back(found.claim, holder):
+                found = await self._found(holder, claims)
         if isinstance(found, Refusal) and wait and found.claim.wait and found.why is Why.EXHAUSTED:
             return await self._wait(holder, tuple(claims), found, who)
         return found
@@ -129,6 +132,14 @@ class Desk:
             return here
         return [self.sharing.settled(pot, amount) for (pot, _), amount in zip(pots, here, strict=True)]
 
+    async def _found(self, holder: str, claims: Sequence[Claim]) -> Grant | Refusal:
+        """What the vault says, and where this host has too little, the store; who waits already comes before the store is
+        asked."""
+        found = self.lease_now(holder, claims)
+        if isinstance(found, Grant) or self.sharing is None or any(self._waiting[claim.pot] for claim in claims):
+            return found
+        return await self._drawn_from_store(holder, claims, found)
+
     def _vaults_word(self, holder: str, claims: Sequence[Claim], plenty: bool = True) -> Grant | Refusal:
         """What the vault says, of what this host has."""
         sharing = self.sharing
@@ -160,16 +171,31 @@ class Desk:
         return dict(+self._waiting)
 
     async def _called_back(self, claim: Claim, holder: str) -> bool:
-        """Whether others were asked to give back what lies idle of a pot; one recall serves all who wait for it."""
-        running = self._recalls.get(claim.pot)
+        """Ask all others to give back what lies idle of a pot; whether less of it is drawn then."""
+        before = self.vault.totals(claim.pot, claim.first).drawn
+        others = [each for each in self.vault.recallable(claim) if each != holder]
+        await asyncio.gather(*(self._recalled(claim.pot, each) for each in others))
+        return self.vault.totals(claim.pot, claim.first).drawn < before
+
+    def _call_all_back(self, claim: Claim) -> None:
+        """Have all holders give back what lies idle of a pot; nobody waits for it."""
+        for holder in self.vault.recallable(claim):
+            self._runs_beside(self._recalled(claim.pot, holder))
+
+    def _runs_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        self._chores.add(chore := asyncio.ensure_future(work))
+        chore.add_done_callback(self._chores.discard)
+
+    async def _recalled(self, pot: str, holder: str) -> None:
+        """Ask a holder now. Where it was asked before, it may have been granted more since: so all who come meanwhile share
+        the next question."""
+        if (earlier := self._recalls.get((pot, holder))) is not None:
+            await asyncio.shield(earlier)
+        running = self._recalls.get((pot, holder))
         if running is None:
-            others = [each for each in self.vault.recallable(claim) if each != holder]
-            if not others:
-                return False
-            running = self._recalls[claim.pot] = asyncio.ensure_future(self._recall(claim.pot, others))
-            running.add_done_callback(lambda _: self._recalls.pop(claim.pot, None))
+            running = self._recalls[pot, holder] = asyncio.ensure_future(self._recall(pot, holder))
+            running.add_done_callback(lambda _: self._recalls.pop((pot, holder), None))
         await asyncio.shield(running)
-        return True
 
     async def _wait(self, holder: str, claims: tuple[Claim, ...], refusal: Refusal, who: str) -> Grant | Refusal:
         claim = refusal.claim
@@ -232,7 +258,11 @@ class Desk:
             if self.sharing is None:
                 self._serve()
             else:
-                self._chores.add(chore := asyncio.ensure_future(self._serve_from_store(pot, self.sharing)))
-                chore.add_done_callback(self._chores.discard)
+                self._runs_beside(self._serve_from_store(pot, self.sharing))
 
         self._timers[pot] = asyncio.get_running_loop().call_later(min(max(seconds, 0.01), 5.0), ring)
+
+
+def _may_be_idle(refusal: Refusal) -> bool:
+    """Whether what a refusal lacks may lie idle with others; where it is larger than its pot, nobody has it."""
+    return refusal.why in (Why.EXHAUSTED, Why.UNAVAILABLE) and refusal.claim.amount <= refusal.claim.limit

@@ -7,6 +7,7 @@ pot (`recall`). Claims, grants and refusals travel as the payload of a frame.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -113,14 +114,11 @@ class Counterpart:
                 found = await self.desk.settled(_pots.decode(message.payload))
                 await self._channels[holder].answer(message, settled=found)
 
-    async def recall(self, pot: str, holders: Sequence[str]) -> None:
-        """Ask holders to give back what lies idle of a pot; returns when they have, or have taken too long."""
-        asked = [
-            channel.ask(Message("recall", {"pot": pot}), RECALL_SECONDS)
-            for holder in holders
-            if (channel := self._channels.get(holder)) is not None
-        ]
-        await asyncio.gather(*asked, return_exceptions=True)
+    async def recall(self, pot: str, holder: str) -> None:
+        """Ask a holder to give back what lies idle of a pot; returns when it has, is gone or has taken too long."""
+        if (channel := self._channels.get(holder)) is not None:
+            with contextlib.suppress(Gone):
+                await channel.ask(Message("recall", {"pot": pot}), RECALL_SECONDS)
 
     async def _lease(self, holder: str, message: Message) -> None:
         """Answer at once where that can be; otherwise beside everything else, for it may wait for other workers."""

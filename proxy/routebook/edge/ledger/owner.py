@@ -8,7 +8,7 @@ folded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -154,5 +154,5 @@ class Owner:
         """How many workers are granted to."""
         return len(self._lent)
 
-    async def _recall(self, pot: str, holders: Sequence[str]) -> None:
-        await self._counterpart.recall(pot, holders)
+    async def _recall(self, pot: str, holder: str) -> None:
+        await self._counterpart.recall(pot, holder)

@@ -361,11 +361,13 @@ class SharedStore:
         totals: dict[str, Totals] = {}
         tight: frozenset[Counter] = frozenset()
         try:
-            while counters or credits:
+            while True:  # also with nothing to tell: what others were denied is to be heard
                 pushed = await self._push(counters[:STATES], credits)
                 totals.update(pushed.totals)
                 tight |= pushed.tight
                 counters, credits = counters[STATES:], {}
+                if not counters:
+                    break
         except BaseException as error:
             _resolve(news, Unavailable(_why(error)))
             raise

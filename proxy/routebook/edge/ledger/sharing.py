@@ -10,6 +10,7 @@ kept by each host for itself while the store is away; budgets are kept as they d
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -41,9 +42,13 @@ class Sharing:
         self._seen: dict[Counter, Claim] = {}
         self._stock: dict[str, int] = {}
         self._quiet: dict[Counter, int] = {}
+        self._relied: collections.Counter[Counter] = collections.Counter()
         self._told: dict[Counter, HostState] = {}
         self._others: dict[str, int] = {}
+        self._tight: frozenset[Counter] = frozenset()
         self._held_before = True
+        self.on_tight: Callable[[Claim], object] = lambda claim: None
+        """Called where another host was denied some of what this one draws on: what workers have idle is wanted back."""
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -74,8 +79,9 @@ class Sharing:
         )
 
     def has_plenty(self, claims: Iterable[Claim]) -> bool:
-        """Whether what was taken of rates suffices for more than these claims."""
-        return all(
+        """Whether what was taken of rates suffices for more than these claims, and what is here for more than those that
+        ask the store."""
+        return not any(claim.counter in self._relied for claim in claims) and all(
             self._stock.get(claim.pot, 0) > claim.size * (AHEAD + 1) for claim in claims if claim.kind is Kind.RATE
         )
 
@@ -98,11 +104,20 @@ class Sharing:
 
     async def draw(self, claims: Sequence[Claim]) -> Refusal | None:
         """Have the store entitle this host to what it lacks for all claims; None where the vault may be asked again:
-        because it did, or because the store is away."""
-        wants = list(self._wants(claims))
+        because it did, because the store is away, or because less is lacking by now than was denied."""
+        asked = list(self._lacked(claims))
+        wants = [
+            Want(claim, need, 0 if claim.counter in self._tight else claim.size * AHEAD)
+            for claim, need in asked
+            if need
+        ]
         if not wants:
             return None
-        answer = await self.store.acquire(wants)
+        self._rely(asked, 1)
+        try:
+            answer = await self.store.acquire(wants)
+        finally:
+            self._rely(asked, -1)
         match answer:
             case Acquired():
                 self._take(wants, answer)
@@ -110,6 +125,8 @@ class Sharing:
             case Denied(want, totals, retry_after):
                 self._note_back()
                 claim = want.claim
+                if dict(self._lacked(claims)).get(claim, 0) < want.need:
+                    return None
                 ends = max(0.0, claim.ends - self.store.now()) if claim.kind is Kind.WINDOW else 1.0
                 return Refusal(claim, totals.entitled, ends if retry_after is None else retry_after)
             case Unavailable(reason):
@@ -130,15 +147,20 @@ class Sharing:
 
     # What it does.
 
-    def _wants(self, claims: Iterable[Claim]) -> Iterator[Want]:
-        rates = [claim for claim in claims if claim.kind is Kind.RATE]
-        for claim, lack in self._vault.lacking(claims):
+    def _lacked(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, int]]:
+        """Each claim, and what the store is to be asked for it: what lies idle here and is not counted on by requests that
+        ask the store already is there for it."""
+        stock = [(claim, self._stock.get(claim.pot, 0)) for claim in claims if claim.kind is Kind.RATE]
+        for claim, spare in (*self._vault.spare(claims), *stock):
             self._seen[claim.counter] = claim
-            yield Want(claim, lack, claim.size * AHEAD)
-        for claim in rates:
-            lack = claim.amount - self._stock.get(claim.pot, 0)
-            if lack > 0:
-                yield Want(claim, lack, claim.size * AHEAD)
+            yield claim, max(claim.amount - spare + self._relied[claim.counter], 0)
+
+    def _rely(self, asked: Iterable[tuple[Claim, int]], sign: int) -> None:
+        """Note what a request that asks the store counts on of what is here, and that it does so no longer."""
+        for claim, need in asked:
+            self._relied[claim.counter] += sign * (claim.amount - need)
+            if not self._relied[claim.counter]:
+                del self._relied[claim.counter]
 
     def _take(self, wants: Iterable[Want], answer: Acquired) -> None:
         self._note_back()
@@ -187,11 +209,12 @@ class Sharing:
         self._forget()
 
     def _heed(self, pushed: Pushed) -> None:
-        """Another host was denied some of these: what is idle here goes back with the next push."""
+        """Another host was denied some of these: what is idle here, and with the workers, goes back with the next push."""
         self._hear(pushed.totals)
+        self._tight = pushed.tight
         for counter in pushed.tight:
-            if counter in self._quiet:
-                self._quiet[counter] = IDLE_PUSHES
+            if (claim := self._seen.get(counter)) is not None:
+                self.on_tight(claim)
 
     def _states(self, keeps: Callable[[Counter], int]) -> Iterator[tuple[Counter, HostState]]:
         """Every counter with what is settled, held, and to be entitled from now on."""
@@ -202,8 +225,8 @@ class Sharing:
             yield counter, HostState(settled, drawn - settled, max(kept, drawn), kind, first, ends)
 
     def _keeps(self, counter: Counter) -> int:
-        """How much idle entitlement stays: all of it, until nothing was drawn for a while."""
-        return 0 if self._quiet.get(counter, IDLE_PUSHES) >= IDLE_PUSHES else 1 << 62
+        """How much idle entitlement stays: all of it, until nothing was drawn for a while or another host needs it."""
+        return 0 if counter in self._tight or self._quiet.get(counter, IDLE_PUSHES) >= IDLE_PUSHES else 1 << 62
 
     def _credits(self, everything: bool) -> dict[str, int]:
         """What was taken of rates and lies idle; it is no longer in stock."""

@@ -17,7 +17,7 @@ How the desk uses it:
 - **Live counters.** The store asks `live()` whenever it has to tell everything: at the start, after every loss of the
   connection, when the store was emptied, every ten minutes. It must list every counter whose window is not over, with
   what is settled in it, held and entitled; it is called in the event loop and must not wait.
-- **Denied** means that nothing was entitled anywhere. Recall what holders have idle, then refuse; the other hosts are
+- **Denied** means that nothing was entitled. Recall what holders have idle, ask again, then refuse; the other hosts are
   told that the counter is tight, and give back what they do not use within about a second.
 - **Unavailable** comes at once, or after at most one time-out of the store. Then a claim with an `allowance` may be met
   as far as what this host has drawn beyond its entitlement stays within the allowance; one without is refused
@@ -49,8 +49,9 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """One counter as this host has it. `held` is also what stays charged should the host die (so 0 for a budget with
-    `orphans: nothing`). `kind`, `first` and `ends` are those of the claims on it. Not for rates."""
+    """One counter as this host has it. `held` is also what stays charged should the host die, whatever the policy says of
+    orphans: nobody but this host has its journal, and what looks dead from afar may run on. `kind`, `first` and `ends` are
+    those of the claims on it. Not for rates."""
 
     settled: int
     held: int

@@ -101,7 +101,7 @@ class Till:
                 self._purse.granted(answer)
             counters = self._purse.take(claims)
             if counters is None and isinstance(answer, Refusal):
-                if not self._is_old(answer, claims, given_back):
+                if not self._is_old(answer, claims, lacking, given_back):
                     return answer
                 refusal = answer
         for claim, counter in zip(claims, counters, strict=True):
@@ -177,14 +177,14 @@ class Till:
                 raise DeskGone(f"no word of the ledger's owner within {patience:g} s") from None
             raise
 
-    def _is_old(self, refusal: Refusal, claims: Sequence[Claim], given_back: int) -> bool:
+    def _is_old(self, refusal: Refusal, claims: Sequence[Claim], asked: Sequence[Claim], given_back: int) -> bool:
         """Whether a refusal was true when it was said and may be no longer: because something has been given back from
-        here since it was asked, or others here were granted more of the pot than they needed."""
+        here since it was asked, or less of the pot is lacking than was asked for."""
         if refusal.why is not Why.EXHAUSTED or refusal.retry_after is None:
             return False
-        return given_back != self._given_back or all(
-            claim.pot != refusal.claim.pot for claim in self._purse.lacking(claims)
-        )
+        pot = refusal.claim.pot
+        lacks = sum(claim.amount for claim in self._purse.lacking(claims) if claim.pot == pot)
+        return given_back != self._given_back or lacks < sum(claim.amount for claim in asked if claim.pot == pot)
 
     def _keep(self, asking: asyncio.Future[Grant | Refusal]) -> None:
         if asking.cancelled() or asking.exception() is not None:
