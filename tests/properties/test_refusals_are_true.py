@@ -81,14 +81,31 @@ def test_who_finds_room_is_served(
 ) -> None:
     """As many clients as there is room for, on several workers; what one worker has idle another gets."""
 
+    everybody_is_served(workers, clients, spare, kinds, sizes, seed)
+
+
+def everybody_is_served(
+    workers: int, clients: int, spare: int, kinds: Sequence[Kind], sizes: Sequence[int], seed: int
+) -> None:
+    """All requests of all clients, on a host of their own."""
+
     async def host() -> None:
         owner, dice = Owner(Totals(), workers, SetClock(TODAY + 100)), random.Random(seed)
         async with AsyncExitStack() as stack:
             tills = [await stack.enter_async_context(worker_of(owner, f"w{number}")) for number in range(workers)]
             claims = pots(clients, spare, kinds)
-            await asyncio.gather(*(client(tills, claims, dice, sizes) for _ in range(clients)))
+            async with asyncio.TaskGroup() as crowd:
+                for _ in range(clients):
+                    crowd.create_task(client(tills, claims, dice, sizes))
 
     asyncio.run(host())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_crowd_that_comes_at_once_is_served(workers: int) -> None:
+    """Where there is plenty at first and just enough in the end: what the first were granted ahead the others get."""
+    for seed in range(20):
+        everybody_is_served(workers, 64, 4 * workers * WORST, [Kind.WINDOW], [WORST], seed)
 
 
 @needs_redis
@@ -109,4 +126,6 @@ async def test_who_finds_room_is_served_where_hosts_share_a_store(tmp_path: Path
             kinds = dice.sample(tuple(Kind), dice.randint(1, 3))
             sizes = [dice.randint(1, WORST) for _ in range(dice.randint(1, 3))]
             claims = pots(clients, spare, kinds, str(seed))
-            await asyncio.gather(*(client(tills, claims, dice, sizes) for _ in range(clients)))
+            async with asyncio.TaskGroup() as crowd:
+                for _ in range(clients):
+                    crowd.create_task(client(tills, claims, dice, sizes))

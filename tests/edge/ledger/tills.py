@@ -65,8 +65,10 @@ async def worker_of(host: Counterpart | Owner, holder: str) -> AsyncIterator[Til
                 await here.answer(message)
 
     tasks = [asyncio.create_task(serve()), asyncio.create_task(listen())]
-    yield till
-    till.close()
-    here.close()
-    await asyncio.wait(tasks, timeout=5)
-    there.close()
+    try:
+        yield till
+    finally:
+        till.close()
+        here.close()
+        await asyncio.wait(tasks, timeout=5)
+        there.close()

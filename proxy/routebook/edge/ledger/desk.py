@@ -76,25 +76,28 @@ class Desk:
         """By how much the ledger's time is ahead of this machine's, in seconds."""
         return 0.0 if self.sharing is None else self.sharing.store.now() - time.time()
 
-    def lease_now(self, holder: str, claims: Sequence[Claim]) -> Grant | Refusal:
-        """Grant all claims or none, without waiting for anybody; those who wait already come first."""
+    def lease_now(self, holder: str, claims: Sequence[Claim], exact: bool = False) -> Grant | Refusal:
+        """Grant all claims or none, without waiting for anybody; those who wait already come first. `exact`: and no more
+        than that, however much is left."""
         for claim in claims:
             if self._waiting[claim.pot]:
                 return Refusal(claim, claim.limit, claim.wait)
-        return self._vaults_word(holder, claims)
+        return self._vaults_word(holder, claims, plenty=not exact)
 
-    async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
+    async def lease(
+        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False
+    ) -> Grant | Refusal:
         """Grant all claims or none; with `wait`, a place is queued for. Refused is only what finds no room when others
         have given back what they do not use.
 
         Cancelled, it gives up its place; where it has been granted all the same, it returns that.
         """
-        found = await self._found(holder, claims)
+        found = await self._found(holder, claims, exact)
         recalled: set[str] = set()
         while isinstance(found, Refusal) and _may_be_idle(found) and found.claim.pot not in recalled:
             recalled.add(found.claim.pot)
             if await self._called_back(found.claim, holder):
-                found = await self._found(holder, claims)
+                found = await self._found(holder, claims, exact)
         if isinstance(found, Refusal) and wait and found.claim.wait and found.why is Why.EXHAUSTED:
             return await self._wait(holder, tuple(claims), found, who)
         return found
@@ -132,15 +135,15 @@ class Desk:
             return here
         return [self.sharing.settled(pot, amount) for (pot, _), amount in zip(pots, here, strict=True)]
 
-    async def _found(self, holder: str, claims: Sequence[Claim]) -> Grant | Refusal:
+    async def _found(self, holder: str, claims: Sequence[Claim], exact: bool) -> Grant | Refusal:
         """What the vault says, and where this host has too little, the store; who waits already comes before the store is
         asked."""
-        found = self.lease_now(holder, claims)
+        found = self.lease_now(holder, claims, exact)
         if isinstance(found, Grant) or self.sharing is None or any(self._waiting[claim.pot] for claim in claims):
             return found
-        return await self._drawn_from_store(holder, claims, found)
+        return await self._drawn_from_store(holder, claims, found, exact)
 
-    def _vaults_word(self, holder: str, claims: Sequence[Claim], plenty: bool = True) -> Grant | Refusal:
+    def _vaults_word(self, holder: str, claims: Sequence[Claim], plenty: bool) -> Grant | Refusal:
         """What the vault says, of what this host has."""
         sharing = self.sharing
         if sharing is None:
@@ -153,7 +156,9 @@ class Desk:
             sharing.granted(claims, found)
         return found
 
-    async def _drawn_from_store(self, holder: str, claims: Sequence[Claim], refusal: Refusal) -> Grant | Refusal:
+    async def _drawn_from_store(
+        self, holder: str, claims: Sequence[Claim], refusal: Refusal, exact: bool
+    ) -> Grant | Refusal:
         """Have the store entitle this host to more, until the vault can grant; others may draw what came meanwhile."""
         assert self.sharing is not None
         found: Grant | Refusal = refusal
@@ -161,7 +166,7 @@ class Desk:
             denied = await self.sharing.draw(claims)
             if denied is not None:
                 return denied
-            found = self._vaults_word(holder, claims)
+            found = self._vaults_word(holder, claims, plenty=not exact)
             if isinstance(found, Grant) or found.why is Why.UNAVAILABLE:
                 return found
         return found

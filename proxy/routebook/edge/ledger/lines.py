@@ -38,12 +38,14 @@ class FarDesk:
         """By how much the ledger's time is ahead of this machine's, in seconds."""
         self._leases = 0
 
-    async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
+    async def lease(
+        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False
+    ) -> Grant | Refusal:
         """Ask for all claims or none; raises DeskGone. Cancelled, it says so to the owner, and returns what that granted
         before it heard."""
         self._leases += 1
         number = self._leases
-        message = Message("lease", {"who": who, "wait": wait, "lease": number}, _encode(claims))
+        message = Message("lease", {"who": who, "wait": wait, "exact": exact, "lease": number}, _encode(claims))
         asking = asyncio.ensure_future(self._ask(message, None))
         try:
             answer = await asyncio.shield(asking)
@@ -123,7 +125,7 @@ class Counterpart:
     async def _lease(self, holder: str, message: Message) -> None:
         """Answer at once where that can be; otherwise beside everything else, for it may wait for other workers."""
         claims = _claims.decode(message.payload)
-        found = self.desk.lease_now(holder, claims)
+        found = self.desk.lease_now(holder, claims, message.fields["exact"])
         if isinstance(found, Grant):
             await self._channels[holder].answer_with(message, _encode(found), granted=True, offset=self.desk.offset)
             return
@@ -134,7 +136,8 @@ class Counterpart:
     async def _lease_slowly(self, holder: str, message: Message, claims: tuple[Claim, ...]) -> None:
         found: Grant | Refusal
         try:
-            found = await self.desk.lease(holder, claims, message.fields["who"], message.fields["wait"])
+            fields = message.fields
+            found = await self.desk.lease(holder, claims, fields["who"], fields["wait"], fields["exact"])
         except asyncio.CancelledError:
             found = Refusal(claims[0], 0, None)  # nobody hears it, but the question is answered
         channel = self._channels.get(holder)

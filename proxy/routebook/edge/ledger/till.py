@@ -46,8 +46,11 @@ class Desk(Protocol):
     def offset(self) -> float:
         """By how much the ledger's time is ahead of this machine's, in seconds."""
 
-    async def lease(self, holder: str, claims: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
-        """Grant all claims or none; with `wait`, queue where a limit has a queue. Raises DeskGone.
+    async def lease(
+        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False
+    ) -> Grant | Refusal:
+        """Grant all claims or none, and with `exact` nothing ahead; with `wait`, queue where a limit has a queue. Raises
+        DeskGone.
 
         Cancelled, it leaves the queue; what was granted all the same it returns."""
 
@@ -94,7 +97,8 @@ class Till:
                 return refusal or Refusal(lacking[0], lacking[0].limit, AWAY)
             given_back = self._given_back
             try:
-                answer = await self._lease(lacking, who, wait)
+                # one that came too late asks for its own alone: what is granted ahead would be others' to give back again
+                answer = await self._lease(lacking, who, wait, exact=tries > 1)
             except DeskGone:
                 return Refusal(lacking[0], 0, AWAY, Why.UNAVAILABLE)
             if isinstance(answer, Grant):
@@ -162,11 +166,11 @@ class Till:
         self._tell(idle=False)
         return claims
 
-    async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool) -> Grant | Refusal:
+    async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool, exact: bool) -> Grant | Refusal:
         """Ask the desk. A request that goes away meanwhile, or has waited too long for a word of the owner, waits no more;
         what was granted all the same is left to the next."""
         patience = LEASE_SECONDS + (max(claim.wait for claim in lacking) if wait else 0.0)
-        asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait))
+        asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait, exact))
         try:
             async with asyncio.timeout(patience):
                 return await asyncio.shield(asking)
