@@ -378,9 +378,9 @@ class Entry:
         if code is not None and code not in MAY_BE_BILLED and usage is None:
             return NOTHING
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
-        found = metered(call.candidate.model, usage, prompt, estimated_output)
+        found = metered(call.candidate.model, usage, prompt, estimated_output, code is None)
         books_hold = self.policy.settings.abandoned is Abandoned.HOLD and call.held.needs
-        if usage is None and code is not None and books_hold:
+        if found.by == "estimated" and code is not None and books_hold:
             return as_held(found, call.money_held)
         return found
 
