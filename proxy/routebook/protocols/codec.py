@@ -164,6 +164,10 @@ class Relaying(Protocol):
         """The model that served, in the vendor's words."""
 
     @property
+    def id(self) -> str | None:
+        """The answer's id, where a later request may go on from it."""
+
+    @property
     def saw_error(self) -> bool:
         """Whether the upstream told an error."""
 
@@ -200,8 +204,8 @@ class Operation:
     the query that stand in `queries` (as texts, where the client sent them). `edit` takes the request, the upstream's
     name of the model, whether to ask for usage, and a rule's caps. `demands` is what the vendor demands beyond what a
     reader must understand: it takes the request, its headers and what answers are kept, and raises ProtocolError;
-    `waivers` are what may stand in the place of a signature, and where it `keeps` answers, later requests may go on from
-    them. The simulated upstream alone is so strict.
+    `waivers` are what may stand in the place of a signature, and the simulated upstream alone is so strict. Where
+    it `keeps` answers, later requests may go on from them.
     """
 
     name: str
