@@ -47,6 +47,18 @@ def test_what_was_kept_is_put_back() -> None:
     )
 
 
+def test_what_a_client_brings_is_no_reason_to_forget_the_rest() -> None:
+    """Clients of one dialect can hold a thought's signature and not a call's, those of another neither or both."""
+    kept = memories(THOUGHT, ToolCall("c1", "f", "{}", signature=SEAL), ToolCall("c2", "f", "{}"))
+    said = (THOUGHT, ToolCall("c1", "f", "{}"), ToolCall("c2", "f", "{}"))
+    [message] = recalled(ChatRequest("m", (Message(Role.ASSISTANT, said),)), kept.get).messages
+    assert message.parts == (THOUGHT, ToolCall("c1", "f", "{}", signature=SEAL), ToolCall("c2", "f", "{}"))
+    other = Signature("x", "brought")
+    brought = (Reasoning("hm"), ToolCall("c1", "f", "{}", signature=other))
+    [message] = recalled(ChatRequest("m", (Message(Role.ASSISTANT, brought),)), kept.get).messages
+    assert message.parts == (THOUGHT, ToolCall("c1", "f", "{}", signature=other))
+
+
 def test_a_client_that_brings_signatures_is_believed() -> None:
     """And a request of which nothing is known stays as it is."""
     brought = ChatRequest("m", (Message(Role.ASSISTANT, (THOUGHT, ToolCall("c1", "f", "{}"))),))

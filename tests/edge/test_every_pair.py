@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from routebook.chat.answer import ChatAnswer
 from routebook.chat.assembling import assemble
 from routebook.chat.conversation import ChatRequest, Effort, Message, ReasoningWish, Role, Tool
-from routebook.chat.events import Failed, Finish
+from routebook.chat.events import Failed, Finish, Finished, TextDelta
 from routebook.chat.features import Feature, Telling
 from routebook.chat.parts import Image, Inline, Json, Reasoning, Text, ToolCall, ToolResult
 from routebook.edge.simulator.server import start_simulator
@@ -114,15 +114,23 @@ async def simulated() -> AsyncIterator[str]:
     await running.close()
 
 
-def policy(word: str) -> str:
-    """One model, of a provider that speaks `word`."""
+def policy(*words: str) -> str:
+    """One model of a provider for each of these words: `m`, `m2`, of which the requested one answers."""
+    names = ["m", *(f"m{number}" for number in range(2, len(words) + 1))]
+    providers = "".join(
+        f'  {name}: {{dialect: {word}, base_url: "http://127.0.0.1:1/v1", accounts: [{{name: main}}]}}\n'
+        for name, word in zip(names, words, strict=True)
+    )
+    models = "".join(
+        f"  {name}: {{provider: {name}, id: up-{number}, price: {{input: 1, output: 2}}, context: 128k,\n"
+        "      max_output: 8k, capabilities: [tools, vision, documents, json_schema, reasoning, logprobs]}\n"
+        for number, name in enumerate(names, 1)
+    )
     return f"""\
 version: 1
-providers: {{up: {{dialect: {word}, base_url: "http://127.0.0.1:1/v1", accounts: [{{name: main}}]}}}}
-models:
-  m: {{provider: up, id: up-1, price: {{input: 1, output: 2}}, context: 128k, max_output: 8k,
-      capabilities: [tools, vision, documents, json_schema, reasoning, logprobs]}}
-rules: [{{name: all, route: {{to: [m]}}}}]
+providers:
+{providers}models:
+{models}rules: [{{name: all, route: {{to: requested}}}}]
 settings: {{breaker: {{of: 100k, in_a_row: 100k}}}}
 """
 
@@ -254,22 +262,53 @@ async def test_our_own_failures_come_in_the_clients_shape(client: Client) -> Non
     assert "JSON" in client.own.read_fault(400, unread.body).message
 
 
-@pytest.mark.parametrize("fault", ["error-event=4", "cut=700"])
+@pytest.mark.parametrize("fault", ["error-event=8", "cut=3000"])
 async def test_what_goes_wrong_in_a_stream_is_an_error_there(client: Client, fault: str) -> None:
-    """Never an end that nobody sent: the client's own reader sees an error, and the record knows whose it was."""
+    """Never an end that nobody sent: the client's own reader sees words, then an error, and the record knows whose it
+    was. Every dialect has said a word by then."""
     answer = await client.ask(HELLO, True, simulate=fault)
-    if answer.status == 200:
-        reader = client.own.reader("seed")
-        events = [*reader.feed(answer.body), *reader.end()]
-        assert isinstance(events[-1], Failed)
-        assert not any(isinstance(event, Finish) for event in events)
-    else:  # some dialects say so much before the first word that none of it had come
-        assert answer.status == 502
-        assert client.own.read_fault(answer.status, answer.body).code == "upstream.cut"
+    assert answer.status == 200
+    reader = client.own.reader("seed")
+    events = [*reader.feed(answer.body), *reader.end()]
+    assert any(isinstance(event, TextDelta) for event in events)
+    assert isinstance(events[-1], Failed)
+    assert not any(isinstance(event, Finished) for event in events)
     record = await client.proxy.only_record()
     assert record.ended is not None
-    assert record.ended["end"] == ("UD" if answer.status == 200 else "UH")
+    assert record.ended["end"] == "UD"
     assert record.ended["error"] == ("upstream.cut" if fault.startswith("cut") else "upstream.error-event")
+
+
+async def test_a_stream_that_is_cut_in_its_first_event_never_began(client: Client) -> None:
+    """Nothing has been told yet, so the client hears of it as of any other failure."""
+    answer = await client.ask(HELLO, True, simulate="cut=20")
+    assert answer.status == 502
+    assert client.own.read_fault(answer.status, answer.body).code == "upstream.cut"
+    record = await client.proxy.only_record()
+    assert record.ended is not None
+    assert (record.ended["end"], record.ended["error"]) == ("UH", "upstream.cut")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_another_model_takes_a_loop_of_tools_over(
+    pair: tuple[Dialect, str], simulated: str, tmp_path: Path, stream: bool
+) -> None:
+    """What one provider signed stays away from the other, which is told what it demands all the same: twice in a loop,
+    there and back."""
+    word = pair[1]
+    other = next(each for each in SPOKEN_BY if each != word and each != "ollama")
+    wish = ReasoningWish(Effort.HIGH)
+    async with in_process(tmp_path, policy(word, other), simulate_at=simulated) as proxy:
+        client, messages = Client(*pair, proxy), ASKING.messages
+        for model in ("m2", "m", "m2"):
+            asking = replace(ASKING, model=model, reasoning=wish, messages=(*messages, *ASKING.messages))
+            answer = await client.answers(asking, stream)
+            said = tuple(part for part in answer.choices[0].parts if isinstance(part, Text | ToolCall | Reasoning))
+            results = tuple(ToolResult(call.id, (Text("fine"),), name=call.name) for call in calls(answer))
+            messages = (*asking.messages, Message(Role.ASSISTANT, said), Message(Role.TOOL, results))
+            for takes_over in ("m", "m2"):
+                over = await client.answers(replace(asking, model=takes_over, messages=messages), stream)
+                assert "simulated answer" in "".join(texts(over))
 
 
 async def test_a_client_that_is_nobody_hears_so_in_its_own_words(

@@ -69,6 +69,9 @@ BASE64: Words = st.binary(min_size=1, max_size=12).map(lambda data: base64.b64en
 OBJECTS: st.SearchStrategy[Json] = st.dictionaries(
     ANY_WORDS, st.none() | st.booleans() | st.integers(-(2**40), 2**40) | ANY_WORDS, max_size=3
 ).map(lambda value: Json(json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
+UNNAMED = "document"
+"""What dialects that want a name call a document without one: said of one that has it, it is read as none."""
+
 SHARES = st.integers(0, 8).map(lambda share: share / 8)
 
 
@@ -135,7 +138,7 @@ def _document(to: Drawing) -> Document | None:
             Feature.DOCUMENT_STORED: to.words.map(lambda word: Stored(to.owner, word)),
         }
     )
-    name = to.maybe(Feature.DOCUMENT_NAME, to.words)
+    name = to.maybe(Feature.DOCUMENT_NAME, to.words.filter(lambda word: word != UNNAMED))
     context = to.maybe(Feature.DOCUMENT_CONTEXT, to.words)
     return None if source is None else Document(source, name, context, to.may(Feature.DOCUMENT_CITED), to.mark())
 
@@ -205,9 +208,10 @@ def _results(to: Drawing, said: Message) -> Message | None:
 
 
 def _messages(to: Drawing, many: bool) -> tuple[Message, ...]:
-    messages = []
+    messages: list[Message] = []
     for _ in range(to.draw(st.integers(1, 3))):
-        messages.append(_user(to, many))
+        if not messages or messages[-1].role is not Role.ASSISTANT or not to.may():
+            messages.append(_user(to, many))
         said = _assistant(to)
         messages.append(said)
         if (results := _results(to, said)) is not None:

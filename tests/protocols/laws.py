@@ -49,8 +49,9 @@ class Subject:
     """A dialect under the laws.
 
     `read` reads a request that the dialect wrote, as its client side does. `asked` is a request to answer, with usage
-    wanted. `owner` is whose ids it takes, `required` the fields that it cannot do without; `parts` and `finishes` are
-    what its answers can say and say back, `most_choices` how many of them.
+    wanted. `owner` is whose ids it takes, `required` the fields that it cannot do without; `has_turns` where what
+    neighbours of one role say is one message; `parts` and `finishes` are what its answers can say and say back,
+    `most_choices` how many of them.
     """
 
     dialect: Dialect
@@ -59,6 +60,7 @@ class Subject:
     owner: str
     required: frozenset[Feature] = frozenset()
     many_texts: bool = True
+    has_turns: bool = False
     parts: frozenset[str] = ALL_PARTS
     finishes: frozenset[Finish] = frozenset(Finish)
     most_choices: int = 2
@@ -109,7 +111,10 @@ class Subject:
 def requests_survive(subject: Subject, chat: ChatRequest) -> None:
     """Reading what was written gives the request without what its losses name."""
     sent = subject.upstream.write_request(chat, subject.target, False)
-    assert builtins(subject.read(sent)) == without(chat, sent.losses), sent.body
+    left = without(chat, sent.losses)
+    if subject.has_turns:
+        left["messages"] = _joined(left.get("messages", ()))
+    assert builtins(subject.read(sent)) == left, sent.body
 
 
 def nothing_is_missing(subject: Subject, chat: ChatRequest) -> None:
@@ -259,13 +264,24 @@ def _remove(left: dict[str, Any], path: str) -> None:
 
 
 def _tidy(value: Any) -> Any:
-    """Plain values without blanks: a message without parts is none, neighbours of one role are what is left of two."""
+    """Plain values without blanks: a message without parts is none."""
     if isinstance(value, list):
         return [_tidy(each) for each in value if each is not None and not _is_blank(each)]
     if isinstance(value, dict):
         kept = {key: _tidy(each) for key, each in value.items() if each is not None}
         return {key: each for key, each in kept.items() if not (each in ([], {}) or _is_bare(each))}
     return value
+
+
+def _joined(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Messages, those of neighbours of one role together."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        if turns and turns[-1]["role"] == message["role"]:
+            turns[-1] = {**turns[-1], "parts": [*turns[-1]["parts"], *message["parts"]]}
+        else:
+            turns.append(message)
+    return turns
 
 
 def _is_blank(value: Any) -> bool:

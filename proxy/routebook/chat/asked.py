@@ -95,6 +95,10 @@ class Asked(Protocol):
         never recorded."""
 
     @property
+    def goes_on_from(self) -> str | None:
+        """The id of an earlier answer that only whoever gave it can go on from; never recorded."""
+
+    @property
     def session(self) -> str | None:
         """What the client itself calls the conversation, where its dialect has a field for that (a cache key, the id of
         an earlier answer); never recorded."""

@@ -99,6 +99,11 @@ class AskedChat:
         return "\n".join(said for part in self._parts() if (said := _words(part)))
 
     @property
+    def goes_on_from(self) -> str | None:
+        """The earlier answer that it refers to; most dialects keep none."""
+        return None
+
+    @property
     def session(self) -> str | None:
         """What the client calls a conversation whose state its vendor keeps; None where it names none."""
         return None

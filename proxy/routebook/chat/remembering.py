@@ -81,7 +81,7 @@ class Remembering:
 def recalled(chat: ChatRequest, recall: Callable[[str], Memory | None]) -> ChatRequest:
     """The request with what was kept put back before and into the calls that it belongs to.
 
-    Where the client did bring signatures, nothing is put beside them.
+    Where the client did bring a call's signature, or signed thoughts, nothing is put in their place.
     """
     messages = tuple(
         _recalled(message, recall) if message.role is Role.ASSISTANT else message for message in chat.messages
@@ -90,16 +90,14 @@ def recalled(chat: ChatRequest, recall: Callable[[str], Memory | None]) -> ChatR
 
 
 def _recalled(message: Message, recall: Callable[[str], Memory | None]) -> Message:
-    if any(getattr(part, "signature", None) is not None for part in message.parts):
-        return message
     thoughts: list[Part] = []
     parts: list[Part] = []
     for part in message.parts:
         memory = recall(part.id) if isinstance(part, ToolCall) else None
         if memory is not None and isinstance(part, ToolCall):
             thoughts += memory.thoughts
-            part = replace(part, signature=memory.signature)
+            part = replace(part, signature=part.signature or memory.signature)
         parts.append(part)
-    if thoughts:
+    if thoughts and not any(isinstance(part, Reasoning) and part.signature is not None for part in parts):
         parts = [*thoughts, *(part for part in parts if not isinstance(part, Reasoning))]
     return replace(message, parts=tuple(parts))

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -222,10 +222,17 @@ def _for_what(what: str, name: str) -> str:
     return f"for the accounts of the upstream ({unit})" if name == "account" else f"for the limit `{name}` ({unit})"
 
 
-def words_of(failure: Failure, dialect: Dialect) -> dict[str, str | None]:
-    """What else an error says beside status and message. Types are OpenAI's words; other dialects have their own."""
+def words_of(failure: Failure, dialect: Dialect) -> dict[str, Any]:
+    """What else an error says beside status and message. Types are OpenAI's words; other dialects have their own. Some
+    say in the body when to try again."""
     type = failure.kind.type if dialect.name.startswith("openai") else None
-    return {"type": type, "code": failure.shown_code, "param": failure.param}
+    wait = None if failure.retry_after is None else in_seconds(failure.retry_after)
+    return {"type": type, "code": failure.shown_code, "param": failure.param, "retry_after": wait}
+
+
+def in_seconds(wait: float) -> int:
+    """How long clients are told to wait: whole seconds, one at least."""
+    return max(1, math.ceil(wait))
 
 
 def answer(failure: Failure, headers: CIMultiDict[str] | None = None, dialect: Dialect = SERVED[0]) -> web.Response:
@@ -247,7 +254,7 @@ def answer(failure: Failure, headers: CIMultiDict[str] | None = None, dialect: D
     if failure.code == "caller.unknown":
         response.headers["WWW-Authenticate"] = "Bearer"
     if failure.retry_after is not None:
-        response.headers["Retry-After"] = str(max(1, math.ceil(failure.retry_after)))
+        response.headers["Retry-After"] = str(in_seconds(failure.retry_after))
     if _is_final(failure):
         response.headers["x-should-retry"] = "false"
     return response

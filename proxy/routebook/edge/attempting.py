@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from routebook.chat.loss import Loss
-from routebook.edge.answers import Failure
+from routebook.edge.answers import Failure, in_seconds
 from routebook.edge.calls import Call
 from routebook.edge.coding import plain
 from routebook.edge.deadlines import Deadlines, Wait
@@ -207,10 +207,11 @@ def _refusal(
     outcome = AttemptOutcome(status=http.status, retry_after=wait, error_code=code)
     if errand.crossing is None:
         return Reply(http, deadlines, job.dialect, told, outcome, http.status, http.headers, told=told)
-    status, ready, said = errand.crossing.refusal(http.status, told)
+    status, ready, said = errand.crossing.refusal(http.status, told, wait)
+    headers = errand.crossing.headers(http.headers, failed=True)
     if wait is None and said is not None:
         outcome = AttemptOutcome(status=http.status, retry_after=said, error_code=outcome.error_code)
-    headers = errand.crossing.headers(http.headers, failed=True)
+        headers["Retry-After"] = str(in_seconds(said))
     return Reply(http, deadlines, job.dialect, ready, outcome, status, headers, told=told)
 
 

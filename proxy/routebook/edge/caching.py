@@ -143,6 +143,11 @@ class Copying:
         return passed
 
     @property
+    def id(self) -> str | None:
+        """The answer's id."""
+        return self._reader.id
+
+    @property
     def error_code(self) -> str | None:
         """The code of an error that the upstream told."""
         return self._reader.error_code

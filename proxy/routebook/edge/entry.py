@@ -6,7 +6,7 @@ and what is held of budgets and limits for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -74,7 +74,8 @@ class Entry:
     """The record of one exchange in the making. Times are seconds since it began.
 
     `recalled` is what was found among the kept answers, `conversation` what the request continues: None where its rule
-    keeps none, or does not stick.
+    keeps none, or does not stick. `answer_digest` is what requests are known by that go on from the answer with an id,
+    where its dialect keeps answers.
     """
 
     def __init__(self, gateway: Gateway, operation: str) -> None:
@@ -92,6 +93,7 @@ class Entry:
         self.barred: list[tuple[Candidate, Bar]] = []
         self.recalled: Recalled | None = None
         self.conversation: Conversation | None = None
+        self.answer_digest: Callable[[str], bytes] | None = None
         self.rule = ""
         self.ended = False
         self._complete = False
@@ -305,6 +307,9 @@ class Entry:
             recalled=self.recalled,
             losses=losses,
         )
+        if call is not None and said is not None and said.id and self.answer_digest is not None and code is None:
+            place = call.candidate.name, call.candidate.path
+            self.gateway.affinities.answered(self.answer_digest(said.id), place, self.gateway.clock.monotonic())
         self._write_end(ending)
         self.gateway.metrics.ended(
             self.operation,
@@ -378,9 +383,9 @@ class Entry:
         if code is not None and code not in MAY_BE_BILLED and usage is None:
             return NOTHING
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
-        found = metered(call.candidate.model, usage, prompt, estimated_output)
+        found = metered(call.candidate.model, usage, prompt, estimated_output, code is None)
         books_hold = self.policy.settings.abandoned is Abandoned.HOLD and call.held.needs
-        if usage is None and code is not None and books_hold:
+        if found.by == "estimated" and code is not None and books_hold:
             return as_held(found, call.money_held)
         return found
 

@@ -52,7 +52,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         decision = policy.tree.decide(facts)
         # List
         demand = LiveDemand(facts)
-        route, plan = list_candidates(decision, facts, demand, within, entry)
+        route, plan = list_candidates(decision, facts, demand, within, entry, found.operation.keeps)
         # Recall
         draws = entry.draws_on(facts, demand, route)
         job = Job(request, asked, found.dialect, found.operation, caps_of(route, draws), client.name)
@@ -79,13 +79,18 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
 
 
 def list_candidates(
-    decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within, entry: Entry
+    decision: Decision[Outcome],
+    facts: RequestFacts,
+    demand: LiveDemand,
+    within: Within,
+    entry: Entry,
+    keeps: bool = False,
 ) -> tuple[Route, Plan] | tuple[None, None]:
     """The route that was decided and who may serve it; nothing where the decision is a refusal, or no rule matched."""
     rule = decision.rule
     if rule is None or not isinstance(rule.outcome, Route):
         return None, None
-    conversation = follow(rule.outcome, facts, entry)
+    conversation = follow(rule.outcome, facts, entry, keeps)
     return rule.outcome, entry.serving.planner.plan(
         rule.outcome,
         rule.name,

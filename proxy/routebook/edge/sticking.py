@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from routebook.edge.entry import Entry
-from routebook.routing.affinity import Conversation, conversation_of
+from routebook.routing.affinity import Conversation, answer_digest, conversation_of
 from routebook.routing.facts import RequestFacts
 from routebook.routing.outcomes import Route
 
 
-def follow(route: Route, facts: RequestFacts, entry: Entry) -> Conversation | None:
-    """The conversation of a request, where its rule keeps it together. Chance is the conversation's own then, so that
-    all workers begin it at the same place; the draw is recorded as every other."""
+def follow(route: Route, facts: RequestFacts, entry: Entry, keeps: bool = False) -> Conversation | None:
+    """The conversation of a request, where its rule keeps it together, or it goes on from an answer. Chance is the
+    conversation's own then, so that all workers begin it at the same place; the draw is recorded as every other.
+
+    Where the dialect `keeps` answers, this one's id will be known as well, so that the next request finds the way.
+    """
     gateway = entry.gateway
+    if keeps:
+        secret = gateway.conversation_secret
+        entry.answer_digest = lambda identity: answer_digest(facts.client.name, identity, secret)
     conversation = conversation_of(route, facts, gateway.affinities, gateway.conversation_secret)
     if conversation is not None:
         entry.conversation, entry.draw = conversation, conversation.draw

@@ -21,6 +21,7 @@ from routebook.chat.conversation import ChatRequest
 from routebook.chat.loss import Done, Loss
 from routebook.chat.remembering import Memory, Remembering, recalled
 from routebook.chat.usage import Usage
+from routebook.edge.answers import in_seconds
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.protocols.answered import Answered, answered
@@ -162,12 +163,14 @@ class Crossing:
         written = self._client.write_answer(answer, self._reply)
         return Told(written.body, answered(answer), written.losses)
 
-    def refusal(self, status: int, body: bytes) -> tuple[int, bytes, float | None]:
-        """What an upstream refused, as the client is told: status, body, and seconds to wait where it says so."""
+    def refusal(self, status: int, body: bytes, wait: float | None) -> tuple[int, bytes, float | None]:
+        """What an upstream refused, as the client is told: status, body, and seconds to wait: those of its headers
+        (`wait`), or of its body."""
         fault = self._side.read_fault(status, body)
         shown = self._client.statuses.get(status, status)
-        told = self._job.dialect.error_body(shown, fault.message, code=fault.code, param=fault.param)
-        return shown, told, fault.retry_after
+        wait = fault.retry_after if wait is None else wait
+        words = {"code": fault.code, "param": fault.param, "retry_after": None if wait is None else in_seconds(wait)}
+        return shown, self._job.dialect.error_body(shown, fault.message, **words), wait
 
     def headers(self, upstream: Mapping[str, str], failed: bool = False) -> CIMultiDict[str]:
         """The headers of what the client is told: the upstream's speak of other bytes, but for its id."""

@@ -22,6 +22,9 @@ from routebook.protocols.carrying import Carries, Target, Tells
 EVENTS: Final = "text/event-stream"
 """The media type of server-sent events."""
 
+Kept = Callable[[str], bool]
+"""Whether an answer with this id is kept, to go on from."""
+
 
 class EventReader(Protocol):
     """Reads one stream of an upstream: bytes in, events out. Any cut of the bytes gives the same events.
@@ -161,6 +164,10 @@ class Relaying(Protocol):
         """The model that served, in the vendor's words."""
 
     @property
+    def id(self) -> str | None:
+        """The answer's id, where a later request may go on from it."""
+
+    @property
     def saw_error(self) -> bool:
         """Whether the upstream told an error."""
 
@@ -196,8 +203,9 @@ class Operation:
     included. `read` takes the body, and by name the values in the path, what is `given` by it, and those parameters of
     the query that stand in `queries` (as texts, where the client sent them). `edit` takes the request, the upstream's
     name of the model, whether to ask for usage, and a rule's caps. `demands` is what the vendor demands beyond what a
-    reader must understand: it takes the request and its headers and raises ProtocolError; the simulated upstream alone
-    is so strict.
+    reader must understand: it takes the request, its headers and what answers are kept, and raises ProtocolError;
+    `waivers` are what may stand in the place of a signature, and the simulated upstream alone is so strict. Where
+    it `keeps` answers, later requests may go on from them.
     """
 
     name: str
@@ -207,7 +215,9 @@ class Operation:
     edit: Callable[..., bytes]
     given: Mapping[str, Any] = field(default_factory=dict)
     queries: tuple[str, ...] = ()
-    demands: Callable[[Any, Mapping[str, str]], None] | None = None
+    demands: Callable[[Any, Mapping[str, str], Kept], None] | None = None
+    waivers: frozenset[str] = frozenset()
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,15 @@ def error_object(
 
 
 def error_body(
-    status: int, message: str, *, type: str | None = None, code: str | None = None, param: str | None = None
+    status: int,
+    message: str,
+    *,
+    type: str | None = None,
+    code: str | None = None,
+    param: str | None = None,
+    retry_after: float | None = None,
 ) -> bytes:
-    """The body of a refusal."""
+    """The body of a refusal; when to try again stands in a header."""
     return msgspec.json.encode({"error": error_object(status, message, type=type, code=code, param=param)})
 
 

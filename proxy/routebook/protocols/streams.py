@@ -38,14 +38,16 @@ class Witness:
     its id, by which a later request may go on from it (`asked.session`)."""
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.model: str | None = None
         self.id: str | None = None
         self.saw_error = False
         self.error_code: str | None = None
         self.events = 0
-        self._pieces = 0
+        self._usage: Usage | None = None
+        self._counted = False
+        self._words = 0
+        self._refused = 0
         self._text = 0
 
     def __repr__(self) -> str:
@@ -53,23 +55,33 @@ class Witness:
         return f"<Witness {state} {self.events} events, model {self.model}, usage {self.usage}>"
 
     @property
+    def usage(self) -> Usage | None:
+        """What was used, as the upstream counted last. None where an answer that has ended was counted before its words
+        alone; of one that broke off, such a count is what is known."""
+        return self._usage if self.finish_reason is None or self._counted or not self._words else None
+
+    @property
     def estimated_output(self) -> int:
         """Tokens that came out, by the text: one a piece at least, for a stream whose upstream counted nothing."""
-        return max(self._pieces, self._text // BYTES_PER_TOKEN)
+        return max(self._words + self._refused, self._text // BYTES_PER_TOKEN)
 
     def see(self, events: Sequence[Event]) -> None:
         """Take in some more events."""
         self.events += len(events)
         for event in events:
             match event:
-                case TextDelta(text) | ReasoningDelta(text) | ArgumentsDelta(text) | RefusalDelta(text):
-                    self._pieces += 1
+                case TextDelta(text) | ReasoningDelta(text) | ArgumentsDelta(text):
+                    self._words += 1
+                    self._text += len(text)
+                case RefusalDelta(text):  # some say it beside the model's own words, and count none of it
+                    self._refused += 1
                     self._text += len(text)
                 case Started():
                     self.model = None if event.model is None else event.model[:LONGEST]
                     self.id = event.id
                 case UsageSeen(usage):
-                    self.usage = usage
+                    self._usage = usage
+                    self._counted = self._counted or self._words > 0
                 case Finished():
                     if event.choice == 0 or self.finish_reason is None:
                         self.finish_reason = (event.said or event.finish.value)[:LONGEST]

@@ -21,6 +21,9 @@ from routebook.routing.outcomes import Route
 SESSION_HEADER: Final = "x-routebook-session"
 """Where a client names the conversation itself, whatever dialect it speaks."""
 
+KEPT: Final = 30 * 86400.0
+"""Seconds for which a request may go on from an answer: as long as OpenAI keeps one."""
+
 ELSEWHERE: Final = "route.elsewhere"
 """Why a conversation moves whose model is not in the route that was decided."""
 
@@ -64,10 +67,17 @@ def conversation_of(route: Route, facts: RequestFacts, table: Table, secret: byt
     """The conversation that a request continues, or begins; None where its rule does not stick, or nothing tells it.
 
     Known by the client and what the client calls it, or else by the model asked for and the messages it began with.
+    A request that goes on from an answer, by its id, goes to whoever gave that answer, whatever the rule says: nobody
+    else has it.
     """
+    asked = facts.asked
+    if (answer := asked.goes_on_from) is not None:
+        found = answer_digest(facts.client.name, answer, secret)
+        place = table.place_of(found, facts.at, KEPT)
+        if place is not None:
+            return Conversation(place, found)
     if route.stick is None:
         return None
-    asked = facts.asked
     named = facts.headers.get(SESSION_HEADER) or asked.session
     if named:
         parts: tuple[bytes, ...] = (b"session", named.encode("utf-8", "surrogatepass"))
@@ -75,12 +85,21 @@ def conversation_of(route: Route, facts: RequestFacts, table: Table, secret: byt
         parts = (b"opening", asked.model.encode("utf-8", "surrogatepass"), asked.opening)
     else:
         return None
+    found = _digest(facts.client.name, parts, secret)
+    return Conversation(table.place_of(found, facts.at, route.stick), found)
+
+
+def answer_digest(client: str, answer: str, secret: bytes) -> bytes:
+    """What a conversation is known by that goes on from an answer with this id."""
+    return _digest(client, (b"session", answer.encode("utf-8", "surrogatepass")), secret)
+
+
+def _digest(client: str, parts: Sequence[bytes], secret: bytes) -> bytes:
     digest = blake2b(key=secret, digest_size=16)
-    for part in (facts.client.name.encode(), *parts):
+    for part in (client.encode(), *parts):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
-    found = digest.digest()
-    return Conversation(table.place_of(found, facts.at, route.stick), found)
+    return digest.digest()
 
 
 def stay(kept: Sequence[Candidate], dropped: Sequence[Dropped], before: Place | None) -> tuple[list[Candidate], Stick]:

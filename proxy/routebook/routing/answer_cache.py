@@ -52,6 +52,10 @@ class Said(Protocol):
     def model(self) -> str | None:
         """The model that served, in the vendor's words."""
 
+    @property
+    def id(self) -> str | None:
+        """The answer's own id."""
+
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
     """An answer as its client got it: whole, or as a `stream` whose `pieces` are runs of whole events.
@@ -71,6 +75,8 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     usage: Usage | None = None
     finish_reason: str | None = None
     model: str | None = None
+    id: None = None
+    """Nobody goes on from a copy: the answer's own id is known since it was first given."""
 
     @property
     def size(self) -> int:

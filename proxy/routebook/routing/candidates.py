@@ -76,7 +76,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
     `size` is the prompt as it was measured (None: no candidate came so far), `memory` what was read of it, `point` the
     request's place in a split, `share` the name that it chose there, `stick` what became of its conversation (None
-    where the rule does not stick, or the request belongs to none), `place` where its conversation stands among a
+    where the rule does not stick and the request goes on from no answer, or belongs to none), `place` where its conversation stands among a
     provider's accounts (None where that was not asked for).
     """
 

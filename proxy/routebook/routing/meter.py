@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -36,11 +37,15 @@ def saved(model: Model, usage: Usage | None) -> dict[str, Any]:
     return {"usage": usage.parts(), "cost": cost_of(usage, model.price).total}
 
 
-def metered(model: Model, counted: Usage | None, prompt: int, answer: int) -> Metered:
-    """The upstream's own count where there is one; otherwise the prompt's and the answer's estimated tokens."""
-    if counted is not None:
+def metered(model: Model, counted: Usage | None, prompt: int, answer: int, is_whole: bool = True) -> Metered:
+    """The upstream's own count where there is one; otherwise the prompt's and the answer's estimated tokens.
+
+    Of an answer that is not whole, the count may be one from before its words: what came since is estimated.
+    """
+    more = 0 if counted is None or is_whole else max(0, answer - counted.total_output)
+    if counted is not None and not more:
         return Metered(counted, cost_of(counted, model.price), "measured")
-    usage = Usage(input=prompt, output=answer)
+    usage = Usage(input=prompt, output=answer) if counted is None else replace(counted, output=counted.output + more)
     return Metered(usage, cost_of(usage, model.price), "estimated")
 
 

@@ -131,7 +131,7 @@ class _Planning:
         self.at = at
         self.draw = draw
         self.asked_within = asked_within
-        self.conversation = None if route.stick is None else conversation
+        self.conversation = conversation
         self.limits = [
             (within, by)
             for within, by in ((route.within, "rule"), (asked_within, "client"))

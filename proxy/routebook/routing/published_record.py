@@ -60,7 +60,7 @@ _DECIDED = {
     "candidates": "everybody who was considered, those kept first in the order in which they are tried",
     "draw": "the random draw and the place in a split, enough to decide again",
     "memory": "what was read of earlier measurements",
-    "stick": "what became of the conversation, under a rule that sticks",
+    "stick": "what became of the conversation, under a rule that sticks or where the request goes on from an answer",
     "cache": "what was found among the kept answers, under a rule that keeps them",
     "keyless": "accounts (provider, name) whose key was not set",
     "barred": "candidates that were kept, and began to rest before they were called",

@@ -42,6 +42,7 @@ SUBJECT = Subject(
     AnthropicMessages(b'{"model":"m","messages":[],"max_tokens":9,"stream":true}'),
     owner="anthropic",
     required=frozenset({Feature.MAX_OUTPUT}),
+    has_turns=True,
     parts=frozenset({"reasoning", "signature", "text", "calls"}),
     finishes=frozenset(Finish) - {Finish.FILTERED},
     most_choices=1,

@@ -26,6 +26,7 @@ from routebook.chat.conversation import (
 from routebook.chat.features import Feature
 from routebook.chat.loss import Done
 from routebook.chat.parts import (
+    Audio,
     CacheMark,
     Document,
     Foreign,
@@ -160,6 +161,13 @@ def test_turns_alternate_and_results_come_first() -> None:
         },
         {"type": "text", "text": "and"},
     ]
+
+
+def test_turns_alternate_where_one_between_them_is_lost() -> None:
+    """What only a message said that cannot be written leaves its neighbours next to each other."""
+    written = turns(HI, said(Text("One.")), user(Audio(Inline("audio/wav", "AA=="))), said(Text("Two.")), HI)
+    assert [turn["role"] for turn in written] == ["user", "assistant", "user"]
+    assert [block["text"] for block in written[1]["content"]] == ["One.", "Two."]
 
 
 def test_ids_of_calls_are_such_as_are_taken_and_each_is_there_once() -> None:

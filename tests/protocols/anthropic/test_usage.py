@@ -33,13 +33,18 @@ def test_input_excludes_what_was_cached() -> None:
 
 def test_thought_is_a_part_of_the_output() -> None:
     """And never more than it."""
-    wire = msgspec.convert({"output_tokens": 5, "output_tokens_details": {"thinking_tokens": 9}}, WireUsage)
+    wire = msgspec.convert(
+        {"input_tokens": 0, "output_tokens": 5, "output_tokens_details": {"thinking_tokens": 9}}, WireUsage
+    )
     assert usage_of(wire) == Usage(reasoning=5)
 
 
 def test_what_was_not_counted_is_no_usage() -> None:
-    """A tier alone says nothing."""
+    """Nor is half of it: the other side is not known to be nothing."""
     assert usage_of(WireUsage(service_tier="standard")) is None
+    assert usage_of(WireUsage(5)) is None
+    assert usage_of(WireUsage(output_tokens=5, cache_read_input_tokens=9)) is None
+    assert usage_of(WireUsage(0, 5)) == Usage(output=5)
 
 
 def test_later_counts_replace_earlier_ones() -> None:

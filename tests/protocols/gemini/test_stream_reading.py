@@ -117,7 +117,11 @@ def test_faults_say_what_google_says() -> None:
             {"promptTokenCount": 17, "toolUsePromptTokenCount": 7, "candidatesTokenCount": 1, "totalTokenCount": 18},
             Usage(17, output=1),
         ),
-        ({"promptTokenCount": 5, "cachedContentTokenCount": 9}, Usage(0, 5)),
+        ({"promptTokenCount": 5, "cachedContentTokenCount": 9, "totalTokenCount": 5}, Usage(0, 5)),
+        ({"candidatesTokenCount": 3, "thoughtsTokenCount": 4, "totalTokenCount": 18}, Usage(11, output=3, reasoning=4)),
+        ({"promptTokenCount": 5, "thoughtsTokenCount": 9}, None),
+        ({"candidatesTokenCount": 5}, None),
+        ({"totalTokenCount": 5}, None),
         (
             {
                 "promptTokenCount": 30,

@@ -45,6 +45,7 @@ from routebook.protocols.errors import ProtocolError
 from routebook.protocols.gemini.answer_writing import write_chat_answer
 from routebook.protocols.gemini.counting import read_count, write_count_request
 from routebook.protocols.gemini.errors import error_event
+from routebook.protocols.gemini.message_writing import UNSIGNED
 from routebook.protocols.gemini.request import GeminiChat
 from routebook.protocols.gemini.request_writing import write_request
 from routebook.protocols.gemini.stream_reading import GeminiReader
@@ -129,9 +130,26 @@ def test_calls_of_another_model_carry_what_google_documents() -> None:
     ):
         body, _ = sent(said(ToolCall("a", "f", "{}", signature=signature), ToolCall("b", "f", "{}")), **emulated)
         assert [part.get("thoughtSignature") for part in body["contents"][0]["parts"]] == [sealed, None]
-    body, written = sent(said(ToolCall("a", "f", "{}", signature=other)))
+    dropped = {"verdicts": {Feature.SIGNATURE: Done.DROPPED}}
+    body, written = sent(said(ToolCall("a", "f", "{}", signature=other)), **dropped)
     assert "thoughtSignature" not in body["contents"][0]["parts"][0]
     assert [loss.feature for loss in written.losses] == ["signature"]
+
+
+@pytest.mark.parametrize(
+    ("model", "seals"),
+    [("gemini-3-flash", [None, UNSIGNED]), ("tuned-by-us", [None, UNSIGNED]), ("gemini-2.5-pro", [None, None])],
+)
+def test_calls_since_the_user_spoke_are_signed_where_the_model_demands_it(model: str, seals: list[str | None]) -> None:
+    """A loop that another model began would be refused; models before version 3 do without, and so do earlier turns."""
+    call, result = ToolCall("a", "f", "{}"), Message(Role.TOOL, (ToolResult("a", (Text("1"),)),))
+    asks, calls = Message(Role.USER, (Text("Hello"),)), Message(Role.ASSISTANT, (call,))
+    chat = ChatRequest("m", (asks, calls, result, asks, calls, result))
+    written = write_request(chat, Target(model), False)
+    parts = [part for content in json.loads(written.body)["contents"] for part in content["parts"]]
+    assert [part.get("thoughtSignature") for part in parts if "functionCall" in part] == seals
+    noted = [(loss.feature, loss.path, loss.done) for loss in written.losses]
+    assert noted == ([("signature", "messages[4].parts[0].signature", Done.EMULATED)] if any(seals) else [])
 
 
 def test_urls_are_fetched_where_the_policy_says_so() -> None:

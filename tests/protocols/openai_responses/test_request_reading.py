@@ -136,6 +136,21 @@ def test_the_items_of_a_turn_are_one_message() -> None:
     ]
 
 
+def test_what_an_assistant_says_after_it_has_spoken_is_another_message() -> None:
+    """So two answers in a row stay two; what it says beside a call belongs to the call, whose result follows."""
+    thought = {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Hm."}]}
+    first, second = ({"role": "assistant", "content": each} for each in ("One.", "Two."))
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "fine"}
+    hm, one, two = Reasoning("Hm.", Signature(DIALECT, '["rs",null]')), Text("One."), Text("Two.")
+    said = [message.parts for message in items(first, second)]
+    assert said == [(one,), (two,)]
+    said = [message.parts for message in items(thought, first, thought, second)]
+    assert said == [(hm, one), (hm, two)]
+    said = [message.parts for message in items(thought, first, call, thought, second, result, first)]
+    assert said == [(hm, one, ToolCall("c1", "f", "{}"), hm, two), (ToolResult("c1", (Text("fine"),)),), (one,)]
+
+
 @pytest.mark.parametrize(
     ("part", "read"),
     [

@@ -98,6 +98,8 @@ def test_what_is_no_answer(body: bytes) -> None:
         ({"input_tokens": 5, "total_tokens": 9}, Usage(input=5, output=4)),
         ({"output_tokens": 5, "total_tokens": 9}, Usage(input=4, output=5)),
         ({"total_tokens": 9}, None),
+        ({"input_tokens": 5}, None),
+        ({"output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 5}}, None),
     ],
 )
 def test_usage_counts_each_token_once(wire: dict[str, Any], usage: Usage | None) -> None:

@@ -90,12 +90,12 @@ def events_of(asked: Question) -> Iterator[Event]:
     )
 
 
-def check_seals(chat: ChatRequest, model: str) -> None:
-    """Refuse what was signed by another model, or by nobody here; raises ProtocolError."""
+def check_seals(chat: ChatRequest, model: str, waivers: frozenset[str] = frozenset()) -> None:
+    """Refuse what was signed by another model, or by nobody here, and stands for no signature; raises ProtocolError."""
     for at, message in enumerate(chat.messages):
         for number, part in enumerate(message.parts):
             seal = part.signature if isinstance(part, Text | Reasoning | ToolCall) else None
-            if seal is not None and seal.data != _seal(model):
+            if seal is not None and seal.data not in {_seal(model), *waivers}:
                 where = f"messages[{at}].parts[{number}].signature"
                 raise ProtocolError(Side.CLIENT, f"the signature is not one of this model in `{where}`", param=where)
 
@@ -156,9 +156,9 @@ def _choice(
         yield ToolCallStarted(identity, name, number, choice)
         for start in range(0, len(arguments), 8):
             yield ArgumentsDelta(arguments[start : start + 8], number, choice)
+        yield ToolCallEnded(number, choice)
         if seal is not None and number == block:
             yield SignatureSeen(seal, number, choice)
-        yield ToolCallEnded(number, choice)
 
 
 def _seal(model: str) -> str:

@@ -12,8 +12,8 @@ import json
 import random
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -27,7 +27,7 @@ from routebook.edge.simulator.answers import CREATED, Question, check_seals, eve
 from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
 from routebook.edge.simulator.vectors import completion, embeddings, texts_of
 from routebook.protocols.carrying import Way
-from routebook.protocols.codec import EVENTS, ClientSide, Dialect, ReplyTo
+from routebook.protocols.codec import EVENTS, ClientSide, Dialect, Operation, ReplyTo
 from routebook.protocols.dialects import DIALECTS
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.paths import Found, Paths
@@ -39,6 +39,9 @@ FIRST_TOKEN: Final = 10
 """The first token takes as long as this many others."""
 
 MAX_BODY: Final = 64 * 1024 * 1024
+
+MOST_KEPT: Final = 10_000
+"""Answers that later requests can go on from; the oldest are forgotten first."""
 
 MODELS: Final = ("simulated-large", "simulated-small")
 
@@ -90,9 +93,18 @@ async def start_simulator(sock: socket.socket, pace: float = PACE, seed: int = 0
 
 @dataclass(frozen=True, slots=True)
 class _Behaviour:
+    """How all requests are answered; `kept` are the ids of answers that were asked to be kept, oldest first."""
+
     pace: float
     dice: random.Random
     seed: int
+    kept: dict[str, None] = field(default_factory=dict)
+
+    def keep(self, identity: str | None) -> None:
+        if identity is not None:
+            self.kept[identity] = None
+            if len(self.kept) > MOST_KEPT:
+                del self.kept[next(iter(self.kept))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +117,7 @@ class _Call:
     asked: Any
     fault: Fault
     behaviour: _Behaviour
-    demands: Callable[[Any, Mapping[str, str]], None] | None
+    operation: Operation
 
     @property
     def pace(self) -> float:
@@ -142,7 +154,9 @@ async def _answer(request: web.Request, found: Found, behaviour: _Behaviour) -> 
     if fault.status is not None:
         return _refusal(found.dialect, fault)
     assert found.dialect.client is not None
-    call = _Call(request, found.dialect, found.dialect.client, asked, fault, behaviour, found.operation.demands)
+    if found.operation.demands is not None:
+        found.operation.demands(asked, request.headers, behaviour.kept.__contains__)
+    call = _Call(request, found.dialect, found.dialect.client, asked, fault, behaviour, found.operation)
     return await _ANSWERS[found.operation.name](call)
 
 
@@ -155,18 +169,24 @@ def _fault(request: web.Request, asked: Any) -> Fault:
 
 async def _answer_chat(call: _Call) -> web.StreamResponse:
     asked, client = call.asked, call.client
-    if call.demands is not None:
-        call.demands(asked, call.request.headers)
     model = asked.model.partition("@")[0]
-    check_seals(asked.chat, model)
+    check_seals(asked.chat, model, call.operation.waivers)
     seals = call.dialect.name if client.tells[Telling.SIGNATURE].way is not Way.LOST else None
     events = [*events_of(Question(asked.chat, model, call.fault.tokens, seals))]
     reply = ReplyTo(asked, identity_of(asked.body, call.behaviour.seed), CREATED)
     if not asked.stream:
         await asyncio.sleep(call.pace * (FIRST_TOKEN + len(events)))
-        return await _send_whole(call, client.write_answer(assemble(events), reply).body)
+        written = client.write_answer(assemble(events), reply).body
+        _keep(call, written, call.dialect.answer)
+        return await _send_whole(call, written)
     await asyncio.sleep(call.pace * FIRST_TOKEN)
     return await _send_events(call, events, reply)
+
+
+def _keep(call: _Call, written: bytes, read: Callable[[bytes], Any]) -> None:
+    """What was answered can be gone on from, where the vendor keeps answers and the request does not say otherwise."""
+    if call.operation.keeps and call.asked.chat.store is not False:
+        call.behaviour.keep(read(written).id)
 
 
 async def _answer_count(call: _Call) -> web.StreamResponse:
@@ -230,7 +250,15 @@ async def _send_events(call: _Call, events: Iterable[Event], reply: ReplyTo) -> 
         frames.append(writer.write([Failed(Told(500, "the simulated model had a simulated problem", "simulated"))]))
     elif last := writer.end():
         frames.append(last)
+    _keep(call, b"".join(frames), lambda stream: _witness(call.dialect, stream))
     return await _send(call, media_type, frames)
+
+
+def _witness(dialect: Dialect, stream: bytes) -> Any:
+    """What a stream says of itself."""
+    witness = dialect.stream(False)
+    witness.feed(stream)
+    return witness
 
 
 async def _send(call: _Call, media_type: str, frames: list[bytes]) -> web.StreamResponse:

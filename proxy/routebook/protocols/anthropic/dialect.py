@@ -9,6 +9,7 @@ from routebook.protocols.anthropic.answer_reading import read_count, read_messag
 from routebook.protocols.anthropic.answer_writing import write_count as write_counted
 from routebook.protocols.anthropic.answer_writing import write_message
 from routebook.protocols.anthropic.carries import CARRIES, DIALECT, OWNED, TELLS, VERSION
+from routebook.protocols.anthropic.demands import demanded_of_count, demanded_of_messages
 from routebook.protocols.anthropic.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.anthropic.faults import read_error_code, read_fault
 from routebook.protocols.anthropic.request import edited, read_count_request, read_messages
@@ -31,8 +32,10 @@ ANTHROPIC: Final = Dialect(
         operation
         for before in ("/v1", "/anthropic/v1")  # the second is Azure's
         for operation in (
-            Operation("chat", before + PATH, PATH, read_messages, edited),
-            Operation("count_tokens", before + COUNT_PATH, COUNT_PATH, read_count_request, edited),
+            Operation("chat", before + PATH, PATH, read_messages, edited, demands=demanded_of_messages),
+            Operation(
+                "count_tokens", before + COUNT_PATH, COUNT_PATH, read_count_request, edited, demands=demanded_of_count
+            ),
         )
     ),
     stream=_relayed,

@@ -21,6 +21,7 @@ def error_body(
     type: str | None = None,
     code: str | None = None,
     param: str | None = None,
+    retry_after: float | None = None,
     request_id: str | None = None,
 ) -> bytes:
     """The body of a refusal; `type` follows from the status where it is none of Anthropic's. The code stands where the
@@ -45,6 +46,7 @@ def error_event(
     type: str | None = None,
     code: str | None = None,
     param: str | None = None,
+    retry_after: float | None = None,
     request_id: str | None = None,
 ) -> bytes:
     """An error inside a stream, as one event; nothing may follow it."""

@@ -77,7 +77,7 @@ class Turns:
         for index, message in enumerate(chat.messages):
             if message.role is not Role.SYSTEM or self._says_system_later():
                 self._take(message, f"messages[{index}]")
-        return [turn.written() for turn in self._turns if turn.results or turn.others]
+        return [turn.written() for turn in self._turns]
 
     def system(self, chat: ChatRequest) -> list[dict[str, Any]]:
         """The blocks of the system prompt."""
@@ -96,6 +96,8 @@ class Turns:
                 continue
             kept = turn.results if isinstance(part, ToolResult) else turn.others
             kept.extend(self._blocks(part, path, message.role))
+        if not turn.results and not turn.others:
+            self._turns.pop()
 
     def _blocks(self, part: Part, at: str, role: Role) -> Iterator[Block]:
         if isinstance(part, Text | Image | ToolCall) and part.signature is not None and part.signature.dialect in OWNED:

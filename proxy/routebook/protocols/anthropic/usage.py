@@ -44,14 +44,15 @@ def merged(before: WireUsage, after: WireUsage) -> WireUsage:
 
 
 def usage_of(wire: WireUsage) -> Usage | None:
-    """The kinds apart; None where nothing was counted. What was thought is cut to what came out."""
-    if wire.input_tokens is None and wire.output_tokens is None:
+    """The kinds apart; None where a side was not counted: nobody knows what the request used. What was thought is cut
+    to what came out."""
+    if wire.input_tokens is None or wire.output_tokens is None:
         return None
-    output = wire.output_tokens or 0
+    output = wire.output_tokens
     details = wire.output_tokens_details
     thought = 0 if details is None else min(details.thinking_tokens or 0, output)
     return Usage(
-        wire.input_tokens or 0,
+        wire.input_tokens,
         wire.cache_read_input_tokens or 0,
         wire.cache_creation_input_tokens or 0,
         output=output - thought,

@@ -16,6 +16,7 @@ from routebook.protocols.gemini.counting import (
     write_count,
     write_count_request,
 )
+from routebook.protocols.gemini.demands import WAIVERS, demanded_of_contents
 from routebook.protocols.gemini.embeddings import edited_embedding, read_embedding
 from routebook.protocols.gemini.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.gemini.faults import read_error_code, read_fault
@@ -51,6 +52,8 @@ GEMINI: Final = Dialect(
             edit,
             given,
             queries,
+            demanded_of_contents if name == "chat" else None,
+            WAIVERS,
         )
         for version in ("v1beta", "v1")
         for name, method, read, edit, given, queries in _METHODS

@@ -33,6 +33,7 @@ class GeminiEmbeddings:
     user: Final = None
     was_read: Final = True
     opening: Final = b""
+    goes_on_from: Final = None
     session: Final = None
 
     def __init__(self, body: bytes, model: str = "", batch: bool = False) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from routebook.chat.conversation import ChatRequest, Role
+from routebook.chat.conversation import ChatRequest, Message, Role
 from routebook.chat.features import Feature
 from routebook.chat.loss import Done
 from routebook.chat.parts import (
@@ -30,13 +31,16 @@ from routebook.chat.parts import (
     Url,
 )
 from routebook.chat.turns import in_turns
-from routebook.protocols.carrying import Losses
+from routebook.protocols.carrying import Losses, Target
 from routebook.protocols.gemini.carries import DIALECT, OWNED
 from routebook.protocols.gemini.fields import raw_of
 from routebook.protocols.gemini.message_reading import FAULT, SAID, WRAPPING
 
 UNSIGNED: Final = "skip_thought_signature_validator"
 """What Google documents for calls whose signature is another model's: it stands where none is known."""
+
+_DEMANDS_NONE: Final = re.compile(r"(models/)?gemini-[12](\D|$)")
+"""Models that demand no signatures: those before version 3."""
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _FETCHED: Final = {Image: Feature.IMAGE_URL, Document: Feature.DOCUMENT_URL, Audio: Feature.AUDIO_URL}
@@ -47,10 +51,14 @@ def written_contents(chat: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     names = {call.id: call.name for call in chat.calls() if call.kind is ToolKind.FUNCTION}
     places = _places(chat)
     contents: list[dict[str, Any]] = []
-    for turn in in_turns(chat):
+    turns = in_turns(chat)
+    open_at = _first_to_seal(turns, losses.target)
+    for number, turn in enumerate(turns):
         parts = [written for part in turn.parts for written in _Writing(losses, names, places).part(part)]
-        if turn.role is Role.ASSISTANT and losses.target.verdicts.get(Feature.SIGNATURE) is Done.EMULATED:
-            _seal_first_call(parts)
+        if turn.role is Role.ASSISTANT and number >= open_at and _seal_first_call(parts):
+            first = next(part for part in turn.parts if isinstance(part, ToolCall))
+            why = "nobody has it, and the vendor's word for that stands in its place"
+            losses.note(Feature.SIGNATURE, f"{places[id(first)]}.signature", why, Done.EMULATED)
         role = "model" if turn.role is Role.ASSISTANT else "user"
         if parts and contents and contents[-1]["role"] == role:
             contents[-1]["parts"] += parts
@@ -73,11 +81,29 @@ def _places(chat: ChatRequest) -> dict[int, str]:
     }
 
 
-def _seal_first_call(parts: list[Any]) -> None:
-    """The first call of a turn carries a signature, or the vendor refuses the turn."""
+def _first_to_seal(turns: Sequence[Message], target: Target) -> int:
+    """From which turn on calls must be signed: since the user spoke last, where the model demands it; in all turns,
+    or none, where the policy says so."""
+    match target.verdicts.get(Feature.SIGNATURE):
+        case Done.EMULATED:
+            return 0
+        case None if _DEMANDS_NONE.match(target.model) is None:
+            spoken = [
+                number
+                for number, turn in enumerate(turns)
+                if turn.role is Role.USER and not all(isinstance(part, ToolResult) for part in turn.parts)
+            ]
+            return spoken[-1] if spoken else 0
+    return len(turns)
+
+
+def _seal_first_call(parts: list[Any]) -> bool:
+    """The first call of a turn carries a signature, or the vendor refuses the turn; whether there was none."""
     call = next((each for each in parts if isinstance(each, dict) and "functionCall" in each), None)
-    if call is not None:
-        call.setdefault("thoughtSignature", UNSIGNED)
+    if call is None or "thoughtSignature" in call:
+        return False
+    call["thoughtSignature"] = UNSIGNED
+    return True
 
 
 class _Writing:

@@ -63,6 +63,7 @@ class _Choice:
         self.started: ToolCallStarted | None = None
         self.arguments: list[str] = []
         self.complete: ToolCall | None = None
+        self.seal: Signature | None = None
         self.block = -1
         self.is_broken = False
         self.media_type = "audio/wav"
@@ -162,6 +163,9 @@ class GeminiWriter:
         if choice.complete is not None:
             self._flush(choice, written, event.signature)
             return
+        if choice.started is not None and event.block == choice.started.block:
+            choice.seal = event.signature
+            return
         is_text = event.block in choice.texts.blocks()
         part = choice.sealing.sealed(
             {"text": ""} if is_text else {"text": "", "thought": True}, event.signature, event.block
@@ -179,7 +183,8 @@ class GeminiWriter:
         begun = choice.started
         if begun is not None:
             choice.started, choice.block = None, event.block
-            choice.complete = ToolCall(begun.id, begun.name, "".join(choice.arguments), begun.kind)
+            choice.complete = ToolCall(begun.id, begun.name, "".join(choice.arguments), begun.kind, choice.seal)
+            choice.seal = None
 
     def _flush(self, choice: _Choice, written: list[bytes], signature: Signature | None = None) -> None:
         """Tell the call that is complete. One that is none may have been cut: the reason to stop will say so."""
@@ -187,7 +192,8 @@ class GeminiWriter:
         if call is None:
             choice.is_broken = choice.is_broken or choice.started is not None
             return
-        part = choice.sealing.call(msgspec.structs.replace(call, signature=signature), choice.block)
+        sealed = call if signature is None else msgspec.structs.replace(call, signature=signature)
+        part = choice.sealing.call(sealed, choice.block)
         if part is None:
             choice.is_broken = True
         else:

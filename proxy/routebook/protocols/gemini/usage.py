@@ -37,19 +37,19 @@ class WireUsage(msgspec.Struct, gc=False, rename="camel"):
 
 
 def usage_of(wire: WireUsage) -> Usage | None:
-    """The kinds apart; None where neither side was counted.
+    """The kinds apart; None where a side was not counted and no total tells it: nobody knows what the request used.
 
-    The total says how this upstream counts: some count thoughts among the candidates' tokens, or prompts of tools
+    The vendor leaves out counts that are zero, but never the total. The total also says how this upstream counts: some count thoughts among the candidates' tokens, or prompts of tools
     among the prompt's. A part that claims to be larger than its whole is cut to it.
     """
     prompt, said, total = wire.prompt_token_count, wire.candidates_token_count, wire.total_token_count
     thoughts, tools = wire.thoughts_token_count or 0, wire.tool_use_prompt_token_count or 0
-    if prompt is None and said is None and total is None:
-        return None
-    if prompt is None:
-        prompt = max(0, (total or 0) - (said or 0) - thoughts - tools)
-    if said is None:
-        said = max(0, (total or 0) - prompt - thoughts - tools)
+    if prompt is None or said is None:
+        if total is None or (prompt is None and said is None):
+            return None
+        missing = max(0, total - (prompt or 0) - (said or 0) - thoughts - tools)
+        prompt = missing if prompt is None else prompt
+        said = missing if said is None else said
     counted_twice = 0 if total is None else prompt + tools + said + thoughts - total
     if counted_twice and counted_twice in (thoughts, thoughts + tools):
         said = max(0, said - thoughts)

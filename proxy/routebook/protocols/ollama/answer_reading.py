@@ -65,9 +65,9 @@ class Reading:
         if answer.logprobs:
             yield LogprobsSeen(tuple(_logprob(each) for each in answer.logprobs))
         if answer.done:
-            counted = answer.prompt_eval_count, answer.eval_count
-            if counted != (None, None):
-                yield UsageSeen(Usage(input=max(0, counted[0] or 0), output=max(0, counted[1] or 0)))
+            went_in, came_out = answer.prompt_eval_count, answer.eval_count
+            if went_in is not None and came_out is not None:
+                yield UsageSeen(Usage(input=max(0, went_in), output=max(0, came_out)))
             yield Finished(self._finish(answer.done_reason), said=(answer.done_reason or "stop")[:LONGEST])
 
     def _tell(self, said: WireMessage) -> Iterator[Event]:

@@ -43,14 +43,26 @@ def read_error_code(body: bytes) -> str | None:
 
 
 def error_body(
-    status: int, message: str, *, type: str | None = None, code: str | None = None, param: str | None = None
+    status: int,
+    message: str,
+    *,
+    type: str | None = None,
+    code: str | None = None,
+    param: str | None = None,
+    retry_after: float | None = None,
 ) -> bytes:
     """The body of a refusal."""
     return msgspec.json.encode({"error": message.encode("utf-8", "replace").decode("utf-8"), "status_code": status})
 
 
 def error_event(
-    status: int, message: str, *, type: str | None = None, code: str | None = None, param: str | None = None
+    status: int,
+    message: str,
+    *,
+    type: str | None = None,
+    code: str | None = None,
+    param: str | None = None,
+    retry_after: float | None = None,
 ) -> bytes:
     """An error inside a stream, as one line; nothing may follow it."""
     return error_body(status, message) + b"\n"

@@ -35,6 +35,7 @@ class OpenAICompletion:
     metadata: Final[Mapping[str, str]] = {}
     was_read: Final = True
     opening: Final = b""
+    goes_on_from: Final = None
     session: Final = None
 
     def __init__(self, body: bytes, model: str | None = None) -> None:

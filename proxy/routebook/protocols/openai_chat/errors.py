@@ -9,7 +9,13 @@ __all__ = ["error_body", "error_event", "fault_body", "fault_event", "model_body
 
 
 def error_event(
-    status: int, message: str, *, type: str | None = None, code: str | None = None, param: str | None = None
+    status: int,
+    message: str,
+    *,
+    type: str | None = None,
+    code: str | None = None,
+    param: str | None = None,
+    retry_after: float | None = None,
 ) -> bytes:
     """An error inside a stream, as one event; nothing may follow it, not even the end mark."""
     return b"data: " + error_body(status, message, type=type, code=code, param=param) + b"\n\n"

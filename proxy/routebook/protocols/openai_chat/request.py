@@ -167,6 +167,11 @@ class OpenAIChat:
         return b"".join(each.content for each in self._messages[: first + 1])
 
     @property
+    def goes_on_from(self) -> None:
+        """Nothing: this dialect has answers, and no word for going on from one."""
+        return None
+
+    @property
     def session(self) -> str | None:
         """What the client calls requests that share a prompt cache."""
         return read_field(self.fields, "prompt_cache_key", WORD)

@@ -47,6 +47,7 @@ class StreamReader:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.model: str | None = None
+        self.id: str | None = None  # no request goes on from an answer of this dialect
         self.saw_error = False
         self.error_code: str | None = None
         self.done = False

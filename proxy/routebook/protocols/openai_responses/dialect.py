@@ -12,6 +12,7 @@ from routebook.protocols.openai_responses.answer_reading import read_answer
 from routebook.protocols.openai_responses.answer_writing import write_answer
 from routebook.protocols.openai_responses.carries import CARRIES, OWNED, TELLS
 from routebook.protocols.openai_responses.counting import read_count_answer, write_count_answer
+from routebook.protocols.openai_responses.demands import demanded_of_response
 from routebook.protocols.openai_responses.errors import error_event
 from routebook.protocols.openai_responses.request import edited, read_count_request, read_responses
 from routebook.protocols.openai_responses.request_writing import COUNT_PATH, PATH, write_count, write_request
@@ -33,7 +34,10 @@ OPENAI_RESPONSES: Final = Dialect(
     DIALECT,
     DIALECT,
     (
-        *(Operation("chat", base + PATH, PATH, read_responses, edited) for base in _BASES),
+        *(
+            Operation("chat", base + PATH, PATH, read_responses, edited, demands=demanded_of_response, keeps=True)
+            for base in _BASES
+        ),
         *(Operation("count_tokens", base + COUNT_PATH, COUNT_PATH, read_count_request, edited) for base in _BASES),
     ),
     stream=_relayed,

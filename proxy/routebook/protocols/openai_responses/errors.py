@@ -16,6 +16,7 @@ def error_event(
     type: str | None = None,
     code: str | None = None,
     param: str | None = None,
+    retry_after: float | None = None,
     number: int = 0,
 ) -> bytes:
     """An error as the last event of a stream; `number` is its place in it.

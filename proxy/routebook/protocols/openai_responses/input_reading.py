@@ -9,7 +9,19 @@ import msgspec
 from msgspec import Raw
 
 from routebook.chat.conversation import Extra, Message, Role
-from routebook.chat.parts import Document, Foreign, Image, Inline, Part, Reasoning, Text, ToolCall, ToolKind, ToolResult
+from routebook.chat.parts import (
+    Document,
+    Foreign,
+    Image,
+    Inline,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolKind,
+    ToolResult,
+)
 from routebook.protocols.body import WORD, decode, is_null, starts_with
 from routebook.protocols.media import standard
 from routebook.protocols.openai_responses.content_reading import json_of, read_content, wrong
@@ -75,7 +87,7 @@ class Conversation:
             case "message":
                 self._message(fields, at)
             case "reasoning":
-                self._add(Role.ASSISTANT, _thought(fields, at))
+                self._say(_thought(fields, at))
             case "function_call" | "custom_tool_call":
                 self._add(Role.ASSISTANT, _call(fields, kind, at))
             case "function_call_output" | "custom_tool_call_output":
@@ -95,11 +107,19 @@ class Conversation:
             raise wrong(f"`role` must be one of {', '.join(_ROLES)}", f"{at}.role")
         parts = tuple(read_content(fields.get("content"), f"{at}.content"))
         if role is Role.ASSISTANT and parts:
-            self._add(role, *parts)
+            self._say(*parts)
         elif role is Role.SYSTEM and not self.messages and all(isinstance(part, Text) for part in parts):
             self.system += [part for part in parts if isinstance(part, Text)]
         else:
             self.messages.append(Message(role, parts))
+
+    def _say(self, *parts: Part) -> None:
+        """What an assistant thinks or says after it has spoken is another message: every item is one in itself."""
+        last = self.messages[-1] if self.messages else None
+        if last is not None and last.role is Role.ASSISTANT and _is_said(last):
+            self.messages.append(Message(Role.ASSISTANT, parts))
+        else:
+            self._add(Role.ASSISTANT, *parts)
 
     def _add(self, role: Role, *parts: Part) -> None:
         """What an assistant says, or tools give back, in one turn is one message."""
@@ -108,6 +128,13 @@ class Conversation:
             self.messages[-1] = Message(role, (*last.parts, *parts))
         else:
             self.messages.append(Message(role, parts))
+
+
+def _is_said(message: Message) -> bool:
+    """Whether a message is complete: there are words in it, and no call that waits for its result right after it."""
+    parts = message.parts
+    spoken = any(isinstance(part, Text | Refusal) for part in parts)
+    return spoken and not any(isinstance(part, ToolCall) for part in parts)
 
 
 def _thought(fields: Mapping[str, Raw], at: str) -> Reasoning:

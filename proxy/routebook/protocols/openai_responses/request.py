@@ -75,11 +75,15 @@ class OpenAIResponses(AskedChat):
         return read_field(self.fields, "user", WORD) if named is None else named
 
     @property
+    def goes_on_from(self) -> str | None:
+        """The answer that this request goes on from, which only the provider's account has that gave it."""
+        return read_field(self.fields, "previous_response_id", WORD)
+
+    @property
     def session(self) -> str | None:
         """The answer or conversation that this request goes on from, which only the provider has that keeps it; or else
         what the client calls requests that share a prompt cache."""
-        before = read_field(self.fields, "previous_response_id", WORD)
-        if before is not None:
+        if (before := self.goes_on_from) is not None:
             return before
         held = read_field(self.fields, "conversation", _CONVERSATION)
         named = held.get("id") if isinstance(held, dict) else held

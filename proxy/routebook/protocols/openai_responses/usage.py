@@ -35,17 +35,17 @@ class WireUsage(msgspec.Struct, gc=False):
 
 
 def usage_of(wire: WireUsage) -> Usage | None:
-    """The kinds apart; None where neither side was counted.
+    """The kinds apart; None where a side was not counted and no total tells it: nobody knows what the request used.
 
     A part that claims to be larger than its whole is cut to it, so that no token is paid for that was not counted.
     """
     into, out = wire.input_tokens, wire.output_tokens
-    if into is None and out is None:
-        return None
-    if into is None:
-        into = max(0, (wire.total_tokens or 0) - (out or 0))
-    if out is None:
-        out = max(0, (wire.total_tokens or 0) - into)
+    if into is None or out is None:
+        if wire.total_tokens is None or (into is None and out is None):
+            return None
+        missing = max(0, wire.total_tokens - (into or out or 0))
+        into = missing if into is None else into
+        out = missing if out is None else out
     cached = written = thought = 0
     if (details := wire.input_tokens_details) is not None:
         cached = min(details.cached_tokens or 0, into)
