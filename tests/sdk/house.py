@@ -25,10 +25,13 @@ UPSTREAMS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 CROSSED = UPSTREAMS[:4]
 """Those that clients speak too."""
 
+OWN = {"chat": "openai", "responses": "openai-responses", "anthropic": "anthropic", "google": "gemini"}
+"""The upstream that speaks what a family of clients speaks."""
+
 _ABLE = "capabilities: [tools, vision, documents, json_schema, reasoning, logprobs]"
 
 
-def policy(more: str = "") -> str:
+def policy(more: str = "", settings: str = "") -> str:
     """A provider and two models for each dialect of upstreams, and each model under its own name."""
     providers = "".join(
         f'  {word}: {{dialect: {word}, base_url: "http://127.0.0.1:1/v1", accounts: [{{name: main}}]}}\n'
@@ -50,7 +53,7 @@ models:
   vectors: {{provider: openai, id: vectors-1, price: {{input: 1}}, context: 8k, operations: [embeddings]}}
   vectors-google: {{provider: gemini, id: vectors-2, price: {{input: 1}}, context: 8k, operations: [embeddings]}}
 rules: [{{name: as-asked, route: {{to: requested}}}}]
-settings: {{breaker: {{of: 100k, in_a_row: 100k}}}}
+settings: {{breaker: {{of: 100k, in_a_row: 100k}}{settings}}}
 {more}"""
 
 
@@ -127,11 +130,15 @@ class Client:
 
 
 @asynccontextmanager
-async def opened(folder: Path, processes: Processes, more: str = "") -> AsyncIterator[House]:
-    """Serve, with `more` in the policy, until the block ends; the simulated upstream does not take its time."""
+async def opened(folder: Path, processes: Processes, more: str = "", settings: str = "") -> AsyncIterator[House]:
+    """Serve, with `more` in the policy and in its `settings`, until the block ends; the simulated upstream does not take
+    its time."""
     running = await start_simulator(socket.create_server(("127.0.0.1", 0)), pace=0)
     try:
-        async with Tap(running.address) as tap, in_process(folder, policy(more), simulate_at=tap.url) as proxy:
+        async with (
+            Tap(running.address) as tap,
+            in_process(folder, policy(more, settings), simulate_at=tap.url) as proxy,
+        ):
             yield House(proxy, tap, processes)
     finally:
         await running.close()

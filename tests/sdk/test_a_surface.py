@@ -13,7 +13,7 @@ import pytest
 from routebook.chat.events import Finish, Finished, Started, TextDelta
 from routebook.edge.identity.store import KeyStore
 from tests.sdk.conftest import PAIRS
-from tests.sdk.house import CROSSED, KINDS, UPSTREAMS, Client, House, opened
+from tests.sdk.house import CROSSED, KINDS, OWN, UPSTREAMS, Client, House, opened
 from tests.sdk.processes import Processes
 from tests.sdk.speaking import says
 from tests.sdk.words.asking import Ask, End, How, Tool, User
@@ -26,9 +26,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HELLO = User("Say hello to the world, grüße und 你好 👋.")
 SDK_KINDS = [name for name in KINDS if not name.startswith("responses")]
 """One client for each version of an SDK."""
-
-OWN = {"chat": "openai", "responses": "openai-responses", "anthropic": "anthropic", "google": "gemini"}
-"""The upstream that speaks what a family of clients speaks."""
 
 NOT_FOUND = {
     "chat": "NotFoundError",

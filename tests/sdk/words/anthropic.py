@@ -40,10 +40,11 @@ class Anthropic:
         if ask.tools:
             body["tools"] = [{"name": tool.name, "input_schema": tool.schema} for tool in ask.tools]
         if ask.thinks:
-            body["max_tokens"] = ask.most + 1024
-            body["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+            body["thinking"] = {"type": "adaptive"}
+            body["output_config"] = {"effort": "high"}
         if ask.schema is not None:
-            body["output_config"] = {"format": {"type": "json_schema", "schema": ask.schema}}
+            shape = {"type": "json_schema", "schema": ask.schema}
+            body["output_config"] = {**body.get("output_config", {}), "format": shape}
         if ask.temperature is not None:
             body["temperature"] = ask.temperature
         if ask.stop:
