@@ -14,8 +14,10 @@ STATE      ?= var
 # For `make test`: more arguments for pytest, for example ARGS='-k reload -x'.
 ARGS ?=
 
-# The official SDK is tested in its current major version (from pyproject.toml) and in the one before.
-OLD_SDK := .cache/sdk/openai-2
+# The official SDKs are tested in their current major versions (from pyproject.toml), in these older ones, and in JavaScript.
+SDKS     := .cache/sdk
+OLD_SDKS := $(addprefix $(SDKS)/,openai-1 anthropic-0 google-genai-1)
+JS_SDKS  := $(SDKS)/js
 
 # A budget that several hosts share is tested with a real redis-server: the machine's own, else one unpacked in here.
 REDIS := .cache/redis
@@ -30,8 +32,8 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
 		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
 
-test: $(VENV)/.test $(OLD_SDK) $(REDIS) ## run all tests
-	@OPENAI_OLD=$(abspath $(OLD_SDK)) $(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) ## run all tests
+	@$(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/.bench ## measure decisions against other engines, proofs, translation, the proxy against nginx and a bare relay, and what budgets cost
 	@$(BIN)/python bench/decisions.py
@@ -80,10 +82,19 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ $(VENV)/.run
 
-$(OLD_SDK): | $(BIN)/python
+# PACKAGE-MAJOR: the last version of a major, with what it needs, in a directory of its own.
+$(OLD_SDKS): $(SDKS)/%: | $(BIN)/python
 	@rm -rf $@.new
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@.new 'openai>=2,<3'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@.new \
+		'$(patsubst %-$(lastword $(subst -, ,$*)),%,$*)==$(lastword $(subst -, ,$*)).*'
 	@mv $@.new $@
+
+# As the lock pins them; a machine without node and npm goes without these tests.
+$(JS_SDKS): tests/sdk/js/package.json tests/sdk/js/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || exit 0; \
+		rm -rf $@.new && mkdir -p $@.new && cp $^ $@.new \
+		&& npm ci --prefix $@.new --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
+		&& rm -rf $@ && mv $@.new $@ && touch $@
 
 # Not installed, so that no service starts; a machine that has none and can get none goes without these tests.
 $(REDIS):

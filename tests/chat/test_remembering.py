@@ -6,7 +6,7 @@ from routebook.chat.answer import ChatAnswer, Choice
 from routebook.chat.assembling import events_of
 from routebook.chat.conversation import ChatRequest, Message, Role
 from routebook.chat.parts import Part, Reasoning, Signature, Text, ToolCall, ToolResult
-from routebook.chat.remembering import Memory, Remembering, recalled
+from routebook.chat.remembering import Memory, Remembering, readable, recalled
 
 SEAL = Signature("x", "s")
 THOUGHT = Reasoning("hm", SEAL)
@@ -65,3 +65,24 @@ def test_a_client_that_brings_signatures_is_believed() -> None:
     assert recalled(brought, {"c1": Memory((SEALED,))}.get) is brought
     plain = ChatRequest("m", (Message(Role.ASSISTANT, (ToolCall("c9", "f", "{}"),)),))
     assert recalled(plain, {}.get) is plain
+
+
+def test_another_model_gets_nothing_that_it_cannot_read() -> None:
+    """Neither what was kept for the client nor what it brings itself; the latter is said. Unknown signatures pass."""
+    said = (THOUGHT, SEALED, Text("so"), ToolCall("c1", "f", "{}", signature=SEAL))
+    remembering = Remembering("first")
+    remembering.take(list(events_of(ChatAnswer(choices=(Choice(said),)))))
+    kept = remembering.memories()
+    unknown = Reasoning("hm", Signature("x", "somebody's"))
+    brings = ChatRequest("m", (Message(Role.USER, (Text("a"),)), Message(Role.ASSISTANT, (unknown, *said))))
+
+    assert readable(brings, kept.get, "first") == (brings, ())
+    chat, losses = readable(brings, kept.get, "second")
+    left = (unknown, Reasoning("hm"), Text("so"), ToolCall("c1", "f", "{}"))
+    assert chat.messages[1] == Message(Role.ASSISTANT, left)
+    assert [(loss.feature, loss.path) for loss in losses] == [
+        ("signature", f"messages[1].parts[{number}].signature") for number in (1, 2, 4)
+    ]
+    forgets = ChatRequest("m", (Message(Role.ASSISTANT, (Text("so"), ToolCall("c1", "f", "{}"))),))
+    assert recalled(forgets, kept.get, "second") is forgets
+    assert recalled(forgets, kept.get, "first").messages[0].parts == (*said[:2], *said[2:])

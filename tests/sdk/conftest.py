@@ -1,51 +1,44 @@
-"""The official OpenAI SDK for Python, in its current major version and in the one before."""
+"""The official SDKs: their processes, and a proxy with everything behind it for the tests of one module."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import product
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.support.processes import plain_environment
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name("conversation.py")
-MAJORS = {"current": "3", "previous": "2"}
+from tests.sdk.house import CROSSED, KINDS, House, opened
+from tests.sdk.processes import Processes
 
 Talk = Callable[..., Awaitable[list[dict[str, Any]]]]
 
+PAIRS = [pytest.param((name, word), id=f"{name}-on-{word}") for name, word in product(KINDS, CROSSED)]
+"""Every client with every upstream that speaks what clients speak."""
 
-@pytest.fixture(params=MAJORS)
-def talk(request: pytest.FixtureRequest) -> Talk:
-    """Makes calls with one version of the SDK: `await talk(base_url, call("chat", ...), ...)` -> one result a call."""
-    name: str = request.param
-    environment = plain_environment({"PYTHONDONTWRITEBYTECODE": "1"})
-    if name == "previous":
-        place = Path(os.environ.get("OPENAI_OLD") or ROOT / ".cache" / "sdk" / "openai-2")
-        assert (place / "openai").is_dir(), "the previous SDK is not installed: run `make test`, which installs it"
-        environment["PYTHONPATH"] = str(place)
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """The SDKs' processes, one for each version, for all tests."""
+    with Processes() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory, processes: Processes) -> AsyncIterator[House]:
+    """One proxy for the tests of a module that harm nothing."""
+    async with opened(tmp_path_factory.mktemp("house"), processes) as running:
+        yield running
+
+
+@pytest.fixture(params=["openai-3", "openai-1"])
+def talk(request: pytest.FixtureRequest, processes: Processes) -> Talk:
+    """Makes calls with one version of OpenAI's SDK: `await talk(base_url, call("chat", ...), ...)` -> one result a call."""
 
     async def talk_with(base_url: str, *calls: dict[str, Any], max_retries: int = 0) -> list[dict[str, Any]]:
-        order = json.dumps({"base_url": base_url, "calls": calls, "max_retries": max_retries})
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(SCRIPT),
-            env=environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, complaint = await asyncio.wait_for(process.communicate(order.encode()), 120)
-        assert process.returncode == 0, complaint.decode()
-        said = json.loads(out)
-        assert said["version"].split(".")[0] == MAJORS[name]
-        return list(said["results"])
+        made = {"base_url": base_url, "max_retries": max_retries}
+        return [await processes[request.param].do(call["do"], made, call["with"]) for call in calls]
 
     return talk_with
 

@@ -103,7 +103,7 @@ def unparsed(dump: Any) -> Any:
 
 async def test_the_helper_ends_with_what_a_whole_answer_says(talk: Talk, call: Call) -> None:
     """Unary, raw events, helper: one and the same answer, in every version of the SDK."""
-    kinds = "responses", "responses_events", "responses_helper"
+    kinds = "responses", "responses_stream", "responses_helper"
     said = [CALLED, *OTHERS.values()]
     async with Upstream() as upstream:
         for events in said:
@@ -167,7 +167,7 @@ async def test_what_is_cut_is_incomplete(talk: Talk, call: Call) -> None:
     async with Upstream() as upstream:
         for finish in words:
             upstream.will(sent(streamed([Started(), TextDelta("Once upon"), Finished(finish)])))
-        results = await talk(upstream.url, *(call("responses_events", **ASKED) for _ in words))
+        results = await talk(upstream.url, *(call("responses_stream", **ASKED) for _ in words))
     for word, result in zip(words.values(), results, strict=True):
         last = result["events"][-1]
         assert last["type"] == "response.incomplete"
@@ -179,7 +179,7 @@ async def test_an_error_in_a_stream_is_raised(talk: Talk, call: Call) -> None:
     """By the SDK's own exception, with code and kind: no client takes a cut answer for a whole one."""
     fault = Fault(529, "overloaded", "overloaded_error")
     begun: list[list[Event]] = [[], [Started(), TextDelta("Once")]]
-    kinds = "responses_events", "responses_helper"
+    kinds = "responses_stream", "responses_helper"
     async with Upstream() as upstream:
         for events in begun * 2:
             upstream.will(sent(streamed([*events, Failed(fault)])))

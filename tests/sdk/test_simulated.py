@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.conftest import ROOT, Talk
+from tests.sdk.conftest import Talk
+from tests.sdk.processes import ROOT
 from tests.support.proxy import RunningProxy, running_proxy
 
 Call = Callable[..., dict[str, Any]]

@@ -7,7 +7,7 @@ Otherwise the request is written in the upstream's dialect, and its answer in th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,7 +19,7 @@ from routebook.chat.assembling import assemble, events_of
 from routebook.chat.caps import capped
 from routebook.chat.conversation import ChatRequest
 from routebook.chat.loss import Done, Loss
-from routebook.chat.remembering import Memory, Remembering, recalled
+from routebook.chat.remembering import Memory, Remembering, readable, recalled
 from routebook.chat.usage import Usage
 from routebook.edge.answers import in_seconds
 from routebook.edge.entry import Entry
@@ -109,30 +109,37 @@ def errand_of(job: Job, candidate: Candidate, entry: Entry) -> Errand | None:
     if sent is None:
         return None
     headers = tuple({**dict(access.version), **dict(sent.headers)}.items())
-    crossing = Crossing(job, side, entry)
+    crossing = Crossing(job, side, entry, model.upstream_id)
     return Errand(spoken, sent.path, sent.body, side.media_type, (), headers, sent.losses, crossing)
 
 
 def _written(job: Job, side: UpstreamSide, candidate: Candidate, entry: Entry) -> Sent | None:
-    memories, at = entry.gateway.memories, entry.began
+    memories, at, model = entry.gateway.memories, entry.began, candidate.model.upstream_id
+
+    def recall(key: str) -> Memory | None:
+        return memories.recall(job.client, key, at)
+
     asked: ChatRequest = job.asked.chat
-    chat = recalled(capped(asked, job.caps), lambda call: memories.recall(job.client, call, at))
+    chat, unreadable = readable(capped(asked, job.caps), recall, model)
+    chat = recalled(chat, recall, model)
     target = target_of(candidate.model, entry.policy.settings.losses)
     if not job.counts:
-        return side.write_request(chat, target, job.asked.stream)
+        sent = side.write_request(chat, target, job.asked.stream)
+        return replace(sent, losses=(*sent.losses, *unreadable)) if unreadable else sent
     return None if side.write_count is None or side.read_count is None else side.write_count(chat, target)
 
 
 class Crossing:
-    """The way back from an upstream of one dialect to a client of another."""
+    """The way back from an upstream of one dialect to a client of another; `model` is the upstream's name of who answers."""
 
-    def __init__(self, job: Job, side: UpstreamSide, entry: Entry) -> None:
+    def __init__(self, job: Job, side: UpstreamSide, entry: Entry, model: str) -> None:
         client = job.dialect.client
         assert client is not None
         self._job = job
         self._side = side
         self._client: ClientSide = client
         self._entry = entry
+        self._model = model
         self._reply = ReplyTo(job.asked, entry.id, int(entry.now))
 
     def __repr__(self) -> str:
@@ -140,7 +147,7 @@ class Crossing:
 
     def stream(self) -> Translated:
         """A stream on its way."""
-        return Translated(self._side.reader(self._entry.id), self._client.writer(self._reply), self._keep)
+        return Translated(self._side.reader(self._entry.id), self._client.writer(self._reply), self._keep, self._model)
 
     def whole(self, body: bytes, streamed: bool) -> Told:
         """A whole answer; `streamed` where the upstream streamed it all the same. Raises CallFailed where it is none."""
@@ -152,7 +159,7 @@ class Crossing:
             raise CallFailed("upstream.garbled", "the answer is not what its dialect says") from None
         if answer.fault is not None:
             raise CallFailed("upstream.error-event", "the answer is an error")
-        remembering = Remembering()
+        remembering = Remembering(self._model)
         remembering.take(events_of(answer))
         if memories := remembering.memories():
             self._keep(memories)

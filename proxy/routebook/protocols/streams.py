@@ -91,16 +91,21 @@ class Witness:
 
 
 class Translated(Witness):
-    """A stream read in one dialect and written in another. `keep` is given what has to be kept of it, at its end."""
+    """A stream read in one dialect and written in another. `keep` is given what has to be kept of it, at its end; `by` is
+    the model that says it, in its provider's words."""
 
     def __init__(
-        self, reader: EventReader, writer: EventWriter, keep: Callable[[Mapping[str, Memory]], None] | None = None
+        self,
+        reader: EventReader,
+        writer: EventWriter,
+        keep: Callable[[Mapping[str, Memory]], None] | None = None,
+        by: str = "",
     ) -> None:
         super().__init__()
         self._reader = reader
         self._writer = writer
         self._keep = keep
-        self._remembering = Remembering()
+        self._remembering = Remembering(by)
         self._over = False
         self.done = False
 

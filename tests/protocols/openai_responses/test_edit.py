@@ -51,11 +51,13 @@ def test_what_was_made_here_does_not_reach_a_provider() -> None:
     made = [
         {"type": "reasoning", "id": "rs_rb_01J_0", "summary": [], "encrypted_content": "routebook:anthropic:x"},
         {"type": "reasoning", "id": "rs_rb_01J_1", "summary": [{"type": "summary_text", "text": "a"}]},
+        {"type": "reasoning", "id": "rs_rb_01J_1", "summary": [], "encrypted_content": "a provider's own"},
         {"type": "message", "id": "msg_rb_01J_2", "role": "assistant", "content": []},
         {"type": "function_call", "id": "fc_rb_01J_3", "call_id": "c1", "name": "f", "arguments": "{}"},
     ]
     assert sent(asked(input=[*known, *made]))["input"] == [
         *known,
+        {"type": "reasoning", "summary": [], "encrypted_content": "a provider's own"},
         {"type": "message", "role": "assistant", "content": []},
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
     ]

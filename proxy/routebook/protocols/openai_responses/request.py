@@ -127,9 +127,12 @@ def _items(asked: OpenAIResponses) -> list[dict[str, Raw]]:
 
 def _known(item: Mapping[str, Raw]) -> dict[str, Raw] | None:
     """An item without the id that it was given here; None for a thought that nobody but its own provider can read."""
+    encrypted = _word(item, "encrypted_content")
+    if is_foreign(encrypted):
+        return None
     if not is_made(_word(item, "id")):
-        return None if is_foreign(_word(item, "encrypted_content")) else dict(item)
-    if _word(item, "type") in ("reasoning", "item_reference"):
+        return dict(item)
+    if encrypted is None and _word(item, "type") in ("reasoning", "item_reference"):
         return None
     return {name: raw for name, raw in item.items() if name != "id"}
 
