@@ -10,8 +10,8 @@ from aiohttp.streams import StreamReader
 
 from routebook.chat.asked import Asked
 from routebook.edge.answers import Failure
-from routebook.routing.constraints import UNCONSTRAINED, WITHIN_ENTRY, WITHIN_HEADER, read_within
-from routebook.routing.outcomes import Within
+from routebook.routing.constraints import WITHIN_ENTRY, WITHIN_HEADER, read_within
+from routebook.routing.outcomes import UNCONSTRAINED, Within
 from routebook.routing.policy import Settings
 
 

@@ -18,10 +18,9 @@ from routebook.policy.facts import Ask
 from routebook.protocols.spoken import TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
-from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import Demand, Size
 from routebook.routing.memory import AccountKey, Memory, Recollection
-from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
+from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
 from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reach import forbidden_by, label_of, may_hold
