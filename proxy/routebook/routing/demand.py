@@ -96,22 +96,22 @@ class LiveDemand:
     def __repr__(self) -> str:
         return f"<LiveDemand of {self._asked!r}>"
 
-    @property
+    @lazily
     def needs(self) -> frozenset[str]:
         """Capabilities that it cannot do without."""
         return self._asked.needs
 
-    @property
+    @lazily
     def max_output(self) -> int | None:
         """The most tokens the client wants back."""
         return self._asked.max_output
 
-    @property
+    @lazily
     def choices(self) -> int:
         """How many answers are wanted."""
         return self._asked.choices
 
-    @property
+    @lazily
     def texts(self) -> int:
         """How many prompts it holds."""
         return self._asked.messages if self.operation == "embeddings" else 1

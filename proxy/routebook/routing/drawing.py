@@ -91,26 +91,29 @@ class RequestDraws:
         """What it needs at most of each pot, should this candidate serve it; `again` where another was called before
         it, so that the request has been counted. A model whose price is not known cannot be paid for out of a budget of
         money."""
-        model, rule = candidate.model, self._drawing.settings.orphans
+        model = candidate.model
         at_most = self._worst(model, self._answer(model))
-        prompt = self._worst(model, 0) if rule is Orphans.PROMPT else at_most
 
         def value(per: str) -> ScopeValue:
             return model.name if per == "model" else model.provider.name if per == "provider" else self._ask(per)
 
         needs: list[Need] = []
-        for budget in self._budgets:
-            draws = budget_draws(budget, value, at_most, self._now)
-            if draws is None:
-                claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
-                return Refusal(claim, 0, None, Why.UNPRICED)
-            needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, prompt)) for draw in draws]
+        if self._budgets:
+            rule = self._drawing.settings.orphans
+            prompt = self._worst(model, 0) if rule is Orphans.PROMPT else at_most
+            for budget in self._budgets:
+                draws = budget_draws(budget, value, at_most, self._now)
+                if draws is None:
+                    claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
+                    return Refusal(claim, 0, None, Why.UNPRICED)
+                needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, prompt)) for draw in draws]
         for limit in self._limits:
             for draw in limit_draws(limit, value, at_most):
                 if not (again and is_spent_at_once(draw.claim)):
                     needs.append(Need(draw.claim, draw.unit))
-        accounts = account_draws(model.provider.name, candidate.account, at_most)
-        needs += [Need(draw.claim, draw.unit, by_call=True) for draw in accounts]
+        if candidate.account.limits != _UNLIMITED:
+            accounts = account_draws(model.provider.name, candidate.account, at_most)
+            needs += [Need(draw.claim, draw.unit, by_call=True) for draw in accounts]
         return tuple(needs)
 
     def caps(self, caps: Caps) -> Caps:
