@@ -66,8 +66,12 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
     """Call candidates in the plan's order, the first one to begin with, until one answers; raises Failure where none
     does."""
     call: Call | None = first
+    hedge = entry.policy.settings.retries.hedge
     while call is not None:
-        reply = await first_to_begin(partial(_reply, job, entry=entry), call, entry)
+        if hedge is None:
+            reply = await _reply(job, call, entry)
+        else:
+            reply = await first_to_begin(partial(_reply, job, entry=entry), call, entry, hedge)
         if reply is not None:
             entry.attempts.commit()
             return reply

@@ -47,7 +47,8 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         entry.phase = Phase.ROUTING
         # See
         facts = RequestFacts(asked, client, request.headers, entry.now, policy, gateway.memory, entry.began)
-        facts.figures = await figures(entry, facts)
+        if entry.serving.drawing.asked:
+            facts.figures = await figures(entry, facts)
         # Decide
         decision = policy.tree.decide(facts)
         # List
@@ -85,7 +86,7 @@ def list_candidates(
     rule = decision.rule
     if rule is None or not isinstance(rule.outcome, Route):
         return None, None
-    conversation = follow(rule.outcome, facts, entry)
+    conversation = None if rule.outcome.stick is None else follow(rule.outcome, facts, entry)
     return rule.outcome, entry.serving.planner.plan(
         rule.outcome,
         rule.name,
