@@ -43,6 +43,7 @@ class ShiftedClock(SystemClock):
     """The machine's clock, ahead by as much as a test wants."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ahead = 0.0
 
     def monotonic(self) -> float:  # type: ignore[override]

@@ -47,6 +47,7 @@ class Clock(SystemClock):
     """The machine's clock, so many seconds later."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.later = 0.0
 
     def monotonic(self) -> float:  # type: ignore[override]

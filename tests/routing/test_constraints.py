@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from routebook.routing.constraints import UNCONSTRAINED, read_within
-from routebook.routing.outcomes import Within
+from routebook.routing.constraints import read_within
+from routebook.routing.outcomes import UNCONSTRAINED, Within
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,12 @@ from routebook.chat.usage import Usage
 from routebook.documents.problems import Location
 from routebook.ledger.cost import Cost
 from routebook.routing.attempts import Attempt, AttemptOutcome
-from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import LiveDemand
 from routebook.routing.endings import Phase, Who, end_code, end_in_words
 from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import BLANK, Memory, Remembered
 from routebook.routing.meter import metered
-from routebook.routing.outcomes import Route, Within
+from routebook.routing.outcomes import UNCONSTRAINED, Route, Within
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 from routebook.routing.record import Ending, Heading, decided_line, ended_line, utc

@@ -9,11 +9,10 @@ from typing import Any
 from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.protocols.openai_chat.request import read_chat
 from routebook.routing.candidates import Plan
-from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import LiveDemand
 from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import BLANK, Memory
-from routebook.routing.outcomes import Route, Within
+from routebook.routing.outcomes import UNCONSTRAINED, Route, Within
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 from routebook.routing.reading.loading import load_sources

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 from routebook.catalogue.providers import Provider
 from routebook.documents.problems import Location
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(msgspec.Struct, frozen=True, gc=False):
     """Nano-dollars per million tokens of each kind (the names are those of `chat.usage.Usage`), and per request.
 
     None is an unknown price, which is said in the record and never counted as zero.
@@ -25,6 +27,10 @@ class Price:
     request: int = 0
 
 
+UNPRICED: Final = Price()
+"""The price of what nobody declared one for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts. `lacks` are
@@ -34,7 +40,7 @@ class Model:
     provider: Provider
     upstream_id: str
     location: Location
-    price: Price = Price()
+    price: Price = UNPRICED
     context: int | None = None
     max_output: int | None = None
     capabilities: frozenset[str] = frozenset()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens by kind. Kinds do not overlap: `input` excludes what was read from or written to a cache and audio;
     `output` excludes reasoning and audio. So cost is a plain sum over kinds, whatever dialect counted how.
     """
@@ -34,5 +33,5 @@ class Usage:
         return {name: count for name in KINDS if (count := getattr(self, name))}
 
 
-KINDS = tuple(field.name for field in fields(Usage))
+KINDS: tuple[str, ...] = Usage.__struct_fields__
 """The names of the kinds, in the order of `Usage`."""

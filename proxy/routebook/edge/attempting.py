@@ -7,8 +7,9 @@ and what is held until then is bounded: a stream up to its first event, or a who
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from routebook.chat.loss import Loss
 from routebook.edge.answers import Failure, in_seconds
@@ -34,8 +35,7 @@ HOLD = 64 * 1024
 """Bytes of comments that a stream may begin with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer that may go to the client: `ready` first, then the rest of it where it is a stream (`reader`; also
     `translated` where it is that). `answered` is what a whole answer says of itself, `lost` what of it could not be said.
 
@@ -66,8 +66,12 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
     """Call candidates in the plan's order, the first one to begin with, until one answers; raises Failure where none
     does."""
     call: Call | None = first
+    hedge = entry.policy.settings.retries.hedge
     while call is not None:
-        reply = await first_to_begin(partial(_reply, job, entry=entry), call, entry)
+        if hedge is None:
+            reply = await _reply(job, call, entry)
+        else:
+            reply = await first_to_begin(partial(_reply, job, entry=entry), call, entry, hedge)
         if reply is not None:
             entry.attempts.commit()
             return reply

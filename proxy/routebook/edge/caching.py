@@ -7,10 +7,10 @@ Only what came to its protocol's own end is kept; a copy of anything else goes w
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -72,7 +72,7 @@ class Reusing:
                 self._keep(key, self._kept(reply, pieces))
 
         room = self._cache.room.entry
-        return dataclasses.replace(reply, reader=Copying(reply.reader, reply.ready, room, whole))
+        return msgspec.structs.replace(reply, reader=Copying(reply.reader, reply.ready, room, whole))
 
     def _kept(self, reply: Reply, pieces: tuple[bytes, ...]) -> Kept:
         entry, said = self._entry, reply.answered if reply.reader is None else reply.reader

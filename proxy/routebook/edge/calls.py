@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from routebook.chat.loss import Loss
 from routebook.documents.quantities import Unit
 from routebook.edge.upstream import Answer
@@ -72,7 +70,7 @@ class Call:
         held = self.money_held
         return max(0, self.metered.cost.total - held) if held else 0
 
-    def uses(self) -> Iterator[tuple[Counter, Need, int]]:
+    def uses(self) -> list[tuple[Counter, Need, int]]:
         """What it drew on, and how much of that it used. Asked when it is over."""
         return uses_of(self.held, self.metered, self.started is not None, self._counts)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import random
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+IDENTIFIERS: Final = 400
+"""For how many identifiers noise is fetched at once."""
 
 
 class Clock(Protocol):
@@ -31,6 +34,12 @@ class SystemClock:
     monotonic = staticmethod(time.monotonic)
     draw = staticmethod(random.random)
 
+    def __init__(self) -> None:
+        self._noise: list[bytes] = []
+
     def noise(self) -> bytes:
-        """Ten bytes from the kernel."""
-        return os.urandom(10)
+        """Ten bytes from the kernel, which is asked for those of many identifiers at once."""
+        if not self._noise:
+            fetched = os.urandom(10 * IDENTIFIERS)
+            self._noise = [fetched[at : at + 10] for at in range(0, len(fetched), 10)]
+        return self._noise.pop()

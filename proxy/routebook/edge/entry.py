@@ -101,6 +101,7 @@ class Entry:
         self._plan: Plan | None = None
         self._draws: RequestDraws | None = None
         self._calls: list[Call] = []
+        self._holds = False
         self._answering: Call | None = None
         gateway.metrics.began()
 
@@ -163,9 +164,10 @@ class Entry:
         call = Call(candidate, held, watched)
         self._calls.append(call)
         if held.needs:
+            self._holds = True
             self.gateway.metrics.held(1)
-        if self._on_disk and held.needs and not self._write_held():
-            raise Failure("journal.unavailable", "what is held cannot be recorded at the moment")
+            if self._on_disk and not self._write_held():
+                raise Failure("journal.unavailable", "what is held cannot be recorded at the moment")
         return call
 
     def _is_barred(self, candidate: Candidate) -> bool:
@@ -356,7 +358,7 @@ class Entry:
         if not self._on_disk:
             return
         line = ended_line(self.id, self.gateway.clock.now(), ending)
-        if any(call.held.needs for call in self._calls):
+        if self._holds:
             line["settled"] = self._sums().plain()
             if exceeded := sum(call.exceeded for call in self._calls):
                 line["exceeded"] = exceeded

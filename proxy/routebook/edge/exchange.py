@@ -47,7 +47,8 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         entry.phase = Phase.ROUTING
         # See
         facts = RequestFacts(asked, client, request.headers, entry.now, policy, gateway.memory, entry.began)
-        facts.figures = await figures(entry, facts)
+        if entry.serving.drawing.asked:
+            facts.figures = await figures(entry, facts)
         # Decide
         decision = policy.tree.decide(facts)
         # List

@@ -57,6 +57,8 @@ _HOSTS: Final = frozenset(
 )
 _WITHHELD: Final = HOP_BY_HOP | _OURS | _ACCOUNTS | _HOSTS
 
+CONNECTION: Final = istr("Connection")
+
 _SIMULATE: Final = istr("x-simulate")
 
 AUTHORIZATION: Final = "Authorization"
@@ -129,10 +131,10 @@ def upstream_head(
 
 def client_headers(upstream: Mapping[str, str]) -> CIMultiDict[str]:
     """The headers of an upstream's answer that its client may see, made safe to send."""
-    named = _named_by_connection(upstream.get("Connection"))
+    named = _named_by_connection(upstream.get(CONNECTION))
     headers: CIMultiDict[str] = CIMultiDict(SERVER)
     for name, value in upstream.items():
-        if _passes(name) and name.lower() not in named:
+        if _passes(name) and (not named or name.lower() not in named):
             headers.add(name, value if value.isascii() and value.isprintable() else header_safe(value))
     return headers
 

@@ -16,10 +16,12 @@ from routebook.edge.securing import next_call
 Reply = TypeVar("Reply")
 
 
-async def first_to_begin(answer: Callable[[Call], Awaitable[Reply | None]], call: Call, entry: Entry) -> Reply | None:
-    """What a call brings, or one that was made beside it; None where nothing may be passed on of either."""
-    after = entry.policy.settings.retries.hedge
-    if after is None or not entry.attempts.has_next:
+async def first_to_begin(
+    answer: Callable[[Call], Awaitable[Reply | None]], call: Call, entry: Entry, after: float
+) -> Reply | None:
+    """What a call brings, or one that is made beside it after so many seconds of silence; None where nothing may be
+    passed on of either."""
+    if not entry.attempts.has_next:
         return await answer(call)
     running: dict[asyncio.Future[Reply | None], Call] = {asyncio.ensure_future(answer(call)): call}
     try:

@@ -10,8 +10,8 @@ from aiohttp.streams import StreamReader
 
 from routebook.chat.asked import Asked
 from routebook.edge.answers import Failure
-from routebook.routing.constraints import UNCONSTRAINED, WITHIN_ENTRY, WITHIN_HEADER, read_within
-from routebook.routing.outcomes import Within
+from routebook.routing.constraints import WITHIN_ENTRY, WITHIN_HEADER, read_within
+from routebook.routing.outcomes import UNCONSTRAINED, Within
 from routebook.routing.policy import Settings
 
 
@@ -28,7 +28,7 @@ async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:
         raise _too_large(settings)
     content = request.content
     if content.is_eof():
-        return await _gather(content, settings)
+        return _gathered(content, settings)
     if "Expect" in headers:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
@@ -50,6 +50,17 @@ def wanted_within(request: web.BaseRequest, asked: Asked) -> Within:
         raise Failure("request.constraints", str(error), param=WITHIN_HEADER) from None
 
 
+def _gathered(content: StreamReader, settings: Settings) -> bytes:
+    """A body that has arrived with its head, as most do."""
+    try:
+        body = content.read_nowait()
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise _malformed() from None
+    if len(body) > settings.max_body:
+        raise _too_large(settings)
+    return body
+
+
 async def _gather(content: StreamReader, settings: Settings) -> bytes:
     parts: list[bytes] = []
     size = 0
@@ -60,8 +71,12 @@ async def _gather(content: StreamReader, settings: Settings) -> bytes:
             if size > settings.max_body:
                 raise _too_large(settings)
     except (web.RequestPayloadError, HttpProcessingError):
-        raise Failure("request.malformed", "the body is not framed as HTTP/1.1 has it") from None
+        raise _malformed() from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _malformed() -> Failure:
+    return Failure("request.malformed", "the body is not framed as HTTP/1.1 has it")
 
 
 def _too_large(settings: Settings) -> Failure:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
-from routebook.chat.usage import Usage
+from routebook.chat.usage import KINDS, Usage
 from routebook.ledger.pot_names import pot_named
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -120,9 +120,6 @@ FAMILIES = (
     BREAKERS,
 )
 """Everything that a worker counts."""
-
-KINDS = tuple(field.name for field in fields(Usage))
-"""The kinds of tokens, as `chat.usage` names them."""
 
 Labels = tuple[str, ...]
 Histogram = list[float]

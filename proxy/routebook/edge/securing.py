@@ -20,8 +20,6 @@ async def figures(entry: Entry, facts: RequestFacts) -> Mapping[str, Figure]:
     """How the budgets stand that rules ask about, in this request's scope. Where the ledger's owner is away they are
     missing, as a fact that nobody knows is."""
     drawing = entry.serving.drawing
-    if not drawing.asked:
-        return {}
     found: dict[str, Figure] = {}
     for budget, pots in drawing.pots(facts, entry.now + entry.gateway.till.offset):
         used = await entry.gateway.till.settled(pots)

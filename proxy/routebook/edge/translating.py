@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -43,8 +44,7 @@ _IDS: Final = ("x-request-id", "request-id")
 """Headers in which upstreams name an exchange."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """What is to be done, whoever does it: the request, how its path reads and writes, the rule's caps, and for whom."""
 
     request: web.BaseRequest
@@ -69,8 +69,7 @@ class Told:
     losses: tuple[Loss, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(msgspec.Struct, frozen=True):
     """One request on its way to one candidate: in which dialect, what is sent where, and what of it is lost.
 
     `forwarded` are further headers of the client that may go along, `headers` ours. `crossing` is the way back where it

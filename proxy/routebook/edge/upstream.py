@@ -139,7 +139,7 @@ async def next_bytes(answer: Answer) -> bytes:
 
 async def whole(answer: Answer, limit: int = ANSWER_BYTES) -> bytes:
     """All of an answer; raises CallFailed where it is cut or larger than `limit`."""
-    first = await next_bytes(answer)
+    first = answer.content.read_nowait() if _is_there(answer.content) else await next_bytes(answer)
     if answer.content.at_eof():
         return first
     parts = [first]
@@ -150,6 +150,11 @@ async def whole(answer: Answer, limit: int = ANSWER_BYTES) -> bytes:
         if size > limit:
             raise CallFailed("upstream.too-large", f"the answer is larger than {limit} bytes")
     return b"".join(parts)
+
+
+def _is_there(content: StreamReader) -> bool:
+    """Whether a body has arrived to its end, and well."""
+    return content.is_eof() and content.exception() is None
 
 
 async def finish(answer: Answer) -> None:

@@ -44,18 +44,6 @@ Bar = tuple[str, float, str]
 
 
 @dataclass(slots=True)
-class Call:
-    """A call that runs: by whom, of what, since when (monotonic seconds), and what it is the trial of, as that stood
-    when it began."""
-
-    account: AccountKey
-    model: str
-    began: float
-    trials: tuple[tuple[str, Standing], ...] = ()
-    answered: bool = False
-
-
-@dataclass(slots=True)
 class _Account:
     in_flight: int = 0
     window: Window = field(default_factory=Window)
@@ -68,6 +56,20 @@ class ModelByAccount:
     window: Window = field(default_factory=Window)
     first: Pace = field(default_factory=Pace)
     whole: Pace = field(default_factory=Pace)
+
+
+@dataclass(slots=True)
+class Call:
+    """A call that runs: by whom, of what, since when (monotonic seconds), where it is counted, and what it is the trial
+    of, as that stood when it began."""
+
+    account: AccountKey
+    model: str
+    began: float
+    load: _Account
+    pair: ModelByAccount
+    trials: tuple[tuple[str, Standing], ...] = ()
+    answered: bool = False
 
 
 class Measurements:
@@ -146,8 +148,9 @@ class Measurements:
     def begin(self, account: AccountKey, model: str, at: float) -> Call:
         """A call begins; each must be told to `release`, and most of them to `outcome` before. Where the account or the
         breaker is on trial, this call is the trial."""
-        self._of(account).in_flight += 1
-        call = Call(account, model, at)
+        load = self._of(account)
+        load.in_flight += 1
+        call = Call(account, model, at, load, self._pair(account, model))
         for name in self._names(account, model) if self.standings else ():
             standing = self.standings.of(name)
             if standing.state(at) is State.ON_TRIAL:
@@ -184,9 +187,9 @@ class Measurements:
 
     def release(self, call: Call, at: float) -> None:
         """A call is over, in whatever way."""
-        self._of(call.account).in_flight -= 1
+        call.load.in_flight -= 1
         if call.answered:
-            self._pair(call).whole.note(at - call.began)
+            call.pair.whole.note(at - call.began)
         self._end_trials(call)
 
     # What operators and other workers say.
@@ -235,7 +238,7 @@ class Measurements:
         if first is not None:
             before = self._first_token.get(call.model)
             self._first_token[call.model] = first if before is None else before + WEIGHT_OF_LATEST * (first - before)
-            self._pair(call).first.note(first)
+            call.pair.first.note(first)
         slow = slow_after is not None and first is not None and first > slow_after
         for name in self._names(call.account, call.model) if self.standings else ():
             if not (slow and name.startswith("breaker")):
@@ -254,17 +257,20 @@ class Measurements:
         self._count(call, True, at, jitter)
 
     def _count(self, call: Call, failed: bool, at: float, jitter: float) -> None:
-        """Count a call, and open the breaker or set the account aside where it is one failure too many. What began before
-        the breaker opened tells nothing new."""
-        thresholds, pair = self._thresholds, self._pair(call)
-        window, breaker = self._of(call.account).window, of_breaker(*call.account, call.model)
+        """Count a call. What began before the breaker opened tells nothing new."""
+        if self.standings and call.began < self.standings.of(of_breaker(*call.account, call.model)).since:
+            return
+        thresholds = self._thresholds
+        call.pair.window.note(at, thresholds.within, failed)
+        call.load.window.note(at, thresholds.within, failed)
+        if failed:
+            self._look_into(call, at, jitter)
+
+    def _look_into(self, call: Call, at: float, jitter: float) -> None:
+        """Open the breaker, or set the account aside, where that was one failure too many."""
+        thresholds, pair, window = self._thresholds, call.pair, call.load.window
+        breaker = of_breaker(*call.account, call.model)
         standing = self.standings.of(breaker)
-        if call.began < standing.since:
-            return
-        pair.window.note(at, thresholds.within, failed)
-        window.note(at, thresholds.within, failed)
-        if not failed:
-            return
         reason = "a failed trial" if standing.strikes else why_open(pair.window, thresholds, at)
         if reason is not None:
             self._open(breaker, call, at, jitter, reason)
@@ -343,8 +349,8 @@ class Measurements:
             known = self._accounts[account] = _Account()
         return known
 
-    def _pair(self, call: Call) -> ModelByAccount:
-        of = call.account, call.model
+    def _pair(self, account: AccountKey, model: str) -> ModelByAccount:
+        of = account, model
         pair = self.pairs.get(of)
         if pair is None:
             pair = self.pairs[of] = ModelByAccount()

@@ -74,8 +74,7 @@ def _resets(headers: Mapping[str, str], now: float) -> Iterator[tuple[float, str
     """Of all quotas of which nothing remains, when the last is whole again."""
     found = [
         (seconds, remaining)
-        for pairs, read in ((_OPENAI, _duration), (_ANTHROPIC, _instant))
-        for remaining, reset in pairs
+        for remaining, reset, read in _QUOTAS
         if (left := headers.get(remaining)) is not None
         and _number(left) == 0
         and (seconds := read(headers.get(reset), now)) is not None
@@ -140,3 +139,10 @@ def _retry_info(body: bytes) -> float | None:
             delay = detail.get("retryDelay")
             return _duration(delay) if isinstance(delay, str) else None
     return None
+
+
+_QUOTAS: Final = (
+    *((remaining, reset, _duration) for remaining, reset in _OPENAI),
+    *((remaining, reset, _instant) for remaining, reset in _ANTHROPIC),
+)
+"""What is left of a quota and when it is whole again, by the names of their headers, and how the latter is read."""

@@ -53,11 +53,20 @@ def worst_case(
 ) -> Amounts:
     """The most that a request can use: a prompt of at most `prompt` tokens, and so many answers of at most `answer`.
     `hears` and `speaks`: whether sound may go in and come out. Money is None where a price that may apply is unknown."""
+    return worst_cases(price, prompt, answer, choices, hears, speaks)[0]
+
+
+def worst_cases(
+    price: Price, prompt: int, answer: int, choices: int = 1, hears: bool = False, speaks: bool = False
+) -> tuple[Amounts, Amounts]:
+    """The same, and the most that the prompt alone can use."""
     answers = answer * choices
     way_in, way_out = _dearest(price, hears, speaks)
-    dear_in, dear_out = _at_most(prompt, way_in), _at_most(answers, way_out)
-    money = None if dear_in is None or dear_out is None else dear_in + dear_out + price.request
-    return Amounts(money, prompt + answers)
+    money_in, dear_out = _at_most(prompt, way_in), _at_most(answers, way_out)
+    if money_in is not None:
+        money_in += price.request
+    money = None if money_in is None or dear_out is None else money_in + dear_out
+    return Amounts(money, prompt + answers), Amounts(money_in, prompt)
 
 
 def used(usage: Usage, cost: Cost) -> Amounts:

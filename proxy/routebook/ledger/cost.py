@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from routebook.catalogue.models import Price
 from routebook.chat.usage import KINDS, Usage
@@ -10,8 +10,7 @@ from routebook.chat.usage import KINDS, Usage
 MILLION = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """Nano-dollars by kind; `unpriced` names kinds that were used but have no price."""
 
     parts: dict[str, int]

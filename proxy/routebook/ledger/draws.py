@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from routebook.catalogue.providers import Account
 from routebook.documents.quantities import Unit
@@ -29,7 +31,7 @@ LONGEST_SCOPE: Final = 120
 """Characters of a scope in a pot's name; a longer value is cut, with a digest of the whole."""
 
 
-class Draw(NamedTuple):
+class Draw(msgspec.Struct, frozen=True, gc=False):
     """A claim, and the unit in which it counts; None counts requests at the same time, which are never spent."""
 
     claim: Claim

@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
 from routebook.ledger.pots import SOON, Pot, RatePot, WindowPot, new_pot
 
-AHEAD: Final = 15
-"""How many requests more than the one that asked a holder is granted for, where plenty is left."""
+AHEAD: Final = 63
+"""How many requests more than the one that asked a holder is granted for, where plenty is left: so many are served before
+the owner is asked again, which costs as much as deciding ten of them. What is not drawn of it goes back in a moment."""
 
 PLENTY: Final = 4
 """Plenty is left where so many requests of the size that asked fit for every holder."""
@@ -56,20 +57,30 @@ class Vault:
         self._heard.setdefault(holder, 0)
         placed = [(pot, pot.placed(claim)) for claim in claims for pot in (self._pot(claim),)]
         asked: dict[str, int] = {}
+        drawn: dict[str, int] = {}
+        left: dict[str, int] = {}
         for pot, claim in placed:
-            asked[claim.pot] = asked.get(claim.pot, 0) + claim.amount
-            short = asked[claim.pot] - self._left(pot, claim, now)
+            name = claim.pot
+            if name not in left:
+                drawn[name] = pot.drawn(claim, now)
+                left[name] = self._left(pot, claim, drawn[name])
+            asked[name] = asked.get(name, 0) + claim.amount
+            short = asked[name] - left[name]
             if short > 0:
                 return self._refusal(pot, claim, short, now)
         amounts: list[tuple[str, int, int]] = []
         tight: list[str] = []
         for pot, claim in placed:
-            ahead = self._ahead(self._left(pot, claim, now), max(asked[claim.pot], claim.size)) if plenty else 0
+            name = claim.pot
+            ahead = self._ahead(left[name], max(asked[name], claim.size)) if plenty else 0
             if not ahead and claim.amount:
-                tight.append(claim.pot)
-            pot.count(claim.start).grant(holder, claim.amount + ahead)
-            amounts.append((claim.pot, claim.start, claim.amount + ahead))
-        return Grant(tuple(amounts), tuple(tight), {claim.pot: pot.drawn(claim, now) for pot, claim in placed})
+                tight.append(name)
+            amount = claim.amount + ahead
+            pot.count(claim.start).grant(holder, amount)
+            amounts.append((name, claim.start, amount))
+            left[name] -= amount
+            drawn[name] += amount
+        return Grant(tuple(amounts), tuple(tight), drawn)
 
     def report(self, holder: str, report: Report, now: float) -> None:
         """Take in what a holder reports; a report that was heard before, or of a holder that is buried, changes
@@ -177,9 +188,9 @@ class Vault:
         window = self._pots[name] = WindowPot(self._forgotten)
         return window
 
-    def _left(self, pot: Pot, claim: Claim, now: float) -> int:
-        """How much more of a pot may be granted."""
-        left = claim.limit - pot.drawn(claim, now)
+    def _left(self, pot: Pot, claim: Claim, drawn: int) -> int:
+        """How much more of a pot may be granted, of which so much is drawn."""
+        left = claim.limit - drawn
         count = pot.count(claim.start)
         if count.entitled is None and claim.kind not in self._shared:
             return left

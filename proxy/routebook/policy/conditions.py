@@ -145,7 +145,7 @@ def holds(condition: Condition, ask: Ask) -> bool:
         case Test():
             return test_holds(condition, ask(condition.fact))
         case AllOf(conditions):
-            return all(holds(each, ask) for each in conditions)
+            return not conditions or all(holds(each, ask) for each in conditions)
         case AnyOf(conditions):
             return any(holds(each, ask) for each in conditions)
         case Named(_, inner):

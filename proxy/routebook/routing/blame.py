@@ -9,7 +9,6 @@ from routebook.health.verdicts import Kind, Verdict
 from routebook.routing.attempts import AttemptOutcome
 
 _KINDS = {
-    None: Kind.GOOD,
     "upstream.rejected": Kind.GOOD,
     "upstream.unknown-model": Kind.GOOD,
     "upstream.overloaded": Kind.OVERLOADED,
@@ -28,11 +27,13 @@ def verdict_of(
     failure = outcome.failure
     if failure is None and outcome.status is None:
         return Verdict(Kind.BLAMELESS)  # nobody was called
-    kind = _KINDS.get(failure) or (Kind.FAILED if failure and failure.startswith("upstream.") else Kind.BLAMELESS)
-    because = str(outcome.status or failure or "")
+    if failure is None:
+        return Verdict(Kind.GOOD, rest=last_for_now(headers, now), first_byte=first_byte)
+    kind = _KINDS.get(failure) or (Kind.FAILED if failure.startswith("upstream.") else Kind.BLAMELESS)
+    because = str(outcome.status or failure)
     match kind:
         case Kind.GOOD:
-            return Verdict(kind, rest=last_for_now(headers, now), first_byte=None if failure else first_byte)
+            return Verdict(kind, rest=last_for_now(headers, now))
         case Kind.OVERLOADED | Kind.FAILED:
             return Verdict(kind, because, asked_rest(headers, body, now))
         case Kind.NO_QUOTA:

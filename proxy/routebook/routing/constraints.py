@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from routebook.documents.quantities import EXAMPLES, Unit, parse_quantity
-from routebook.routing.outcomes import Within
+from routebook.routing.outcomes import UNCONSTRAINED, Within
 
 WITHIN_HEADER: Final = "x-routebook-within"
 WITHIN_ENTRY: Final = "routebook_within"
 """Where a client says them: in this header, or under this entry of the body's metadata."""
-
-UNCONSTRAINED: Final = Within()
 
 _UNITS: Final = {"cost": Unit.MONEY, "first_token": Unit.DURATION, "quality": Unit.SCORE}
 _WORDS: Final = ("cost", "first_token", "quality", "region")

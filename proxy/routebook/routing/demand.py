@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import msgspec
+
 from routebook.catalogue.models import Model
 from routebook.chat.asked import Asked
 from routebook.chat.conversation import ChatRequest
@@ -20,12 +22,15 @@ from routebook.routing.sizes import most_tokens, prompt_tokens, tokens_by_bytes
 MILLION: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True, gc=False):
     """Tokens of a prompt, and how they were found: an `estimate` of its text, its `bytes` alone, or `given`."""
 
     tokens: int
     by: str
+
+
+UNSIZED: Final = Size(0, "given")
+"""Of a prompt of which nothing is known."""
 
 
 class Demand(Protocol):
@@ -91,22 +96,22 @@ class LiveDemand:
     def __repr__(self) -> str:
         return f"<LiveDemand of {self._asked!r}>"
 
-    @property
+    @lazily
     def needs(self) -> frozenset[str]:
         """Capabilities that it cannot do without."""
         return self._asked.needs
 
-    @property
+    @lazily
     def max_output(self) -> int | None:
         """The most tokens the client wants back."""
         return self._asked.max_output
 
-    @property
+    @lazily
     def choices(self) -> int:
         """How many answers are wanted."""
         return self._asked.choices
 
-    @property
+    @lazily
     def texts(self) -> int:
         """How many prompts it holds."""
         return self._asked.messages if self.operation == "embeddings" else 1
@@ -165,7 +170,7 @@ class KnownDemand:
     choices: int = 1
     texts: int = 1
     most_tokens: int = 0
-    known_size: Size = Size(0, "given")
+    known_size: Size = UNSIZED
     point: int | None = None
     conversation: int | None = None
     dialect: str = "openai-chat"

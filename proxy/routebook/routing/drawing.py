@@ -6,19 +6,20 @@ found out once (`RequestDraws`), and what it may cost is worked out for each can
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from routebook.catalogue.models import Model
 from routebook.catalogue.providers import AccountLimits
 from routebook.documents.quantities import Unit
-from routebook.ledger.bounds import Amounts, longest_answer, worst_case
-from routebook.ledger.budgets import Budget, Orphans
+from routebook.ledger.bounds import Amounts, longest_answer, worst_cases
+from routebook.ledger.budgets import Budget, Limit
 from routebook.ledger.claims import Claim, Kind, Refusal, Why
 from routebook.ledger.draws import ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
 from routebook.ledger.pot_names import ALL
 from routebook.ledger.windows import slice_of
-from routebook.policy.conditions import holds
+from routebook.policy.conditions import ALWAYS, holds
 from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Ask
 from routebook.routing.candidates import Candidate
@@ -33,12 +34,15 @@ _UNLIMITED: Final = AccountLimits()
 
 
 class Drawing:
-    """Every budget and limit of a policy, ready to be drawn on. `asked` are the budgets that rules ask about."""
+    """Every budget and limit of a policy, ready to be drawn on. `asked` are the budgets that rules ask about;
+    `counts_all` says that none of them asks which request it counts."""
 
     def __init__(self, policy: Policy) -> None:
         self.budgets = tuple(policy.budgets.values())
         self.limits = tuple(policy.limits.values())
         self.settings = policy.settings
+        whens = [*(budget.when for budget in self.budgets), *(limit.when for limit in self.limits)]
+        self.counts_all = all(when == ALWAYS for when in whens)
         conditions = (*(rule.when for rule in policy.rules), *(each.when for each in policy.guarantees))
         asked = {
             FACTS.argument(test.fact) for each in conditions for test in tests_of(each) if _is_of_budget(test.fact)
@@ -81,8 +85,12 @@ class RequestDraws:
         self._now = now
         wanted = demand.max_output
         self._asked = wanted if cap is None else cap if wanted is None else min(wanted, cap)
-        self._budgets = [budget for budget in drawing.budgets if holds(budget.when, ask)]
-        self._limits = [limit for limit in drawing.limits if holds(limit.when, ask)]
+        if drawing.counts_all:
+            self._budgets: Sequence[Budget] = drawing.budgets
+            self._limits: Sequence[Limit] = drawing.limits
+        else:
+            self._budgets = [budget for budget in drawing.budgets if holds(budget.when, ask)]
+            self._limits = [limit for limit in drawing.limits if holds(limit.when, ask)]
 
     def __repr__(self) -> str:
         return f"<RequestDraws of {self.who} on {len(self._budgets)} budgets, {len(self._limits)} limits>"
@@ -91,26 +99,28 @@ class RequestDraws:
         """What it needs at most of each pot, should this candidate serve it; `again` where another was called before
         it, so that the request has been counted. A model whose price is not known cannot be paid for out of a budget of
         money."""
-        model, rule = candidate.model, self._drawing.settings.orphans
-        at_most = self._worst(model, self._answer(model))
-        prompt = self._worst(model, 0) if rule is Orphans.PROMPT else at_most
+        model = candidate.model
+        at_most, prompt = self._worst(model)
 
         def value(per: str) -> ScopeValue:
             return model.name if per == "model" else model.provider.name if per == "provider" else self._ask(per)
 
         needs: list[Need] = []
-        for budget in self._budgets:
-            draws = budget_draws(budget, value, at_most, self._now)
-            if draws is None:
-                claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
-                return Refusal(claim, 0, None, Why.UNPRICED)
-            needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, prompt)) for draw in draws]
+        if self._budgets:
+            rule = self._drawing.settings.orphans
+            for budget in self._budgets:
+                draws = budget_draws(budget, value, at_most, self._now)
+                if draws is None:
+                    claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
+                    return Refusal(claim, 0, None, Why.UNPRICED)
+                needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, prompt)) for draw in draws]
         for limit in self._limits:
             for draw in limit_draws(limit, value, at_most):
                 if not (again and is_spent_at_once(draw.claim)):
                     needs.append(Need(draw.claim, draw.unit))
-        accounts = account_draws(model.provider.name, candidate.account, at_most)
-        needs += [Need(draw.claim, draw.unit, by_call=True) for draw in accounts]
+        if candidate.account.limits != _UNLIMITED:
+            accounts = account_draws(model.provider.name, candidate.account, at_most)
+            needs += [Need(draw.claim, draw.unit, by_call=True) for draw in accounts]
         return tuple(needs)
 
     def caps(self, caps: Caps) -> Caps:
@@ -124,17 +134,22 @@ class RequestDraws:
     @property
     def _bounded(self) -> bool:
         """Whether how long the answer may be matters: a budget counts money or tokens."""
-        return any(budget.unit is not Unit.COUNT for budget in self._budgets)
+        for budget in self._budgets:
+            if budget.unit is not Unit.COUNT:
+                return True
+        return False
 
-    def _worst(self, model: Model, answer: int) -> Amounts:
+    def _worst(self, model: Model) -> tuple[Amounts, Amounts]:
+        """What it uses at most of a model, and what its prompt alone does."""
         demand = self._demand
-        return worst_case(
+        needs = demand.needs
+        return worst_cases(
             model.price,
-            prompt=demand.most_tokens,
-            answer=answer,
-            choices=demand.choices,
-            hears="audio_in" in demand.needs,
-            speaks="audio_out" in demand.needs,
+            demand.most_tokens,
+            self._answer(model),
+            demand.choices,
+            "audio_in" in needs,
+            "audio_out" in needs,
         )
 
     def _answer(self, model: Model) -> int:

@@ -37,9 +37,10 @@ NOT_HELD = Held()
 """The hold of a call that draws on nothing."""
 
 
-def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> Iterator[tuple[Counter, Need, int]]:
+def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> list[tuple[Counter, Need, int]]:
     """How much of each need a call has used. Where a price was missing its money is what was held: never less; and so is
     everything where the policy books what was held."""
+    uses: list[tuple[Counter, Need, int]] = []
     money, unpriced = metered.cost.total, metered.cost.unpriced
     tokens = metered.usage.total_input + metered.usage.total_output
     for counter, need in held.draws():
@@ -52,7 +53,8 @@ def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> Itera
                 used = tokens
             case _:
                 used = need.claim.amount if (was_sent if need.by_call else counts) else 0
-        yield counter, need, used
+        uses.append((counter, need, used))
+    return uses
 
 
 class Sums:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 REQUESTED = "requested"
 """The word in `to:` that stands for the model the client asked for."""
@@ -21,8 +24,7 @@ class Pick(enum.Enum):
     WEIGHTED = "weighted"
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
+class Within(msgspec.Struct, frozen=True):
     """Constraints that every candidate must meet; None asks nothing.
 
     `cost` is nano-dollars for this request at most, `first_token` seconds, `quality` from 0 to 1 at least.
@@ -32,7 +34,11 @@ class Within:
     first_token: float | None = None
     quality: float | None = None
     regions: frozenset[str] | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = {}
+
+
+UNCONSTRAINED: Final = Within()
+"""No constraints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class Route:
     to: tuple[str, ...]
     pick: Pick = Pick.IN_ORDER
     weights: dict[str, int] = field(default_factory=dict)
-    within: Within = Within()
+    within: Within = UNCONSTRAINED
     split: Split | None = None
     stick: float | None = None
     shadow: tuple[str, int] | None = None

@@ -18,10 +18,9 @@ from routebook.policy.facts import Ask
 from routebook.protocols.spoken import TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
-from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import Demand, Size
 from routebook.routing.memory import AccountKey, Memory, Recollection
-from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
+from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
 from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reach import forbidden_by, label_of, may_hold
@@ -132,11 +131,11 @@ class _Planning:
         self.draw = draw
         self.asked_within = asked_within
         self.conversation = conversation
-        self.limits = [
-            (within, by)
-            for within, by in ((route.within, "rule"), (asked_within, "client"))
-            if within is not UNCONSTRAINED and within != UNCONSTRAINED
-        ]
+        self.limits: list[tuple[Within, str]] = []
+        if route.within != UNCONSTRAINED:
+            self.limits.append((route.within, "rule"))
+        if asked_within is not UNCONSTRAINED and asked_within != UNCONSTRAINED:
+            self.limits.append((asked_within, "client"))
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
@@ -170,8 +169,10 @@ class _Planning:
 
     def _targets(self) -> Sequence[_Target]:
         planner, names = self.planner, self.route.to
-        if len(names) == 1 and names[0] != REQUESTED:
-            return planner.named(names[0])
+        if len(names) == 1:
+            targets = planner.named(self.demand.model if names[0] == REQUESTED else names[0])
+            if targets or names[0] != REQUESTED:
+                return targets
         found: dict[str, _Target] = {}
         for name in names:
             targets = planner.named(self.demand.model if name == REQUESTED else name)

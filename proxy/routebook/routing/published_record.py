@@ -6,9 +6,7 @@ of the schema; new ones may come, so a reader passes over what it does not know.
 
 from __future__ import annotations
 
-from dataclasses import fields
-
-from routebook.chat.usage import Usage
+from routebook.chat.usage import KINDS
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
 from routebook.ledger.claims import Why
@@ -212,10 +210,7 @@ def record_schema() -> Schema:
         "candidate": _candidate(),
         "attempt": _attempt(),
         "step": _open(_STEP, {"fact": _TEXT, "standing": _COUNT, "missing": {"const": True}}, ["fact", "standing"]),
-        "tokens": _open(
-            {field.name: f"{field.name.replace('_', ' ')} tokens" for field in fields(Usage)},
-            {field.name: _COUNT for field in fields(Usage)},
-        ),
+        "tokens": _open({kind: f"{kind.replace('_', ' ')} tokens" for kind in KINDS}, {kind: _COUNT for kind in KINDS}),
     }
     either: Schema = {
         "type": "object",

@@ -22,13 +22,12 @@ from routebook.policy.rules import Decision, Step
 from routebook.routing.answer_cache import Recalled
 from routebook.routing.attempts import Attempt, Meaning
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
-from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import LiveDemand
 from routebook.routing.endings import NORMAL
 from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import AccountKey, Recollection
 from routebook.routing.meter import NOTHING, Metered, saved
-from routebook.routing.outcomes import Outcome, Refuse, Within
+from routebook.routing.outcomes import UNCONSTRAINED, Outcome, Refuse, Within
 from routebook.routing.sizes import SMALL
 
 SCHEMA_VERSION: Final = 1
@@ -331,7 +330,8 @@ def _dropped(dropped: Dropped) -> Line:
 def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Line:
     """One call. The one whose answer was passed on ends with the exchange, and with what the exchange failed of."""
     candidate, outcome = attempt.candidate, attempt.outcome
-    answered = outcome.meaning is Meaning.ANSWER
+    meaning = outcome.meaning
+    answered = meaning is Meaning.ANSWER
     ended = ending.seconds if answered else attempt.ended
     line: Line = {
         "model": candidate.model.name,
@@ -350,9 +350,9 @@ def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Lin
         line["retry_after"] = outcome.retry_after
     if attempt.cost and not answered:
         line["cost"] = attempt.cost
-    if losses := [*attempt.losses, *(ending.losses if answered else ())]:
-        line["losses"] = lost(losses)
-    if outcome.meaning is Meaning.NEXT:
+    if attempt.losses or (answered and ending.losses):
+        line["losses"] = lost([*attempt.losses, *(ending.losses if answered else ())])
+    if meaning is Meaning.NEXT:
         line["next"] = None if following is None else following.candidate.name
     return line
 

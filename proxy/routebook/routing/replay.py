@@ -11,11 +11,10 @@ from routebook.policy.facts import FactType, Value
 from routebook.policy.rules import Decision
 from routebook.routing.affinity import recorded_conversation
 from routebook.routing.candidates import Plan
-from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import KnownDemand, Size
 from routebook.routing.facts import FACTS, GivenFacts
 from routebook.routing.memory import Remembered
-from routebook.routing.outcomes import Outcome, Route, Within
+from routebook.routing.outcomes import UNCONSTRAINED, Outcome, Route, Within
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 

@@ -83,7 +83,12 @@ class Books:
         self.unreadable = 0
         self._database = database
         self._changes: Changes = {}
-        self._page = Page(self._recall, self._recall_stray)
+        self._holds = {
+            record: Hold(instance, draws)
+            for instance, records in self.open_holds().items()
+            for record, draws in records.items()
+        }
+        self._page = Page(self._holds.get, self._recall_stray)
 
     def __repr__(self) -> str:
         return f"<Books of {self.folder.parent}, {self.behind()} bytes behind>"
@@ -226,13 +231,18 @@ class Books:
     def _fold(self, chunk: Chunk) -> None:
         """Within a transaction of `follow`."""
         strays = self._database.execute("SELECT 1 FROM stray LIMIT 1").fetchone() is not None
-        page = self._page = Page(self._recall, self._recall_stray if strays else lambda _: None)
+        page = self._page = Page(self._holds.get, self._recall_stray if strays else lambda _: None)
         for entry in self._entries(chunk.lines, page):
             page.read(entry, chunk.instance, chunk.segment)
         self._write(page)
 
     def _folded(self) -> None:
         """The transaction is committed: only now has anything changed."""
+        for identity, hold in self._page.holds.items():
+            if hold is None:
+                self._holds.pop(identity, None)
+            else:
+                self._holds[identity] = hold
         add_changes(self._changes, self._page.changes)
         self.unreadable += self._page.unreadable
 
@@ -243,18 +253,15 @@ class Books:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 page.unreadable += 1
 
-    def _recall(self, identity: str) -> Hold | None:
-        query = "SELECT instance, pot, start, amount, orphan FROM hold WHERE id = ?"
-        rows = self._database.execute(query, (identity,)).fetchall()
-        return Hold(rows[0][0], tuple(Draw(*row[1:]) for row in rows)) if rows else None
-
     def _recall_stray(self, identity: str) -> Stray | None:
         row = self._database.execute("SELECT settled, segment FROM stray WHERE id = ?", (identity,)).fetchone()
         return None if row is None else Stray(msgspec.json.decode(row[0], type=tuple[Settled, ...]), row[1])
 
     def _write(self, page: Page) -> None:
         database = self._database
-        database.executemany("DELETE FROM hold WHERE id = ?", ((identity,) for identity in page.holds))
+        # most records end in the page that they begin in, and leave no trace here
+        known = [(identity,) for identity in page.holds if identity in self._holds]
+        database.executemany("DELETE FROM hold WHERE id = ?", known)
         database.executemany(
             "INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?)",
             (

@@ -78,6 +78,10 @@ class Change(NamedTuple):
         return Change(self.settled + more.settled, self.held + more.held, self.exceeded + more.exceeded)
 
 
+_SETTLED, _HELD, _EXCEEDED = range(3)
+"""Where the figures of a `Change` stand in sums that are still counted."""
+
+
 Changes = dict[str, dict[Counter, Change]]
 """What a reading of the journal brought, by process and counter."""
 
@@ -95,13 +99,21 @@ class Page:
         self.holds: dict[str, Hold | None] = {}
         self.strays: dict[str, Stray | None] = {}
         self.settled: dict[tuple[str, int, str, int], list[int]] = {}
-        self.changes: Changes = {}
         self.unreadable = 0
+        self._sums: dict[str, dict[Counter, list[int]]] = {}
         self._recall = recall
         self._recall_stray = recall_stray
 
     def __repr__(self) -> str:
         return f"<Page of {len(self.holds)} records>"
+
+    @property
+    def changes(self) -> Changes:
+        """What the lines have changed, by process and counter."""
+        return {
+            instance: {counter: Change(*sums) for counter, sums in counters.items()}
+            for instance, counters in self._sums.items()
+        }
 
     def read(self, entry: Entry, instance: str, segment: int) -> None:
         """Take a line that stands in a segment of this process."""
@@ -141,16 +153,24 @@ class Page:
             sums = self.settled.setdefault((pot, start, hold.instance, segment), [0, 0])
             sums[0] += amount
             sums[1] += exceeded
-            self._change(hold.instance, (pot, start), Change(amount, 0, exceeded))
+            change = self._change(hold.instance, (pot, start))
+            change[_SETTLED] += amount
+            change[_EXCEEDED] += exceeded
 
     def _count(self, hold: Hold | None, sign: int) -> None:
         if hold is not None:
             for draw in hold.draws:
-                self._change(hold.instance, (draw.pot, draw.start), Change(0, sign * draw.amount))
+                self._change(hold.instance, (draw.pot, draw.start))[_HELD] += sign * draw.amount
 
-    def _change(self, instance: str, counter: Counter, change: Change) -> None:
-        changes = self.changes.setdefault(instance, {})
-        changes[counter] = changes.get(counter, _NONE).plus(change)
+    def _change(self, instance: str, counter: Counter) -> list[int]:
+        """The sums of a counter, to be added to."""
+        counters = self._sums.get(instance)
+        if counters is None:
+            counters = self._sums[instance] = {}
+        sums = counters.get(counter)
+        if sums is None:
+            sums = counters[counter] = [0, 0, 0]
+        return sums
 
     def _held(self, identity: str) -> Hold | None:
         return self.holds[identity] if identity in self.holds else self._recall(identity)

@@ -46,12 +46,15 @@ class FarDesk:
         self._leases += 1
         number = self._leases
         message = Message("lease", {"who": who, "wait": wait, "exact": exact, "lease": number}, _encode(claims))
-        asking = asyncio.ensure_future(self._ask(message, None))
         try:
-            answer = await asyncio.shield(asking)
-        except asyncio.CancelledError:
-            self._channel.tell(Message("forgo", {"lease": number}))
-            answer = await asking
+            asking = self._channel.question(message)
+            try:
+                answer = await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                self._channel.tell(Message("forgo", {"lease": number}))
+                answer = await asking
+        except Gone as gone:
+            raise DeskGone(str(gone)) from None
         self.offset = answer.fields["offset"]
         return (_grant if answer.fields["granted"] else _refusal).decode(answer.payload)
 
@@ -65,15 +68,12 @@ class FarDesk:
 
     async def settled(self, pots: Sequence[tuple[str, int]]) -> list[int]:
         """Ask what is settled in pots; raises DeskGone."""
-        answer = await self._ask(Message("settled", {}, _encode(pots)), ANSWER_SECONDS)
-        found: list[int] = answer.fields["settled"]
-        return found
-
-    async def _ask(self, message: Message, seconds: float | None) -> Message:
         try:
-            return await self._channel.ask(message, seconds)
+            answer = await self._channel.ask(Message("settled", {}, _encode(pots)), ANSWER_SECONDS)
         except Gone as gone:
             raise DeskGone(str(gone)) from None
+        found: list[int] = answer.fields["settled"]
+        return found
 
 
 class Counterpart:

@@ -171,15 +171,16 @@ class Till:
         what was granted all the same is left to the next."""
         patience = LEASE_SECONDS + (max(claim.wait for claim in lacking) if wait else 0.0)
         asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait, exact))
+        done: set[asyncio.Future[Grant | Refusal]] = set()
         try:
-            async with asyncio.timeout(patience):
-                return await asyncio.shield(asking)
-        except (TimeoutError, asyncio.CancelledError) as ended:
-            asking.add_done_callback(self._keep)
-            asking.cancel()
-            if isinstance(ended, TimeoutError):
-                raise DeskGone(f"no word of the ledger's owner within {patience:g} s") from None
-            raise
+            done, _ = await asyncio.wait({asking}, timeout=patience)
+        finally:
+            if not done:
+                asking.add_done_callback(self._keep)
+                asking.cancel()
+        if not done:
+            raise DeskGone(f"no word of the ledger's owner within {patience:g} s")
+        return asking.result()
 
     def _is_old(self, refusal: Refusal, claims: Sequence[Claim], asked: Sequence[Claim], given_back: int) -> bool:
         """Whether a refusal was true when it was said and may be no longer: because something has been given back from

@@ -48,11 +48,11 @@ async def read_frame(reader: asyncio.StreamReader) -> Message:
         size, payload_size = _HEAD.unpack(await reader.readexactly(_HEAD.size))
         if size > _LONGEST_FIELDS:
             raise Gone("the other side speaks another language")
-        fields = orjson.loads(await reader.readexactly(size))
-        payload = await reader.readexactly(payload_size)
+        rest = await reader.readexactly(size + payload_size)
+        fields = orjson.loads(rest[:size])
     except (asyncio.IncompleteReadError, OSError, orjson.JSONDecodeError) as error:
         raise Gone("the other side closed the channel") from error
-    return Message(fields.pop("kind"), fields, payload)
+    return Message(fields.pop("kind"), fields, rest[size:])
 
 
 class Channel:
@@ -98,22 +98,26 @@ class Channel:
         if self.is_open and self._writer.transport.get_write_buffer_size() < UNREAD:
             self._writer.write(to_frame(message))
 
-    async def ask(self, message: Message, seconds: float | None) -> Message:
-        """Send and wait for the answer; raises Gone where none came in time (None: for ever). Somebody must be in
-        `receive`."""
+    async def ask(self, message: Message, seconds: float) -> Message:
+        """Send and wait for the answer; raises Gone where none came in time. Somebody must be in `receive`."""
+        answer = self.question(message)
+        try:
+            await self.flush()
+            return await asyncio.wait_for(answer, seconds)
+        except TimeoutError as error:
+            raise Gone(f"no answer to `{message.kind}` within {seconds:g} s") from error
+
+    def question(self, message: Message) -> asyncio.Future[Message]:
+        """Send at once, as `tell` does; the answer to come, whenever that is. Raises Gone, here or there."""
         if not self.is_open:
             raise Gone("the other side closed the channel")
         self._numbers += 1
         number = self._numbers
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        try:
-            await self.send(Message(message.kind, {**message.fields, "asks": number}, message.payload))
-            return await asyncio.wait_for(answer, seconds)
-        except TimeoutError as error:
-            raise Gone(f"no answer to `{message.kind}` within {seconds:g} s") from error
-        finally:
-            self._waiting.pop(number, None)
+        answer.add_done_callback(lambda _: self._waiting.pop(number, None))
+        self._writer.write(to_frame(Message(message.kind, {**message.fields, "asks": number}, message.payload)))
+        return answer
 
     async def answer(self, question: Message, **fields: object) -> None:
         """Answer a message that was asked."""
@@ -135,7 +139,7 @@ class Channel:
                     waiting.set_result(message)
         except Gone as gone:
             self.is_open = False
-            for unanswered in self._waiting.values():
+            for unanswered in tuple(self._waiting.values()):
                 if not unanswered.done():
                     unanswered.set_exception(gone)
             raise

@@ -31,6 +31,10 @@ from routebook.routing.policy import Policy
 NEWS_SECONDS = 0.1
 """How often the other workers are told where conversations are now."""
 
+GARBAGE = 10_000
+"""Objects that come to more than have gone before the garbage collector looks for cycles among them. A request makes
+hundreds and leaves none behind: looking at the requests under way after every few of them finds nothing."""
+
 
 class Worker:
     """A gateway, its listener, and the channel to the supervisor."""
@@ -193,6 +197,7 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     reporter = Reporter(channel, gateway)
     reporter.hear(start.fields["standings"])
     gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     worker = Worker(channel, gateway, reporter, await start_server(gateway, listen), start.fields["drain"])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)
     await channel.send(Message("ready", {"digest": gateway.policy.digest}))
