@@ -19,6 +19,7 @@ from routebook.policy.axes import Aspect, Axis, Cells, FactAxes, conjoined, prod
 from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, Predicate, Test
 from routebook.policy.coverage import tests_of
 from routebook.policy.facts import FactTable, Value
+from routebook.policy.number_line import Place
 
 Box = Mapping[int, int]
 """Masks by number of axis; an axis that is not named varies freely. Never empty: every mask has a cell."""
@@ -117,6 +118,22 @@ class Space:
         axis = self.axes[axes.first]
         mask = sum(1 << bit for bit, value in enumerate(axis.values) if fits(value)) & axis.full
         return {axes.first: mask}
+
+    def between(self, fact: str, begin: Place | None, end: Place | None) -> Box:
+        """Where a number lies between two places of its line (None: the line's ends); empty where no value does.
+
+        The places must be told apart.
+        """
+        axes = self._facts[fact]
+        first = 0 if begin is None else axes.places.index(begin) + 1
+        last = len(axes.places) if end is None else axes.places.index(end)
+        return {axes.first: ((1 << last + 1) - (1 << first)) & self.full[axes.first]}
+
+    def around(self, fact: str, place: Place) -> tuple[Place | None, Place | None]:
+        """The places next to one on the number line of a fact: the cells on both sides of it end there."""
+        places = self._facts[fact].places
+        number = places.index(place)
+        return places[number - 1] if number else None, places[number + 1] if number + 1 < len(places) else None
 
     def unnamed(self, fact: str) -> Box:
         """Where a text fact is none of the words that are told apart; nothing where nobody asks for it."""
