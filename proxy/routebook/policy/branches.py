@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from routebook.documents.quantities import Unit
@@ -107,6 +107,44 @@ def decisive(condition: Condition, ask: Ask) -> tuple[bool, tuple[int, ...]]:
     return verdict, leaves
 
 
+def weighing(condition: Condition) -> Callable[[Ask], tuple[bool, tuple[int, ...]]]:
+    """The same, ready to be asked often: most conditions are plain lists of tests, and two that fail settle them."""
+    tests = _plain_tests(condition)
+    if tests is None:
+        return lambda ask: decisive(condition, ask)
+    everything = tuple(range(len(tests)))
+
+    def weigh(ask: Ask) -> tuple[bool, tuple[int, ...]]:
+        failed: tuple[int, ...] = ()
+        for leaf, test in enumerate(tests):
+            if not test_holds(test, ask(test.fact)):
+                if failed:
+                    return False, ()
+                failed = (leaf,)
+        return (False, failed) if failed else (True, everything)
+
+    return weigh
+
+
+def _plain_tests(condition: Condition) -> tuple[Test, ...] | None:
+    """The tests of a condition that asks for all of them; None where it has alternatives."""
+    match condition:
+        case Test():
+            return (condition,)
+        case Named(_, inner):
+            return _plain_tests(inner)
+        case AllOf(parts):
+            found: tuple[Test, ...] = ()
+            for part in parts:
+                tests = _plain_tests(part)
+                if tests is None:
+                    return None
+                found += tests
+            return found
+        case AnyOf():
+            return None
+
+
 def _weighed(condition: Condition, ask: Ask, first: int) -> tuple[bool, tuple[int, ...], int]:
     """The verdict, the tests that make the difference, and the number of the test that follows."""
     match condition:
@@ -197,6 +235,8 @@ def _last_whole(begin: Place | None, end: Place, unit: Unit) -> int | float | No
 
 
 def _said(begin: Place | None, end: Place | None, unit: Unit) -> str:
+    if begin is not None and end is not None and begin[0] == end[0]:
+        return f"exactly {say_amount(begin[0], unit)}"
     parts = []
     if begin is not None:
         parts.append(f"{'above' if begin[1] else 'from'} {say_amount(begin[0], unit)}")

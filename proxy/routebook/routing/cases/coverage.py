@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from routebook.catalogue.reading_models import expand
-from routebook.policy.branches import Branch, branches_of, decisive
+from routebook.policy.branches import Branch, branches_of, weighing
+from routebook.policy.facts import Ask, Value
 from routebook.policy.rules import Rule
 from routebook.routing.cases.running import Came
 from routebook.routing.cases.witnesses import NOBODY, Nobody, Witness, Witnesses
@@ -27,6 +28,8 @@ class Tally:
         self.branches = [branches_of(rule.when, FACTS) for rule in policy.rules]
         self.counts: dict[Target, int] = {}
         self.kept: dict[tuple[str, str], int] = {}
+        self._weighings = [weighing(rule.when) for rule in policy.rules]
+        self._numbers = {rule.name: number for number, rule in enumerate(policy.rules)}
         self._by_leaf = [_by_leaf(each) for each in self.branches]
 
     def __repr__(self) -> str:
@@ -41,15 +44,29 @@ class Tally:
         """What one case reaches: of every rule that it comes to, the branches that make the difference."""
         if came.fault is not None:
             return
-        for number, rule in enumerate(self.policy.rules):
-            verdict, leaves = decisive(rule.when, came.ask)
-            for leaf in leaves:
-                for branch, each in self._by_leaf[number][leaf]:
-                    if each.takes(came.ask(each.test.fact)):
-                        yield number, branch
+        ask = _Recalled(came.ask).__getitem__
+        for number, weigh in enumerate(self._weighings):
+            verdict, leaves = weigh(ask)
+            if leaves:
+                yield from self._taken(number, leaves, ask)
             if verdict:
                 yield number, None
                 return
+
+    def reaches(self, came: Came, target: Target) -> bool:
+        """Whether one case reaches this."""
+        number, _ = target
+        decided = len(self.policy.rules) if came.rule is None else self._numbers[came.rule.name]
+        if came.fault is not None or decided < number:
+            return False
+        verdict, leaves = self._weighings[number](came.ask)
+        return (verdict and target == (number, None)) or target in self._taken(number, leaves, came.ask)
+
+    def _taken(self, number: int, leaves: Sequence[int], ask: Ask) -> Iterator[Target]:
+        for leaf in leaves:
+            for branch, each in self._by_leaf[number][leaf]:
+                if each.takes(ask(each.test.fact)):
+                    yield number, branch
 
     def add(self, came: Came) -> None:
         """Count one case."""
@@ -60,6 +77,18 @@ class Tally:
         for name in {each.name for each in came.plan.kept}:
             key = came.rule.name, name
             self.kept[key] = self.kept.get(key, 0) + 1
+
+
+class _Recalled(dict[str, "Value | None"]):
+    """Facts that are asked for again by every rule."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def __missing__(self, key: str) -> Value | None:
+        value = self[key] = self._ask(key)
+        return value
 
 
 def _by_leaf(branches: Sequence[Branch]) -> Mapping[int, list[tuple[int, Branch]]]:

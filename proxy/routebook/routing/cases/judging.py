@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from routebook.documents.quantities import Unit
 from routebook.policy.coverage import tests_of
-from routebook.policy.explain import Account, RuleAccount, Verdict, explain, said, why_not_line
+from routebook.policy.explain import Account, RuleAccount, Verdict, explain, why_not_line
 from routebook.policy.rules import Rule
-from routebook.policy.saying import say_amount
+from routebook.policy.saying import say_amount, say_value
 from routebook.routing.candidates import Plan
 from routebook.routing.cases.case import Bound, PolicyTest
 from routebook.routing.cases.running import Came, Runner
@@ -70,8 +70,16 @@ class _Judging:
         yield from self._of_refusal()
         plan = self.came.plan
         if plan is None:
-            asked = [name for name in ("order", "dropped", "cost", "holds") if getattr(self.expect, name)]
-            yield from (Fault(name, f"`{name}` of a route", self._no_route()) for name in asked)
+            expect = self.expect
+            asked = {
+                "order": expect.order is not None,
+                "dropped": bool(expect.dropped),
+                "cost": expect.cost is not None,
+                "holds": bool(expect.holds),
+            }
+            yield from (
+                Fault(name, f"a route with `{name}`", self._no_route()) for name, is_asked in asked.items() if is_asked
+            )
             return
         yield from self._of_order(plan)
         yield from self._of_dropped(plan)
@@ -97,9 +105,12 @@ class _Judging:
         if decided is None or rules.index(expected) < rules.index(decided):
             account = self._account(expected)
             return why_not_line(account, FACTS) if account.why_not else ""
-        held = [f"{each.text}: {said(each, FACTS)}" for each in _held(self._account(decided).conditions)]
+        held = [
+            f"{each.text} ({say_value(each.fact or '', each.value, FACTS, each.unit)})"
+            for each in _held(self._account(decided).conditions)
+        ]
         more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
-        return f"`{decided.name}` stands before it and matches {', '.join(held[:_SHOWN]) or 'every request'}{more}"
+        return f"`{decided.name}` stands before it and matches{': ' if held else ' every request'}{', '.join(held[:_SHOWN])}{more}"
 
     def _account(self, rule: Rule[Outcome]) -> RuleAccount:
         facts = {test.fact: self.came.ask(test.fact) for test in tests_of(rule.when)}
@@ -130,32 +141,29 @@ class _Judging:
         elif wanted not in (None, True, False) and (refusal is None or refusal.status != wanted):
             yield Fault("refuse", f"a refusal with {wanted}", got)
         code = self.expect.code
-        if code is not None and (refusal is None or refusal.code != code):
-            yield Fault("refuse", f"the code `{code}`", got if refusal is None else f"`{refusal.code}`{self.by}")
+        if code is not None and refusal is not None and refusal.code != code:
+            yield Fault("refuse", f"the code `{code}`", f"`{refusal.code}`{self.by}")
 
     def _of_order(self, plan: Plan) -> Iterator[Fault]:
         wanted = self.expect.order
         order = tuple(dict.fromkeys(each.name for each in plan.kept))
         if wanted is None or wanted == order:
             return
-        whys = [why for name in wanted if name not in order and (why := _why_dropped(plan, name))]
+        whys = [
+            _why_dropped(plan, name) or f"`{name}` stands nowhere in the route" for name in wanted if name not in order
+        ]
         yield Fault("order", f"the order {_listed(wanted)}", _listed(order) + self.by, "; ".join(whys))
 
     def _of_dropped(self, plan: Plan) -> Iterator[Fault]:
         for name, codes in self.expect.dropped:
-            drops = [each for each in plan.dropped if each.name == name]
-            if any(each.reason in codes for each in drops):
+            drops = list(dict.fromkeys(each.reason for each in plan.dropped if each.name == name))
+            if codes & set(drops):
                 continue
-            kept = any(each.name == name for each in plan.kept)
-            got = (
-                f"it kept{self.by}"
-                if kept
-                else f"it is no candidate of `{self.came.rule.name if self.came.rule else ''}`"
-            )
+            got = "it kept" if any(each.name == name for each in plan.kept) else "it nowhere in the route"
             if drops:
-                got = f"`{drops[0].reason}`"
+                got = f"it dropped for {' and '.join(f'`{code}`' for code in drops)}"
             wanted = " or ".join(f"`{code}`" for code in sorted(codes))
-            yield Fault("dropped", f"`{name}` dropped for {wanted}", got, _why_dropped(plan, name))
+            yield Fault("dropped", f"`{name}` dropped for {wanted}", got + self.by, _why_dropped(plan, name))
 
     def _of_cost(self, plan: Plan) -> Iterator[Fault]:
         bound = self.expect.cost
@@ -168,7 +176,7 @@ class _Judging:
                 "none that may serve" if first is None else "a cost that is not known" if cost is None else _money(cost)
             )
             who = "" if first is None else f" of `{first.name}`"
-            yield Fault("cost", f"a cost {_bounds(bound, Unit.MONEY)}", got + who + self.by)
+            yield Fault("cost", f"a cost of {_bounds(bound, Unit.MONEY)}", got + who + self.by)
 
     def _of_holds(self) -> Iterator[Fault]:
         if not self.expect.holds:
@@ -205,9 +213,9 @@ def _listed(names: Sequence[str]) -> str:
 def _bounds(bound: Bound, unit: Unit) -> str:
     parts = []
     if bound.at_least is not None:
-        parts.append(f"of at least {say_amount(bound.at_least, unit)}")
+        parts.append(f"at least {say_amount(bound.at_least, unit)}")
     if bound.at_most is not None:
-        parts.append(f"of at most {say_amount(bound.at_most, unit)}")
+        parts.append(f"at most {say_amount(bound.at_most, unit)}")
     return " and ".join(parts)
 
 

@@ -104,7 +104,7 @@ class _Suggesting:
     def _reaching(self, example: Example, target: Target) -> Came | None:
         """What comes of a request, where it reaches the target."""
         came = self.runner.run(PolicyTest("", dict(example.given), Expectation(), _NOWHERE))
-        return came if target in self.tally.reached(came) else None
+        return came if self.tally.reaches(came, target) else None
 
     def _shortened(self, example: Example, target: Target, came: Came) -> Example:
         """Without facts that the rule does not ask and without which the same comes out."""

@@ -98,7 +98,6 @@ def _expectable(sections: Sections, rules: Sequence[Rule[Outcome]], budgets: Map
     return Expectable(
         [rule.name for rule in rules if rule.name],
         sections.names("models"),
-        sections.names("clients"),
         {name: budget.unit for name, budget in budgets.items()},
         sections.names("budgets"),
     )

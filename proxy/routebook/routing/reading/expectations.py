@@ -47,11 +47,10 @@ DROPS = tuple(code for code in REASONS if not code.startswith("kept"))
 
 @dataclass(frozen=True, slots=True)
 class Expectable:
-    """What tests of a policy may name: its rules, models and clients, and its budgets with their units."""
+    """What tests of a policy may name: its rules and models, and its budgets with their units."""
 
     rules: Collection[str]
     models: Collection[str]
-    clients: Collection[str]
     budgets: Mapping[str, Unit]
     budget_names: Collection[str]
     """With those that could not be read."""

@@ -181,7 +181,7 @@ def _expect_schemas(table: FactTable) -> dict[str, Schema]:
         "rule": build.text(),
         "model": build.text(),
         "refuse": build.one_of_kinds(build.flag(), status, refusal),
-        "order": build.one_or_more(build.text()),
+        "order": build.one_of_kinds(build.text(), build.listed(build.text())),
         "dropped": build.named(build.one_or_more(build.word(DROPS))),
         "cost": _bounded(build.quantity(Unit.MONEY)),
         "holds": build.named(_bounded(amount)),

@@ -5,7 +5,7 @@ A request that the service would turn away unread tests no rule, so it is a mist
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from routebook.protocols.shapes import paths_of
 from routebook.routing.cases.case import SentRequest
 from routebook.routing.constraints import WITHIN_HEADER, read_within
 from routebook.routing.fact_table import CLIENT_DIALECTS
-from routebook.routing.reading.terms import CREDENTIALS
+from routebook.routing.reading.terms import CREDENTIALS, Terms
 
 REQUEST_KEYS = {
     "body": "what is sent: a mapping, or JSON as a text",
@@ -33,22 +33,23 @@ REQUEST_KEYS = {
 """The keys of a test's `request`, with what they mean."""
 
 
-def read_request(fields: Fields, clients: Collection[str]) -> SentRequest | None:
+def read_request(fields: Fields, terms: Terms) -> SentRequest | None:
     """The `request` of a test; None where there is none, or after a problem."""
     node = fields.node("request")
     inner = None if node is None else Fields.of(node, REQUEST_KEYS, fields.problems, "a request", ("body",))
     if inner is None:
         return None
-    return _Reading(inner, clients).read()
+    return _Reading(inner, terms).read()
 
 
 class _Reading:
     """One request being read."""
 
-    def __init__(self, fields: Fields, clients: Collection[str]) -> None:
+    def __init__(self, fields: Fields, terms: Terms) -> None:
         self.fields = fields
         self.problems = fields.problems
-        self.clients = clients
+        self.clients = terms.declared.get("client", ())
+        self.bearers = tuple(terms.declared.get("client of tokens", ()))
 
     def read(self) -> SentRequest | None:
         """The request, where all of it can be read."""
@@ -86,8 +87,10 @@ class _Reading:
 
     def _client(self) -> str | None:
         node = self.fields.node("client")
-        if node is None or (isinstance(node, Scalar) and node.text.partition("/")[0] in self.clients):
-            return None if node is None else read_text(node, self.problems)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and node.text.startswith(self.bearers):
+            return node.text
         return read_reference(node, self.clients, self.problems, "policy.unknown-client", "a client of this policy")
 
     def _body(self) -> bytes | None:
@@ -120,8 +123,12 @@ class _Reading:
                 "policy.unknown-path", f"nothing is served at `{said}`", place, suggestion(said, OPERATIONS)
             )
             return None
+        values = _object(body)
+        if values is None:
+            self.problems.error("policy.unreadable-request", "the body is no JSON object", self._place("body"))
+            return None
         dialect = self.fields.word("dialect", CLIENT_DIALECTS, "a dialect of clients")
-        fitting = paths_of(_object(body), headers)
+        fitting = paths_of(values, headers)
         if dialect is not None:
             chats = (path for path, (each, what) in OPERATIONS.items() if (each.name, what.name) == (dialect, "chat"))
             fitting = tuple(chats)[:1] or fitting
@@ -174,10 +181,10 @@ def _within(node: Node | None, part: str) -> Node | None:
     return items[int(part)] if part.isdecimal() and int(part) < len(items) else None
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    """The body as JSON values; nothing where it is none, which its reader tells."""
+def _object(body: bytes) -> dict[str, Any] | None:
+    """The body as JSON values; None where it is no JSON object."""
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None

@@ -44,7 +44,7 @@ def read_tests(items: Iterable[Node], terms: Terms, known: Expectable) -> tuple[
                 related=[(first[name], "the first one")],
             )
         first.setdefault(name, place)
-        given, request = _read_given(fields, terms), read_request(fields, known.clients)
+        given, request = _read_given(fields, terms), read_request(fields, terms)
         expect = read_expectation(fields, known)
         tests.append(PolicyTest(name, given, expect, place, request, fields.flag("suggested")))
     return tuple(tests)
