@@ -177,6 +177,11 @@ def test_the_region_of_a_branch_is_exactly_where_it_is_taken(seed: int) -> None:
         ((1, False), None, Unit.SCORE, True, 1),
         ((1, True), None, Unit.SCORE, True, None),
         ((0, True), None, Unit.SHARE, True, 0.001),
+        ((5_000_000_000, False), None, Unit.MONEY, False, 4_990_000_000),
+        ((5_000_000_000, True), None, Unit.MONEY, True, 5_010_000_000),
+        ((5_000_000_000, False), None, Unit.MONEY, True, 5_000_000_000),
+        ((5_000_000_000, True), (5_001_000_000, False), Unit.MONEY, True, 5_000_000_001),
+        ((0, True), None, Unit.MONEY, False, 0),
     ],
 )
 def test_the_amount_beside_a_threshold(

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from routebook.documents.quantities import Unit
+from routebook.documents.quantities import NANO, Unit
 from routebook.policy.axes import WHOLE, number_between
 from routebook.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Named, Test, test_holds
 from routebook.policy.coverage import tests_of
@@ -22,6 +22,8 @@ from routebook.policy.facts import Ask, FactTable, FactType, Value
 from routebook.policy.number_line import Place, stretches_of
 from routebook.policy.regions import EVERYTHING, Region, Space, Work, intersect, subtract
 from routebook.policy.saying import say_amount
+
+CENT = NANO // 100
 
 NEVER = AnyOf(())
 """The condition that no request meets."""
@@ -108,16 +110,22 @@ def decisive(condition: Condition, ask: Ask) -> tuple[bool, tuple[int, ...]]:
 
 
 def weighing(condition: Condition) -> Callable[[Ask], tuple[bool, tuple[int, ...]]]:
-    """The same, ready to be asked often: most conditions are plain lists of tests, and two that fail settle them."""
+    """The same, ready to be asked often: most conditions are plain lists of tests, two that fail settle them, and the
+    same values come again and again (each is kept, so this is for some thousands of requests)."""
     tests = _plain_tests(condition)
     if tests is None:
         return lambda ask: decisive(condition, ask)
     everything = tuple(range(len(tests)))
+    kept: list[tuple[Test, dict[Value | None, bool]]] = [(test, {}) for test in tests]
 
     def weigh(ask: Ask) -> tuple[bool, tuple[int, ...]]:
         failed: tuple[int, ...] = ()
-        for leaf, test in enumerate(tests):
-            if not test_holds(test, ask(test.fact)):
+        for leaf, (test, verdicts) in enumerate(kept):
+            value = ask(test.fact)
+            verdict = verdicts.get(value)
+            if verdict is None:
+                verdict = verdicts[value] = test_holds(test, value)
+            if not verdict:
                 if failed:
                     return False, ()
                 failed = (leaf,)
@@ -212,6 +220,10 @@ def nearest(place: Place, beside: Place | None, unit: Unit, *, after: bool) -> i
     where there is none. Where amounts are no whole numbers, it is a thousandth or so away."""
     number, is_after = place
     begin, end = (place, beside) if after else (beside, place)
+    if unit is Unit.MONEY and is_after is after:
+        cents = number + CENT if after else number - CENT
+        if _lies(cents, begin, end) and cents >= 0:
+            return cents
     if unit in WHOLE:
         return number_between(place, beside, unit) if after else _last_whole(begin, place, unit)
     if is_after is not after:

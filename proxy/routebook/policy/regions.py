@@ -186,6 +186,20 @@ class Space:
 
     def example(self, box: Box) -> dict[str, Value | None] | None:
         """Values of the facts that a box speaks of (None: missing); None where an opaque pattern leaves it open."""
+        is_open = any(self.axes[number].aspect is Aspect.PATTERN for number in box)
+        return None if is_open else self._example(box)
+
+    def guess(self, box: Box) -> dict[str, Value | None]:
+        """Such values where opaque patterns leave it open: a shortest text of one that matches, whether or not others
+        do. Whoever takes it must see for himself that it is what was wanted."""
+        found = self._example(box)
+        for number, mask in box.items():
+            axis = self.axes[number]
+            if axis.aspect is Aspect.PATTERN and mask & 1:
+                found[axis.fact] = axis.name.replace("*", "").replace("?", "x") or "x"
+        return found
+
+    def _example(self, box: Box) -> dict[str, Value | None]:
         found: dict[str, Value | None] = {}
         members: dict[str, set[str]] = {}
         missing: set[str] = set()
@@ -204,7 +218,7 @@ class Space:
                     if value:
                         held.add(axis.name)
                 case Aspect.PATTERN:
-                    return None
+                    pass
         for fact, held in members.items():
             found[fact] = None if fact in missing else frozenset(held)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 
@@ -212,3 +213,12 @@ def test_a_request_and_its_facts_are_decided_alike() -> None:
     assert sent.faults == given.faults == ()
     assert sent.came.plan is not None and given.came.plan is not None
     assert [each.path for each in sent.came.plan.kept] == [each.path for each in given.came.plan.kept]
+
+
+def test_a_policy_with_such_tests_goes_from_process_to_process() -> None:
+    """A reload reads it in a process of its own, which hands it over."""
+    policy = loaded(f"request: {{client: web, body: {{model: x, {TALK}}}}}, expect: {{rule: shop, order: [small]}}")
+    again = pickle.loads(pickle.dumps(policy))
+    assert again.tests == policy.tests
+    [verdict] = [judge(Runner(again), case) for case in again.tests]
+    assert verdict.faults == ()

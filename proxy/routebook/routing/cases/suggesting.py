@@ -13,7 +13,7 @@ from routebook.policy.saying import say_value
 from routebook.routing.cases.case import Expectation, PolicyTest
 from routebook.routing.cases.coverage import Tally, Target
 from routebook.routing.cases.running import Came, Runner
-from routebook.routing.cases.witnesses import UNDECIDED, Nobody, Witness, Witnesses
+from routebook.routing.cases.witnesses import UNDECIDED, UNWRITTEN, Nobody, Witness, Witnesses
 from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import Pick, Refuse, Route
 from routebook.routing.reading.examples import Example, example_of_caller
@@ -84,7 +84,7 @@ class _Suggesting:
         if isinstance(found, Witness):
             yield from self._tried(found, target, branch)
         if target not in self.tally.counts:
-            why = UNDECIDED if isinstance(found, Witness) else found
+            why = found if isinstance(found, Nobody) else UNWRITTEN if found.is_guessed else UNDECIDED
             yield Left(self.runner.policy.rules[number].name, branch, why)
 
     def _tried(self, witness: Witness, target: Target, branch: Branch | None) -> Iterator[Suggestion]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routebook.documents.quantities import Unit
 from routebook.policy.axes import Aspect
@@ -11,7 +11,7 @@ from routebook.policy.branches import Branch, nearest, region_of_branch
 from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Value
 from routebook.policy.proofs import Ordered, Undecided
-from routebook.policy.regions import Box, Region, Space, TooLarge, Work, intersect
+from routebook.policy.regions import Region, Space, TooLarge, Work, intersect
 from routebook.routing.facts import FACTS
 from routebook.routing.policy import Policy
 from routebook.routing.reading.examples import units_of
@@ -21,11 +21,12 @@ from routebook.routing.reading.who_calls import Caller, callers, words_of_client
 @dataclass(frozen=True, slots=True)
 class Witness:
     """Facts of a request (None: missing) and who sends it. `alternatives` are values of facts that it leaves open and that
-    every real request has."""
+    every real request has. `is_guessed`: patterns leave open whether it is one; whoever takes it must see for himself."""
 
     values: dict[str, Value | None]
     caller: Caller
     alternatives: dict[str, Value | None]
+    is_guessed: bool = False
 
 
 class Nobody:
@@ -42,7 +43,7 @@ NOBODY = Nobody("no request can")
 """Proven: there is none."""
 
 UNDECIDED = Nobody("it would take too much work to find out")
-UNWRITTEN = Nobody("the texts that its patterns ask for are too many to write one down")
+UNWRITTEN = Nobody("no text was found that its patterns, and no others, match")
 
 
 class Witnesses:
@@ -82,7 +83,7 @@ class Witnesses:
                 continue
             found = self._in(intersect(region, (cell,)), number)
             if isinstance(found, Witness):
-                yield Witness({**found.values, fact: value}, found.caller, found.alternatives)
+                yield replace(found, values={**found.values, fact: value})
 
     def _unit(self, branch: Branch) -> Unit:
         spec = FACTS.find(branch.test.fact)
@@ -102,20 +103,16 @@ class Witnesses:
         if whole is None:
             return NOBODY
         work, is_open = Work(), isinstance(whole, Undecided)
-        is_written = False
         for caller in self._callers:
             found = self._ordered.left_of(intersect(region, (caller.box,)), number, work) if caller.box else whole
             if isinstance(found, Undecided):
                 is_open = True
             elif found is not None:
-                is_written = True
-                values = self._values(found)
+                values = self.space.example(found)
                 if values is not None:
                     return Witness(values, caller, self._always)
-        return UNWRITTEN if is_written else UNDECIDED if is_open else NOBODY
-
-    def _values(self, box: Box) -> dict[str, Value | None] | None:
-        return self.space.example(box)
+                return Witness(self.space.guess(found), caller, self._always, is_guessed=True)
+        return UNDECIDED if is_open else NOBODY
 
     def _facts_of_all(self) -> dict[str, Value | None]:
         """A value of each fact that is asked for and that every request has."""
