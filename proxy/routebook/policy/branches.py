@@ -42,7 +42,8 @@ class Branch:
     """One way in which one test of a condition comes out; `leaf` is the test's number in the order of `tests_of`.
 
     Of a test on a number, it is one stretch of the number line, between `begin` and `end` (None: the line's ends).
-    A fact that is missing has a branch of its own only where its author wrote `missing: holds`.
+    A fact that is missing has a branch of its own only where its author wrote `missing: holds`; else the test does not
+    hold, but for a fact that no request lacks (`may_be_missing` is false), which takes no branch while it is not known.
     """
 
     leaf: int
@@ -50,6 +51,7 @@ class Branch:
     way: Way
     begin: Place | None = None
     end: Place | None = None
+    may_be_missing: bool = True
 
     @property
     def is_stretch(self) -> bool:
@@ -60,7 +62,7 @@ class Branch:
         """Whether the test came out so for a value of its fact (None: missing)."""
         if self.way is Way.MISSING:
             return value is None
-        if value is None and self.test.missing_holds:
+        if value is None and (self.test.missing_holds or not self.may_be_missing):
             return False
         if test_holds(self.test, value) != (self.way is Way.HELD):
             return False
@@ -78,11 +80,12 @@ def branches_of(condition: Condition, table: FactTable) -> tuple[Branch, ...]:
     found: list[Branch] = []
     for leaf, test in enumerate(tests_of(condition)):
         spec = table.find(test.fact)
+        missing = spec is None or spec.may_be_missing
         if test.predicate is not None and spec is not None and spec.type is FactType.NUMBER:
             found += _stretches(leaf, test, test.unit or spec.unit)
         else:
-            found += (Branch(leaf, test, Way.HELD), Branch(leaf, test, Way.FAILED))
-        if test.missing_holds and test.predicate is not None and spec is not None and spec.may_be_missing:
+            found += (Branch(leaf, test, way, may_be_missing=missing) for way in (Way.HELD, Way.FAILED))
+        if test.missing_holds and test.predicate is not None and missing:
             found.append(Branch(leaf, test, Way.MISSING))
     return tuple(found)
 

@@ -107,3 +107,14 @@ def test_all_of_nothing_is_everything() -> None:
     whole = found("rules:\n  - {name: b, route: {to: near}}\n", "expect: {rule: b}")
     assert whole.whole == Figure(1, 1)
     assert whole.of_branches.percent == 100
+
+
+def test_what_no_request_lacks_is_reached_only_where_it_is_given() -> None:
+    """A case that leaves open whether a stream is wanted shows nothing about streams, and no impossible request counts."""
+    rules = (
+        "rules:\n  - {name: a, when: {request.stream: true}, route: {to: near}}\n"
+        "  - {name: b, when: {request.stream: false}, route: {to: near}}\n  - {name: c, route: {to: near}}\n"
+    )
+    assert reached(found(rules, "expect: {rule: c}")) == {"a": [0, 0, 0], "b": [0, 0, -1], "c": [1]}
+    given = found(rules, "given: {request.stream: false}, expect: {rule: b}")
+    assert reached(given) == {"a": [0, 0, 1], "b": [1, 1, -1], "c": [-1]}

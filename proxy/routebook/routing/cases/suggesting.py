@@ -44,13 +44,17 @@ class Left:
 def suggest(
     runner: Runner, tally: Tally, witnesses: Witnesses, progress: Progress | None = None
 ) -> Iterator[Suggestion | Left]:
-    """Cases for whatever the tally lacks, in the order of the rules; each is counted, so that the next ones are new."""
+    """Cases for whatever the tally lacks, in the order of the rules; each is counted, so that the next ones are new.
+
+    What is left comes last: facts that a case does not give are missing, so one may reach what no real request could.
+    """
     suggesting = _Suggesting(runner, tally, witnesses)
     rules = runner.policy.rules
     for number in range(len(rules)):
         yield from suggesting.of_rule(number)
         if progress is not None:
             progress("rules", number + 1, len(rules))
+    yield from (left for target, left in suggesting.left if target not in tally.counts)
 
 
 class _Suggesting:
@@ -60,9 +64,10 @@ class _Suggesting:
         self.runner = runner
         self.tally = tally
         self.witnesses = witnesses
+        self.left: list[tuple[Target, Left]] = []
         self.names = {case.name for case in runner.policy.tests}
 
-    def of_rule(self, number: int) -> Iterator[Suggestion | Left]:
+    def of_rule(self, number: int) -> Iterator[Suggestion]:
         """Stretches first: their ends are the best places to look at all else as well."""
         branches = self.tally.branches[number]
         targets = sorted(
@@ -72,7 +77,7 @@ class _Suggesting:
             if target not in self.tally.counts:
                 yield from self._of_target(target)
 
-    def _of_target(self, target: Target) -> Iterator[Suggestion | Left]:
+    def _of_target(self, target: Target) -> Iterator[Suggestion]:
         number, which = target
         branch = None if which is None else self.tally.branches[number][which]
         if branch is not None and branch.is_stretch:
@@ -85,7 +90,7 @@ class _Suggesting:
             yield from self._tried(found, target, branch)
         if target not in self.tally.counts:
             why = found if isinstance(found, Nobody) else UNWRITTEN if found.is_guessed else UNDECIDED
-            yield Left(self.runner.policy.rules[number].name, branch, why)
+            self.left.append((target, Left(self.runner.policy.rules[number].name, branch, why)))
 
     def _tried(self, witness: Witness, target: Target, branch: Branch | None) -> Iterator[Suggestion]:
         """The case, where it does decide what it is meant to; with more facts where those alone do not."""
