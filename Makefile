@@ -35,9 +35,10 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.bench ## measure decisions against other engines, proofs, translation, the proxy against nginx and a bare relay, and what budgets cost
+bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, translation, the proxy against nginx and a bare relay, and what budgets cost
 	@$(BIN)/python bench/decisions.py
 	@$(BIN)/python bench/proofs.py
+	@$(BIN)/python bench/cases.py
 	@$(BIN)/python bench/translation.py
 	@$(BIN)/python bench/proxy.py
 	@$(BIN)/python bench/ledger.py

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from routebook.catalogue.providers import Timeouts
-from routebook.cli.main import build_parser
+from routebook.cli.main import build_parser, main
 from routebook.documents.printing import as_text
 from routebook.edge.answers import KINDS
 from routebook.routing.endings import Phase, Who
@@ -72,6 +74,55 @@ def test_policies_in_the_documents_are_policies(path: Path, number: int, text: s
 
     assert result.policy is not None, as_text(result.problems, result.documents)
     assert not result.problems.found, as_text(result.problems, result.documents)
+
+
+TESTING = ROOT / "docs" / "testing.md"
+SHIPPED = [(name, (ROOT / "rules" / name).read_text()) for name in ("budgets.yaml", "catalogue.yaml", "policy.yaml")]
+
+
+@pytest.mark.parametrize("text", blocks(TESTING, "yaml"))
+def test_tests_in_the_documents_pass(text: str) -> None:
+    """Every block of tests holds for the shipped policy, as the page says, and is read without a warning of its own."""
+    result = load_sources([*SHIPPED, ("tests/block.yaml", text)])
+    assert result.policy is not None and result.policy.tests, as_text(result.problems, result.documents)
+    assert [each.code for each in result.problems] == ["policy.untested-rule"]
+
+
+def test_the_request_that_the_shipped_tests_show_passes() -> None:
+    """It stands there as a comment, so that no check of the shipped policy needs a dialect; it is true all the same."""
+    text = (ROOT / "rules" / "tests" / "rules.yaml").read_text()
+    shown = [line.removeprefix("#") for line in text.splitlines() if line.startswith("#  ")]
+    lines = [line for line in shown if not line.startswith("   routebook")]
+    result = load_sources([*SHIPPED, ("tests/block.yaml", "tests:\n" + "\n".join(lines) + "\n")])
+    assert result.policy is not None, as_text(result.problems, result.documents)
+    [case] = result.policy.tests
+    assert case.request is not None and case.expect.code == "private_key_in_prompt"
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shipped policy, named as pages name it."""
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "rules"
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_what_testing_prints_is_what_the_page_shows(
+    number: int, shipped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To the letter, but for what `...` stands for."""
+    command, *wanted = blocks(TESTING, "console")[number].splitlines()
+    if "wrong.yaml" in wanted[0]:
+        indented = TESTING.read_text().partition("With `rules/tests/wrong.yaml`\n")[2].partition("\nit is")[0]
+        (shipped / "tests" / "wrong.yaml").write_text(textwrap.dedent(indented.lstrip("\n")))
+    if "--suggest" in command:
+        tests = shipped / "tests" / "rules.yaml"
+        before, _, after = tests.read_text().partition("  - name: the night ends at six\n")
+        tests.write_text(before + after[after.index("  - name:") :])
+    main(shlex.split(command.removeprefix("$ "))[1:])
+    pattern = "".join("(.*\\n)*" if line == "..." else re.escape(line) + "\n" for line in wanted)
+    assert re.fullmatch(pattern, capsys.readouterr().out)
 
 
 COMMANDS = sorted(

@@ -159,3 +159,11 @@ def test_what_refutes_a_guarantee_is_shown_although_the_policy_is_refused(
     shown = capsys.readouterr().out
     assert "The rule `drafts` decided" in shown
     assert "m: passed over: the guarantee `stays` forbids it" in shown
+
+
+def test_a_model_that_is_given_as_away_is_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is given of models is taken into the plan, not only asked by rules."""
+    given = ["request.model=auto", "prompt.tokens=2k", "model.llama-4-70b.available=false"]
+    words = [word for text in given for word in ("--given", text)]
+    assert main(["explain", "--policy", RULES, *words]) == 0
+    assert "llama-4-70b by onprem/none: passed over: account taken out of service" in capsys.readouterr().out

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from routebook.policy.facts import Value
-from routebook.routing.given import client_of, given_facts, plan_for_given
+from routebook.routing.given import client_of, given_facts, memory_of, plan_for_given
+from routebook.routing.memory import BLANK
 from routebook.routing.outcomes import Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
@@ -88,3 +89,13 @@ def test_a_bearer_of_a_token_has_what_its_client_has() -> None:
     assert policy is not None
     assert client_of(policy, {"client.name": "staff/ann"}).models == ("small",)
     assert given_facts(policy, {"client.name": "staff/ann"})("client.team") == "house"
+
+
+def test_what_was_measured_may_be_given(policy: Policy) -> None:
+    """A model that is given as not available has no account that may be called; a time to the first token is remembered."""
+    memory = memory_of(policy, {"model.small.available": False, "model.large.first_token": 0.8, "tags": frozenset()})
+    bar = memory.barred(("one", "a"), "small", 0.0)
+    assert bar is not None and bar[0] == "account.out"
+    assert memory.barred(("one", "a"), "large", 0.0) is None
+    assert (memory.first_token("large"), memory.first_token("small")) == (0.8, None)
+    assert memory_of(policy, {"model.small.available": True, "model.gone.available": False}) == BLANK

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 COMMANDS = {
     "serve": "serve a policy",
     "check": "read, compile and test a policy, and say what is wrong with it",
+    "test": "run a policy's tests, show what they reach, and suggest what is wanting",
     "explain": "say why a request went where it went, or where one would go",
     "decisions": "list recorded decisions",
     "budgets": "show every budget and limit, and how it stands",

@@ -65,18 +65,18 @@ def problem_to_json(problem: Problem) -> dict[str, object]:
 def headline(problem: Problem) -> str:
     """A problem on one line, hint included, as a log or an exit message shows it."""
     hint = f"; {problem.hint}" if problem.hint else ""
-    return _visible(f"{problem.location}: {problem.severity.value}[{problem.code}]: {problem.message}{hint}")
+    return visible(f"{problem.location}: {problem.severity.value}[{problem.code}]: {problem.message}{hint}")
 
 
 def _one_as_text(problem: Problem, lines: dict[str, list[str]], colour: bool) -> str:
     severity = f"{problem.severity.value}[{problem.code}]"
     place, kind = _paint(str(problem.location), _BOLD, colour), _paint(severity, _COLOURS[problem.severity], colour)
-    shown = [f"{place}: {kind}: {_visible(problem.message)}"]
+    shown = [f"{place}: {kind}: {visible(problem.message)}"]
     shown += _source(problem.location, "^", lines, colour)
     if problem.hint is not None:
-        shown.append(f"{'':7}= {_visible(problem.hint)}")
+        shown.append(f"{'':7}= {visible(problem.hint)}")
     for location, text in problem.related:
-        shown.append(f"  {location}: {_visible(text)}")
+        shown.append(f"  {location}: {visible(text)}")
         shown += _source(location, "-", lines, colour)
     return "\n".join(shown)
 
@@ -92,7 +92,7 @@ def _source(location: Location, caret: str, lines: dict[str, list[str]], colour:
     before = "".join("\t" if char == "\t" else " " for char in line[: column - 1])
     margin = _paint(f"{location.line:>5} |", _FAINT, colour)
     return [
-        f"{margin} {_visible(line, keep_tabs=True)}",
+        f"{margin} {visible(line, keep_tabs=True)}",
         f"{_paint('      |', _FAINT, colour)} {before}{_paint(caret, _BOLD, colour)}",
     ]
 
@@ -132,7 +132,7 @@ def _paint(text: str, colour: str, wanted: bool) -> str:
     return f"{colour}{text}{_PLAIN}" if wanted else text
 
 
-def _visible(text: str, *, keep_tabs: bool = False) -> str:
+def visible(text: str, *, keep_tabs: bool = False) -> str:
     """Text with what a terminal would obey or hide written out; a policy may come from a stranger."""
     return _UNPRINTABLE.sub(
         lambda found: found[0] if keep_tabs and found[0] == "\t" else f"\\u{ord(found[0]):04x}", text

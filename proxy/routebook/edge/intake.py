@@ -10,8 +10,8 @@ from aiohttp.streams import StreamReader
 
 from routebook.chat.asked import Asked
 from routebook.edge.answers import Failure
-from routebook.routing.constraints import WITHIN_ENTRY, WITHIN_HEADER, read_within
-from routebook.routing.outcomes import UNCONSTRAINED, Within
+from routebook.routing.constraints import WITHIN_HEADER, asked_within
+from routebook.routing.outcomes import Within
 from routebook.routing.policy import Settings
 
 
@@ -41,11 +41,8 @@ async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:
 
 def wanted_within(request: web.BaseRequest, asked: Asked) -> Within:
     """The constraints that the client puts on its own request; raises Failure where they cannot be understood."""
-    written = request.headers.get(WITHIN_HEADER) or asked.metadata.get(WITHIN_ENTRY)
-    if written is None:
-        return UNCONSTRAINED
     try:
-        return read_within(written)
+        return asked_within(request.headers, asked)
     except ValueError as error:
         raise Failure("request.constraints", str(error), param=WITHIN_HEADER) from None
 

@@ -21,7 +21,7 @@ from routebook.policy.texts import text_classes
 WHOLE = frozenset({Unit.COUNT, Unit.TOKENS, Unit.BYTES, Unit.MONEY, Unit.CLOCK, Unit.DATE})
 """Units whose quantities are whole numbers: between 5 and 6 there is none."""
 
-_RANGES: Mapping[Unit, tuple[int, int | None]] = {Unit.SCORE: (0, 1), Unit.CLOCK: (0, 86399), Unit.DATE: (1, 3652059)}
+RANGES: Mapping[Unit, tuple[int, int | None]] = {Unit.SCORE: (0, 1), Unit.CLOCK: (0, 86399), Unit.DATE: (1, 3652059)}
 """The least and the greatest value of a unit; of all others the least is 0: the language has no negative quantities."""
 
 
@@ -89,6 +89,8 @@ class FactAxes:
         self._known: Cells = ()
         self._numbers: dict[str, int] = {}
         self.unnamed = 0
+        self.places: Sequence[Place] = ()
+        """Where a number line is cut: cell n lies before the nth place."""
         match spec.type:
             case FactType.FLAG:
                 self._masks = {IsFlag(True): 1, IsFlag(False): 2}
@@ -160,14 +162,14 @@ class FactAxes:
     def _cut_numbers(self, asked: Sequence[Predicate]) -> None:
         stretches = {each: stretches_of(each) for each in asked}
         places = sorted({place for each in stretches.values() for place in each.turns})
+        self.places = places
         unit = self._unit or self._spec.unit
-        low, high = _RANGES.get(unit, (0, None))
         values: list[Value | None] = []
         full = 0
         for number in range(len(places) + 1):
             begin = places[number - 1] if number else None
             end = places[number] if number < len(places) else None
-            value = _between(begin, end, low, high, whole=unit in WHOLE)
+            value = number_between(begin, end, unit)
             values.append(value)
             full |= (value is not None) << number
         self._add_values(values, full)
@@ -255,12 +257,14 @@ def _mask_of(stretches: Stretches, places: Sequence[Place]) -> int:
     return mask
 
 
-def _between(begin: Place | None, end: Place | None, low: int, high: int | None, *, whole: bool) -> int | float | None:
-    """A number between two places of the line and within a range; None where there is none."""
+def number_between(begin: Place | None, end: Place | None, unit: Unit) -> int | float | None:
+    """A number between two places of the line (None: its ends) that an amount of the unit may be; None where there is
+    none."""
+    low, high = RANGES.get(unit, (0, None))
     begin = max(begin, (low, False)) if begin is not None else (low, False)
     if high is not None:
         end = min(end, (high, True)) if end is not None else (high, True)
-    if whole:
+    if unit in WHOLE:
         return _whole_between(begin, end)
     least, after = begin
     if end is not None and begin >= end:

@@ -10,7 +10,7 @@ from routebook.documents.quantities import EXAMPLES, Unit
 from routebook.documents.schema import Schema
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
 from routebook.policy.naming import JOINERS
-from routebook.policy.operators import OPERATORS, operators_for
+from routebook.policy.operators import AMOUNT, OPERATORS, operators_for
 
 COSTS = {
     CostClass.GIVEN: "known as soon as the request is read",
@@ -49,6 +49,10 @@ def given_schema(table: FactTable) -> Schema:
         if spec.zoned:
             given["patternProperties"][f"^{re.escape(spec.name)}\\[.+\\]$"] = build.described(
                 _value(spec), f"{spec.doc} (in the zone in brackets)"
+            )
+        if spec.units:
+            given["patternProperties"][f"{_family(spec)[:-1]}\\[{AMOUNT}\\]$"] = build.described(
+                _value(spec), f"{spec.doc} (as an amount, where a share is given too)"
             )
     return given
 

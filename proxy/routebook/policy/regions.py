@@ -19,6 +19,7 @@ from routebook.policy.axes import Aspect, Axis, Cells, FactAxes, conjoined, prod
 from routebook.policy.conditions import AllOf, AnyOf, Condition, Named, Predicate, Test
 from routebook.policy.coverage import tests_of
 from routebook.policy.facts import FactTable, Value
+from routebook.policy.number_line import Place
 
 Box = Mapping[int, int]
 """Masks by number of axis; an axis that is not named varies freely. Never empty: every mask has a cell."""
@@ -118,6 +119,22 @@ class Space:
         mask = sum(1 << bit for bit, value in enumerate(axis.values) if fits(value)) & axis.full
         return {axes.first: mask}
 
+    def between(self, fact: str, begin: Place | None, end: Place | None) -> Box:
+        """Where a number lies between two places of its line (None: the line's ends); empty where no value does.
+
+        The places must be told apart.
+        """
+        axes = self._facts[fact]
+        first = 0 if begin is None else axes.places.index(begin) + 1
+        last = len(axes.places) if end is None else axes.places.index(end)
+        return {axes.first: ((1 << last + 1) - (1 << first)) & self.full[axes.first]}
+
+    def around(self, fact: str, place: Place) -> tuple[Place | None, Place | None]:
+        """The places next to one on the number line of a fact: the cells on both sides of it end there."""
+        places = self._facts[fact].places
+        number = places.index(place)
+        return places[number - 1] if number else None, places[number + 1] if number + 1 < len(places) else None
+
     def unnamed(self, fact: str) -> Box:
         """Where a text fact is none of the words that are told apart; nothing where nobody asks for it."""
         axes = self._facts.get(fact)
@@ -169,6 +186,20 @@ class Space:
 
     def example(self, box: Box) -> dict[str, Value | None] | None:
         """Values of the facts that a box speaks of (None: missing); None where an opaque pattern leaves it open."""
+        is_open = any(self.axes[number].aspect is Aspect.PATTERN for number in box)
+        return None if is_open else self._example(box)
+
+    def guess(self, box: Box) -> dict[str, Value | None]:
+        """Such values where opaque patterns leave it open: a shortest text of one that matches, whether or not others
+        do. Whoever takes it must see for himself that it is what was wanted."""
+        found = self._example(box)
+        for number, mask in box.items():
+            axis = self.axes[number]
+            if axis.aspect is Aspect.PATTERN and mask & 1:
+                found[axis.fact] = axis.name.replace("*", "").replace("?", "x") or "x"
+        return found
+
+    def _example(self, box: Box) -> dict[str, Value | None]:
         found: dict[str, Value | None] = {}
         members: dict[str, set[str]] = {}
         missing: set[str] = set()
@@ -187,7 +218,7 @@ class Space:
                     if value:
                         held.add(axis.name)
                 case Aspect.PATTERN:
-                    return None
+                    pass
         for fact, held in members.items():
             found[fact] = None if fact in missing else frozenset(held)
         return found

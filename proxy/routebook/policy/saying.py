@@ -27,10 +27,11 @@ def say_value(fact: str, value: Value | None, table: FactTable, unit: Unit | Non
         case _:
             if spec is None or spec.type is not FactType.NUMBER or (unit is None and f"[{AMOUNT}]" in fact):
                 return f"{value:.10g}"
-            return _say_number(value, unit or spec.unit)
+            return say_amount(value, unit or spec.unit)
 
 
-def _say_number(number: float, unit: Unit) -> str:
+def say_amount(number: float, unit: Unit) -> str:
+    """A number in a unit's Python form, as people write it."""
     match unit:
         case Unit.TOKENS | Unit.COUNT:
             return _scaled(number)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
+from routebook.chat.asked import Asked
 from routebook.documents.quantities import EXAMPLES, Unit, parse_quantity
 from routebook.routing.outcomes import UNCONSTRAINED, Within
 
@@ -14,6 +15,18 @@ WITHIN_ENTRY: Final = "routebook_within"
 _UNITS: Final = {"cost": Unit.MONEY, "first_token": Unit.DURATION, "quality": Unit.SCORE}
 _WORDS: Final = ("cost", "first_token", "quality", "region")
 _MOST: Final = 500
+
+
+class Headers(Protocol):
+    """A request's headers, found without regard to case."""
+
+    def get(self, name: str, /) -> str | None:
+        """The first value of a header."""
+
+
+def asked_within(headers: Headers, asked: Asked) -> Within:
+    """The constraints that a request brings, in its header or else in its metadata; raises ValueError as `read_within`."""
+    return read_within(headers.get(WITHIN_HEADER) or asked.metadata.get(WITHIN_ENTRY))
 
 
 def read_within(text: str | None) -> Within:

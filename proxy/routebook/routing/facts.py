@@ -6,12 +6,13 @@ import datetime
 import zoneinfo
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from routebook.catalogue.callers import Client
 from routebook.chat.asked import Asked
 from routebook.policy.facts import Value
 from routebook.policy.operators import AMOUNT
+from routebook.routing.constraints import Headers
 from routebook.routing.fact_table import FACTS, WEEKDAYS
 from routebook.routing.memory import Memory
 from routebook.routing.patterns import compile_pattern
@@ -28,13 +29,6 @@ TAGS_ENTRY: Final = "tags"
 MOST_TAGS: Final = 32
 LONGEST: Final = 200
 """Characters of a tag, a header or an entry of metadata beyond which it is not taken: facts are recorded."""
-
-
-class Headers(Protocol):
-    """A request's headers, found without regard to case."""
-
-    def get(self, name: str, /) -> str | None:
-        """The first value of a header."""
 
 
 class Figure(NamedTuple):

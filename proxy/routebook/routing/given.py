@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
 from routebook.catalogue.callers import ANONYMOUS, Client, client_named
@@ -17,9 +17,9 @@ from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Value
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import demand_of_facts
-from routebook.routing.fact_table import WEEKDAYS
+from routebook.routing.fact_table import FACTS, WEEKDAYS
 from routebook.routing.facts import GivenFacts
-from routebook.routing.memory import BLANK
+from routebook.routing.memory import BLANK, AccountKey, Bar, Memory, Remembered
 from routebook.routing.outcomes import Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
@@ -31,10 +31,15 @@ MIDDLE = 0.5
 """The draw of a request that was never made."""
 
 
-def given_facts(policy: Policy, given: Mapping[str, Value]) -> GivenFacts:
-    """What a request with these facts would answer to the policy's questions."""
+def given_facts(policy: Policy, given: Mapping[str, Value], clocks: Collection[str] | None = None) -> GivenFacts:
+    """What a request with these facts would answer to the policy's questions. `clocks` are its `zoned_keys`, where they
+    are at hand."""
+    if clocks is None:
+        clocks = zoned_keys(policy) if any(key in _CLOCKS for key in given) else ()
     client = client_of(policy, given)
-    return GivenFacts({**USUAL, **_zoned(policy, given), **_of_client(client, given), **given, **_tags(client, given)})
+    return GivenFacts(
+        {**USUAL, **zoned_facts(clocks, given), **_of_client(client, given), **given, **_tags(client, given)}
+    )
 
 
 def clock_facts(policy: Policy, now: float) -> dict[str, Value]:
@@ -53,16 +58,37 @@ _CLOCKS: Mapping[str, Callable[[datetime.datetime], Value]] = {
 }
 
 
-def plan_for_given(planner: Planner, route: Route, rule: str, given: Mapping[str, Value], draw: float = MIDDLE) -> Plan:
-    """Who would serve a request with these facts, with every account ready and nothing measured.
+def plan_for_given(
+    planner: Planner, route: Route, rule: str, given: Mapping[str, Value], draw: float = MIDDLE, memory: Memory = BLANK
+) -> Plan:
+    """Who would serve a request with these facts; by default with every account ready and nothing measured.
 
     Where chance decides (`split` without a name to go by, `weighted`), the draw does: by default the middle.
     """
     policy = planner.policy
     facts = given_facts(policy, given)
     return planner.plan(
-        route, rule, demand_of_facts(dict(facts.given)), facts, client_of(policy, given), BLANK, at=0.0, draw=draw
+        route, rule, demand_of_facts(dict(facts.given)), facts, client_of(policy, given), memory, at=0.0, draw=draw
     )
+
+
+def memory_of(policy: Policy, given: Mapping[str, Value]) -> Remembered:
+    """What upstreams did, as far as facts say so: `model.NAME.available` and `model.NAME.first_token`."""
+    bars: dict[tuple[AccountKey, str], Bar] = {}
+    first_tokens: dict[str, float] = {}
+    for key, value in given.items():
+        if not key.startswith("model."):
+            continue
+        name = FACTS.argument(key) or ""
+        model = policy.catalogue.models.get(name)
+        if key.endswith(".available") and value is False and model is not None:
+            bars |= {((model.provider.name, each.name), name): _NOT_AVAILABLE for each in model.provider.accounts}
+        elif key.endswith(".first_token") and isinstance(value, int | float):
+            first_tokens[name] = float(value)
+    return Remembered(bars=bars, first_tokens=first_tokens)
+
+
+_NOT_AVAILABLE: Bar = ("account.out", 0.0, "`available: false` was given")
 
 
 def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
@@ -71,16 +97,23 @@ def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
     return client_named(policy.clients, name) if isinstance(name, str) else ANONYMOUS
 
 
-def _zoned(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
-    return {
-        key: given[key.partition("[")[0]]
-        for key in _asked(policy)
-        if key.endswith("]") and key.startswith("time.") and key.partition("[")[0] in given
-    }
+def zoned_keys(policy: Policy) -> frozenset[str]:
+    """The clocks of a zone of their own that the policy asks about, by key."""
+    return frozenset(key for key in _asked(policy) if key.endswith("]") and key.partition("[")[0] in _CLOCKS)
+
+
+def zoned_facts(keys: Iterable[str], given: Mapping[str, Value]) -> dict[str, Value]:
+    """What such clocks show where one is given without a zone."""
+    return {key: given[name] for key in keys if (name := key.partition("[")[0]) in given}
 
 
 def _asked(policy: Policy) -> Iterator[str]:
-    conditions = chain((rule.when for rule in policy.rules), (guarantee.when for guarantee in policy.guarantees))
+    conditions = chain(
+        (rule.when for rule in policy.rules),
+        (guarantee.when for guarantee in policy.guarantees),
+        (budget.when for budget in policy.budgets.values()),
+        (limit.when for limit in policy.limits.values()),
+    )
     for condition in conditions:
         for test in tests_of(condition):
             yield test.fact

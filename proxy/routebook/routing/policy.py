@@ -12,9 +12,9 @@ from routebook.documents.problems import Location
 from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Budget, Limit, Orphans
 from routebook.policy.conditions import Condition
-from routebook.policy.facts import Value
 from routebook.policy.rules import Rule
 from routebook.policy.tree import DecisionTree
+from routebook.routing.cases.case import PolicyTest
 from routebook.routing.outcomes import Outcome
 
 
@@ -38,25 +38,6 @@ class Guarantee:
     when: Condition
     reach: Reach
     never: bool
-    location: Location
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What a policy test expects; None expects nothing. `refuse` is the status of a refusal, True any refusal."""
-
-    rule: str | None = None
-    model: str | None = None
-    refuse: int | bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyTest:
-    """One case beside the policy: facts given by key (what is not given is missing), decision expected."""
-
-    name: str
-    given: dict[str, Value]
-    expect: Expectation
     location: Location
 
 

@@ -26,10 +26,16 @@ rules:
 """
 
 
-def faults(*tests: str) -> list[str]:
+def told(*tests: str) -> list[tuple[str, str | None]]:
+    """What their author hears of tests, each with its hint."""
     text = "tests:\n" + "".join(f"  - {{name: t{number}, {test}}}\n" for number, test in enumerate(tests))
     problems = load_sources([("policy.yaml", POLICY), ("tests/t.yaml", text)]).problems
-    return [line for line in lines(problems) if "untested-rule" not in line and "not-in-force" not in line]
+    both = zip(lines(problems), hints(problems), strict=True)
+    return [(line, hint) for line, hint in both if "untested-rule" not in line and "not-in-force" not in line]
+
+
+def faults(*tests: str) -> list[str]:
+    return [line for line, _ in told(*tests)]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,7 @@ def test_a_test_that_holds_is_silent(test: str) -> None:
         ("given: {tags: [x]}, expect: {rule: tagged}", "expected rule `tagged`, got `rest`"),
         ("given: {prompt.tokens: 32k}, expect: {refuse: false}", "expected no refusal, got 413 by `long`"),
         ("given: {prompt.tokens: 32k}, expect: {refuse: 403}", "expected a refusal with 403, got 413 by `long`"),
-        ("given: {tags: [phi]}, expect: {refuse: true}", "expected a refusal, `tagged` routes"),
+        ("given: {tags: [phi]}, expect: {refuse: true}", "expected a refusal, got a route by `tagged`"),
         ("given: {tags: [phi]}, expect: {refuse: 403}", "expected a refusal with 403, got a route by `tagged`"),
         ("given: {tags: [phi]}, expect: {model: large}", "expected model `large`, got `small` by `tagged`"),
         ("given: {prompt.tokens: 32k}, expect: {model: large}", "expected model `large`, got a refusal by `long`"),
@@ -74,10 +80,12 @@ def test_a_test_that_fails_says_what_came_out(test: str, said: str) -> None:
 
 def test_a_model_that_was_passed_over_says_why() -> None:
     """The reason is that of the model which was expected, not of another."""
-    [said] = faults("given: {request.max_output: 9k}, expect: {model: large}")
-    assert said.endswith("got `small` by `rest`; `large`: answers at most 4k tokens < 9k asked for")
-    [said] = faults("given: {request.needs: [vision]}, expect: {model: large}")
-    assert said.endswith("expected model `large`, `rest` leaves none; `large`: lacks vision")
+    [(said, why)] = told("given: {request.max_output: 9k}, expect: {model: large}")
+    assert said.endswith("expected model `large`, got `small` by `rest`")
+    assert why == "`large`: answers at most 4k tokens < 9k asked for"
+    [(said, why)] = told("given: {request.needs: [vision]}, expect: {model: large}")
+    assert said.endswith("expected model `large`, got none that may serve by `rest`")
+    assert why == "`large`: lacks vision"
 
 
 @pytest.mark.parametrize("status", ["399", "600", "4O3"])

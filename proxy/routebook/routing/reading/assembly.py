@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Catalogue
@@ -18,11 +18,14 @@ from routebook.ledger.budgets import Budget, Limit
 from routebook.ledger.reading import read_budgets, read_limits
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import read_conditions
+from routebook.policy.rules import Rule
 from routebook.policy.tree import DecisionTree
 from routebook.routing.facts import FACTS
+from routebook.routing.outcomes import Outcome
 from routebook.routing.patterns import matches_everything, pattern_fault
 from routebook.routing.policy import Policy
 from routebook.routing.reading.checks import check_policy
+from routebook.routing.reading.expectations import Expectable
 from routebook.routing.reading.guarantees import Scope, read_guarantees
 from routebook.routing.reading.in_force import report_not_installed
 from routebook.routing.reading.money import report_money
@@ -60,9 +63,7 @@ def assemble(
     limits = read_limits(sections.entries["limits"], FACTS, terms.condition, problems)
     _check_scopes([*budgets.values(), *limits.values()], terms)
     patterns = _read_patterns(sections.entries["patterns"], problems)
-    tests = read_tests(
-        sections.items["tests"], FACTS, [rule.name for rule in rules if rule.name], sections.names("models"), problems
-    )
+    tests = read_tests(sections.items["tests"], terms, _expectable(sections, rules, budgets))
     fit = not problems.errors
     check_policy(sections, rules, catalogue)
     report_money(budgets.values(), rules, catalogue, settings, problems)
@@ -90,6 +91,15 @@ def _scope(sections: Sections, catalogue: Catalogue, targets: frozenset[str]) ->
         catalogue.providers,
         sections.names("providers"),
         words_of(FACTS, "request.needs"),
+    )
+
+
+def _expectable(sections: Sections, rules: Sequence[Rule[Outcome]], budgets: Mapping[str, Budget]) -> Expectable:
+    return Expectable(
+        [rule.name for rule in rules if rule.name],
+        sections.names("models"),
+        {name: budget.unit for name, budget in budgets.items()},
+        sections.names("budgets"),
     )
 
 

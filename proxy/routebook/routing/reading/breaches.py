@@ -22,7 +22,7 @@ from routebook.routing.outcomes import Outcome, Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.reach import forbidden_by, may_hold
-from routebook.routing.reading.examples import Example, units_of, written_example
+from routebook.routing.reading.examples import Example, example_of_caller, units_of
 from routebook.routing.reading.reaching import Chance, Reaching
 from routebook.routing.reading.who_calls import Caller, callers
 
@@ -138,7 +138,7 @@ class Guarding:
         if values is None:
             return None
         for more in self._fillings(chance, values):
-            example = self._example({**values, **more}, caller)
+            example = example_of_caller({**values, **more}, caller, self._units)
             if example is None:
                 continue
             rule, given = self.policy.rules[number], example.given
@@ -168,21 +168,6 @@ class Guarding:
         yield more
         if values.get("request.max_output") is None:
             yield {**more, "request.max_output": 1}
-
-    def _example(self, values: Mapping[str, Value | None], caller: Caller) -> Example | None:
-        """Without what the client brings by itself: a name says it all."""
-        if not caller.brings:
-            return written_example(values, self._units)
-        client = caller.client
-        own: dict[str, Value | None] = {"client.team": client.team}
-        own |= {f"client.label.{label}": text for label, text in client.labels.items()}
-        shown: dict[str, Value | None] = {}
-        for fact, value in values.items():
-            if fact == "tags" and isinstance(value, frozenset):
-                shown[fact] = value - client.tags
-            elif fact not in own or own[fact] != value:
-                shown[fact] = value
-        return written_example({**caller.brings, **shown}, self._units)
 
 
 def _unknown(guarantee: Guarantee, facts: GivenFacts) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from routebook.policy.given import parse_given
 from routebook.policy.regions import Box, Space
 from routebook.policy.saying import say_value
 from routebook.routing.facts import FACTS
+from routebook.routing.reading.who_calls import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,35 @@ class Example:
         given = self.arguments or ("request.operation=chat",)
         return " ".join(["routebook explain", *(f"--given {shlex.quote(argument)}" for argument in given)])
 
+    def without(self, fact: str) -> Example:
+        """The request without one of its facts."""
+        left = [
+            (key, value, argument) for (key, value), argument in zip(self.given.items(), self.arguments, strict=True)
+        ]
+        kept = [each for each in left if each[0] != fact]
+        return Example({key: value for key, value, _ in kept}, self.missing, tuple(argument for *_, argument in kept))
+
 
 def example_of(space: Space, box: Box, more: Mapping[str, Value] | None = None) -> Example | None:
     """A request of a box, with more facts where the box leaves them open; None where it cannot be written down."""
     values = space.example(box)
     return None if values is None else written_example({**(more or {}), **values}, units_of(space))
+
+
+def example_of_caller(values: Mapping[str, Value | None], caller: Caller, units: Mapping[str, Unit]) -> Example | None:
+    """A request of a client with these values, without what the client brings by itself: its name says it all."""
+    if not caller.brings:
+        return written_example(values, units)
+    client = caller.client
+    own: dict[str, Value | None] = {"client.team": client.team}
+    own |= {f"client.label.{label}": text for label, text in client.labels.items()}
+    shown: dict[str, Value | None] = {}
+    for fact, value in values.items():
+        if fact == "tags" and isinstance(value, frozenset):
+            shown[fact] = value - client.tags
+        elif fact not in own or own[fact] != value:
+            shown[fact] = value
+    return written_example({**caller.brings, **shown}, units)
 
 
 def units_of(space: Space) -> dict[str, Unit]:

@@ -13,11 +13,14 @@ from routebook.ledger.budgets import Abandoned, Orphans
 from routebook.ledger.published import budget_schemas, limit_schemas
 from routebook.policy.facts import FactTable
 from routebook.policy.published import condition_schemas, given_schema, value_schemas
+from routebook.protocols.shapes import GEMINI
 from routebook.routing.outcomes import Pick
 from routebook.routing.reading import guarantees, outcomes, settings
+from routebook.routing.reading.expectations import BOUND_KEYS, DROPS, EXPECT_KEYS, REFUSE_KEYS
+from routebook.routing.reading.requests import REQUEST_KEYS
 from routebook.routing.reading.rules import RULE_KEYS
 from routebook.routing.reading.sections import SECTIONS
-from routebook.routing.reading.tests import EXPECT_KEYS, TEST_KEYS
+from routebook.routing.reading.tests import TEST_KEYS
 
 PICKS = {
     Pick.IN_ORDER: "as they are listed",
@@ -159,14 +162,49 @@ def _guarantee_schemas(capabilities: tuple[str, ...]) -> dict[str, Schema]:
 
 
 def _test_schemas(table: FactTable) -> dict[str, Schema]:
-    refuse = build.one_of_kinds(build.flag(), {"type": "integer", "minimum": 400, "maximum": 599})
-    expect = build.record(EXPECT_KEYS, {"rule": build.text(), "model": build.text(), "refuse": refuse})
+    expect = build.record(EXPECT_KEYS, _expect_schemas(table))
     values = {
         "name": build.text(),
         "given": build.or_nothing(given_schema(table)),
+        "request": build.ref("sent request"),
         "expect": {**expect, "minProperties": 1},
+        "suggested": build.flag(False),
     }
-    return {"test": build.record(TEST_KEYS, values, ["name", "expect"])}
+    return {"test": build.record(TEST_KEYS, values, ["name", "expect"]), **_request_schemas(table)}
+
+
+def _expect_schemas(table: FactTable) -> dict[str, Schema]:
+    status: Schema = {"type": "integer", "minimum": 400, "maximum": 599}
+    refusal = build.record(REFUSE_KEYS, {"status": status, "code": build.text()})
+    amount = build.one_of_kinds(*(build.quantity(unit) for unit in (Unit.MONEY, Unit.TOKENS, Unit.COUNT)))
+    return {
+        "rule": build.text(),
+        "model": build.text(),
+        "refuse": build.one_of_kinds(build.flag(), status, refusal),
+        "order": build.one_of_kinds(build.text(), build.listed(build.text())),
+        "dropped": build.named(build.one_or_more(build.word(DROPS))),
+        "cost": _bounded(build.quantity(Unit.MONEY)),
+        "holds": build.named(_bounded(amount)),
+    }
+
+
+def _bounded(amount: Schema) -> Schema:
+    both = build.record(BOUND_KEYS, dict.fromkeys(BOUND_KEYS, amount))
+    return build.one_of_kinds(amount, {**both, "minProperties": 1})
+
+
+def _request_schemas(table: FactTable) -> dict[str, Schema]:
+    # imported where the schema is made: nobody who reads a policy needs the dialects for it
+    from routebook.protocols.dialects import OPERATIONS
+
+    values: dict[str, Schema] = {
+        "body": {"type": ["object", "string"]},
+        "path": build.text([*OPERATIONS, GEMINI.replace("{model}", "MODEL")]),
+        "dialect": build.word(_words(table, "request.dialect")),
+        "headers": build.named(build.text()),
+        "client": build.text(),
+    }
+    return {"sent request": build.record(REQUEST_KEYS, values, ["body"])}
 
 
 def _breaker() -> Schema:

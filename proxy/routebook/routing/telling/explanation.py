@@ -15,7 +15,7 @@ from routebook.policy.facts import Value
 from routebook.policy.rules import Decision
 from routebook.routing.candidates import Candidate, Dropped, Plan
 from routebook.routing.facts import FACTS
-from routebook.routing.given import clock_facts, given_facts, plan_for_given
+from routebook.routing.given import clock_facts, given_facts, memory_of, plan_for_given
 from routebook.routing.outcomes import Outcome, Route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
@@ -62,14 +62,15 @@ class Explanation:
 
 def explain_given(policy: Policy, given: Mapping[str, Value], now: float) -> Explanation:
     """What a request with these facts would meet at `now` (seconds since 1970; facts about time that are given come
-    first), with every account ready and nothing measured."""
+    first). Accounts are ready and nothing was measured, unless facts say otherwise."""
     clock = {key: value for key, value in clock_facts(policy, now).items() if key.partition("[")[0] not in given}
     facts = given_facts(policy, {**clock, **given})
     decision = policy.tree.decide(facts)
     seen, rule = dict(facts.seen), decision.rule
     plan = None
     if rule is not None and isinstance(rule.outcome, Route):
-        plan = plan_for_given(Planner(policy), rule.outcome, rule.name, facts.given)
+        memory = memory_of(policy, given)
+        plan = plan_for_given(Planner(policy), rule.outcome, rule.name, facts.given, memory=memory)
     taken = sorted({key.partition("[")[0] for key in seen if key in clock} - set(given))
     notes = (f"not given, so taken from the clock: {', '.join(taken)}",) if taken else ()
     return _explanation(policy, decision, seen, candidates_of(plan), notes)
