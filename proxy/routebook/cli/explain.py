@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         print("routebook explain: name a decision's id, or give facts with `--given`", file=sys.stderr)
         return 2
     try:
-        found = _of_record(args.state_dir, args.id) if args.id is not None else _of_given(args.policy, args.given)
+        found = of_record(args.state_dir, args.id) if args.id is not None else of_given(args.policy, args.given)
     except ValueError as error:
         print(f"routebook explain: {error}", file=sys.stderr)
         return 2
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if found is None else _show(found, args.format)
 
 
-def _of_given(path: str, given: list[str]) -> Explanation | None:
+def of_given(path: str, given: list[str]) -> Explanation | None:
     """What would happen; None after printing what is wrong with the policy. Raises ValueError for a fact it cannot read."""
     import time
 
@@ -100,7 +100,7 @@ def load(path: str) -> Policy | None:
     return result.policy
 
 
-def _of_record(state_dir: Path, identity: str) -> Explanation:
+def of_record(state_dir: Path, identity: str) -> Explanation:
     """Why it went where it went. Raises LookupError where there is no such record."""
     from routebook.edge.journal.records import Filters, Records
     from routebook.routing.telling.explanation import explain_record

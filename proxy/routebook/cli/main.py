@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "serve a policy",
     "check": "read, compile and test a policy, and say what is wrong with it",
     "explain": "say why a request went where it went, or where one would go",
+    "why-not": "say why a model was not chosen, and what would choose it",
     "tree": "draw the decision tree of a policy",
     "decisions": "list recorded decisions",
     "budgets": "show every budget and limit, and how it stands",
