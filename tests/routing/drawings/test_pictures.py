@@ -19,7 +19,9 @@ from routebook.routing.drawings.sketch import Arrow, Kind, Shape, Sketch
 from routebook.routing.drawings.svg import as_svg
 from routebook.routing.policy import Policy
 from routebook.routing.reading.loading import load_policy, load_sources
-from routebook.routing.telling.explanation import explain_given
+from routebook.routing.telling.explanation import explain_given, explain_record
+from tests.cli.test_explain import record as RECORDED
+from tests.routing.telling.test_money import REFUSED
 
 ROOT = Path(__file__).parents[3]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -239,6 +241,37 @@ def test_one_way_is_lit() -> None:
     assert "└━ missing ━━▶ ↓" in text
     classes = [each.get("class") for each in boxes(ElementTree.fromstring(as_svg(sketch)))]
     assert sum("lit" in (name or "") for name in classes) == sum(shape.lit for shape in sketch.shapes)
+
+
+def test_a_recorded_way_shows_who_was_called_and_who_was_not() -> None:
+    """Each call in the box of its candidate, a budget's refusal too; lit is who answered."""
+    policy = shipped()
+
+    def kept(model: str, account: str) -> dict[str, object]:
+        return {"model": model, "account": account, "verdict": "kept", "reason": "kept", "cost": 5_000_000}
+
+    refused = {**REFUSED, "model": "gpt-5.6-mini", "account": "openai/main"}
+    record = RECORDED(policy.digest) | {
+        "candidates": [
+            kept("gpt-5.6-mini", "openai/main"),
+            kept("gpt-5.6", "openai/main"),
+            kept("llama-4-70b", "onprem/none"),
+        ],
+        "hold": {"draws": [], "refused": [refused]},
+    }
+    calls = [
+        {"model": "gpt-5.6", "account": "openai/main", "status": 503, "code": "upstream.failed", "next": "llama-4-70b"},
+        {"model": "llama-4-70b", "account": "onprem/none", "status": 200, "code": None},
+    ]
+    ending = {"model": "llama-4-70b", "account": "onprem/none", "status": 200, "end": "--", "attempts": calls}
+    sketch = draw_way(explain_record(policy, record, ending))
+    assert sketch is not None and sketch.title == "The rule auto decided about 01TEST"
+    shapes = {shape.title: shape for shape in sketch.shapes}
+    assert any("was not allowed by the budget" in line for line in shapes["gpt-5.6-mini"].lines)
+    assert "call 1: status 503 (upstream.failed), then llama-4-70b" in shapes["gpt-5.6"].lines
+    assert shapes["llama-4-70b"].lit and "call 2: status 200" in shapes["llama-4-70b"].lines
+    assert not shapes["gpt-5.6"].lit
+    assert draw_way(explain_record(None, record, ending)) is None
 
 
 def test_one_way_through_five_hundred_rules_is_still_a_small_picture() -> None:

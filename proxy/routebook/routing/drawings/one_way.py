@@ -44,6 +44,7 @@ def draw_way(found: Explanation, *, candidates: bool = True) -> Sketch | None:
     title = f"No rule decided{_of(found)}" if found.rule is None else f"The rule {found.rule} decided{_of(found)}"
     says = [f"{title}: {found.outcome}."]
     says += [f"{fact} was {say_value(fact, value, FACTS)}." for fact, value in found.seen.items()]
+    says += [f"{note}." for note in found.notes]
     return Sketch(title, " ".join(says), tuple(drawing.shapes), tuple(drawing.arrows))
 
 

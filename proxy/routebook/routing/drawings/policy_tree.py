@@ -208,7 +208,8 @@ class _Drawing:
         nodes = [branch.node for branch in group if branch.node is not None]
         rules = sorted({rule for node in nodes for rule in node.rules})
         facts = dict.fromkeys(node.fact for node in nodes if node.fact is not None)
-        lines = [f"such as {listed(branch.words for branch in group)}"] if len(group) > 1 else []
+        lines = ["in any combination"] if not nodes else []
+        lines += [f"such as {listed(branch.words for branch in group)}"] if len(group) > 1 else []
         if facts:
             lines.append(f"next: {listed(f'{fact}?' for fact in facts)}")
         if rules:
