@@ -62,6 +62,7 @@ PROBLEMS: Final = {
     "policy.unknown-team": "a condition names a team that no client is of, so it waits for nobody",
     "policy.unknown-condition": "a condition is not declared",
     "policy.unknown-rule": "a test expects a rule that does not exist",
+    "policy.wrong-amount": "what is left or used of a budget is compared with something that it does not count",
     "policy.unknown-label": "a guarantee speaks of a label that no model of the policy has",
     "policy.unknown-region": "no provider stands in this region",
     "policy.unknown-fact": "a condition asks about a fact that does not exist; `routebook facts` lists them",

@@ -59,7 +59,7 @@ def check_amounts(conditions: Iterable[Condition], budgets: Mapping[str, Budget]
             continue
         counts, example = _COUNTED[budget.unit]
         problems.error(
-            "document.wrong-unit",
+            "policy.wrong-amount",
             f"the budget `{budget.name}` counts {counts}, and `{test.text}` asks for something else",
             test.location,
             f"write a share, such as `10%`, or an amount of what it counts, such as `{example}`",
