@@ -138,7 +138,7 @@ COMMANDS = sorted(
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_in_the_documents_are_understood(line: str) -> None:
     """Every command line that a page shows is one that the program takes."""
-    for command in re.split(r"&&|\||;", line.partition("  #")[0].partition("    ")[0]):
+    for command in re.split(r"&&|\||;| > ", line.partition("  #")[0].partition("    ")[0]):
         words = [word for word in shlex.split(command, comments=True) if word != "..."]
         if words and words[0] == "routebook":
             build_parser([words[1]]).parse_args(words[1:])

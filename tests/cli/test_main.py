@@ -30,7 +30,7 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_every_command_has_a_file_and_every_file_a_command() -> None:
     """The table of commands and the folder agree, and each file offers what the command line needs."""
     modules = {path.stem for path in (ROOT / "proxy/routebook/cli").glob("*.py")}
-    assert set(COMMANDS) <= modules
+    assert {command.replace("-", "_") for command in COMMANDS} <= modules
     parser = build_parser()
     for command in COMMANDS:
         with pytest.raises(SystemExit) as stopped:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routebook.documents.quantities import EXAMPLES, LONGEST, NANO, Unit, parse_quantity
+from routebook.documents.quantities import EXAMPLES, LONGEST, NANO, Unit, meant_by, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,43 @@ def test_any_text_gives_a_finite_value_or_none(text: str, unit: Unit) -> None:
 def test_money_is_exact(nano: int) -> None:
     """An amount written with nine decimals comes back to the nano-dollar: no float stands between."""
     assert parse_quantity(f"${nano // NANO}.{nano % NANO:09d}", Unit.MONEY) == nano
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "meant"),
+    [
+        ("5 minutes", Unit.DURATION, "5m"),
+        ("300 msec", Unit.DURATION, "300ms"),
+        ("1.5 hours", Unit.DURATION, "1.5h"),
+        ("5", Unit.DURATION, None),
+        ("10mb", Unit.BYTES, "10MB"),
+        ("64k", Unit.BYTES, "64KB"),
+        ("32kb", Unit.TOKENS, "32k"),
+        ("2 million", Unit.TOKENS, "2M"),
+        ("0.05", Unit.MONEY, "$0.05"),
+        ("500 USD", Unit.MONEY, "$500"),
+        ("€500", Unit.MONEY, None),
+        ("0.9", Unit.SHARE, "90%"),
+        ("10", Unit.SHARE, "10%"),
+        ("10pm", Unit.CLOCK, "22:00"),
+        ("12:30 a.m.", Unit.CLOCK, "00:30"),
+        ("25pm", Unit.CLOCK, None),
+        ("22", Unit.CLOCK, "22:00"),
+        ("24.12.2026", Unit.DATE, "2026-12-24"),
+        ("2026/1/5", Unit.DATE, "2026-01-05"),
+        ("12/24/2026", Unit.DATE, None),
+        ("forever", Unit.DURATION, None),
+    ],
+)
+def test_what_is_written_as_elsewhere_is_understood_well_enough_to_suggest(
+    text: str, unit: Unit, meant: str | None
+) -> None:
+    """Words of other languages and programs; where it could be this or that, nothing is guessed."""
+    assert meant_by(text, unit) == meant
+
+
+@given(st.text("0123456789.:/ kmgibapusd$%-", max_size=14), st.sampled_from(Unit))
+def test_whatever_is_suggested_is_a_quantity_of_the_unit(text: str, unit: Unit) -> None:
+    """A suggestion that is refused in its turn would be worse than none."""
+    guess = meant_by(text, unit)
+    assert guess is None or parse_quantity(guess, unit) is not None

@@ -96,10 +96,11 @@ def test_a_wrong_value_is_named_with_what_is_expected(
 
 
 def test_a_unit_that_is_missing_is_asked_for_by_example() -> None:
-    """`5` where money is wanted: the hint shows how money is written."""
-    node, problems = _value("5")
-    assert read_quantity(node, Unit.MONEY, problems) is None
-    assert next(iter(problems)).hint == "write it as `$0.05` or `$500`"
+    """`5` where money is wanted: the hint says what was meant, or how money is written where that is not clear."""
+    for written, hint in (("5", "did you mean `$5`?"), ("five", "write it as `$0.05` or `$500`")):
+        node, problems = _value(written)
+        assert read_quantity(node, Unit.MONEY, problems) is None
+        assert next(iter(problems)).hint == hint
 
 
 def test_a_missing_space_after_a_colon_is_noticed() -> None:

@@ -174,6 +174,8 @@ def read_dollars(node: Node, problems: Problems) -> int | None:
 def read_pools(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], problems: Problems) -> dict[str, Pool]:
     """The pools by name; each lists models of the policy once."""
     pools: dict[str, Pool] = {}
+    entries = list(entries)
+    others = {key.text for key, _ in entries}
     for key, node in entries:
         if check_name(key, problems, "a pool", RESERVED) and key.text in models:
             problems.error(
@@ -183,12 +185,7 @@ def read_pools(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], 
                 "a rule that routes to it would be ambiguous; choose another name",
             )
         items = read_list(node, problems, "a list of models")
-        names = [
-            name
-            for item in items
-            if (name := read_reference(item, models, problems, "policy.unknown-model", "a model of this policy"))
-            is not None
-        ]
+        names = [name for item in items if (name := _read_member(item, models, others, problems)) is not None]
         if not items:
             problems.error(
                 "catalogue.empty-pool", f"the pool `{key.text}` is empty", key.location, "list the models it stands for"
@@ -196,6 +193,19 @@ def read_pools(entries: Iterable[tuple[Scalar, Node]], models: Collection[str], 
         report_twice(items, problems, f"the pool `{key.text}`")
         pools[key.text] = Pool(key.text, tuple(dict.fromkeys(names)), key.location)
     return pools
+
+
+def _read_member(node: Node, models: Collection[str], pools: Collection[str], problems: Problems) -> str | None:
+    """One model of a pool; a pool in its place is said to be one."""
+    if isinstance(node, Scalar) and node.text in pools and node.text not in models:
+        problems.error(
+            "policy.unknown-model",
+            f"`{node.text}` is a pool, and a pool lists models only",
+            node.location,
+            "list the models themselves",
+        )
+        return None
+    return read_reference(node, models, problems, "policy.unknown-model", "a model of this policy")
 
 
 def report_twice(items: Iterable[Node], problems: Problems, where: str) -> None:

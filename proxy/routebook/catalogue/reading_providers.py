@@ -201,7 +201,8 @@ def _read_header_text(fields: Fields, name: str, form: re.Pattern[str]) -> str |
     text, node = fields.text(name), fields.node(name)
     if text is None or node is None or form.match(text):
         return text
-    fields.problems.error("document.bad-name", f"`{name}` is not one plain word", node.location)
+    hint = "write a name without spaces and signs" + (f": `{plain}`" if form.match(plain := text.strip(" :")) else "")
+    fields.problems.error("document.bad-name", f"`{text}` is not one plain word", node.location, hint)
     return None
 
 
@@ -278,6 +279,14 @@ def is_near(host: str) -> bool:
 
 def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]:
     node = fields.node("accounts")
+    if isinstance(node, Mapping):
+        fields.problems.error(
+            "document.wrong-type",
+            "expected a list of accounts, found a mapping",
+            node.location,
+            "begin each of them with its name: `accounts: [{name: main, key: {env: NAME}}]`",
+        )
+        return ()
     items = fields.items("accounts", "a list of accounts")
     if node is not None and not items:
         fields.problems.error(
@@ -298,6 +307,7 @@ def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]
                 "document.duplicate-name",
                 f"two accounts are named `{account.name}`",
                 inner.location,
+                "records and limits know an account by its name; choose another",
                 related=[(places[account.name].location, "the first one")],
             )
         accounts[account.name] = account
@@ -342,7 +352,15 @@ def read_key(node: Node, problems: Problems) -> KeySource | None:
         return None
     name, path = fields.text("env"), fields.text("file")
     if name is not None and (not _VARIABLE.match(name) or _LIKE_A_KEY.match(name)):
-        _literal(node.entries[0][1], problems)
+        if name.startswith("$") and _VARIABLE.match(plain := name.strip("${}")) and not _LIKE_A_KEY.match(plain):
+            problems.error(
+                "catalogue.bad-key",
+                "`$` is no part of a variable's name",
+                node.entries[0][1].location,
+                f"write `{{env: {plain}}}`",
+            )
+        else:
+            _literal(node.entries[0][1], problems)
         return None
     if name is not None:
         return EnvironmentKey(name)

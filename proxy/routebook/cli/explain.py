@@ -19,10 +19,11 @@ that it saw, every candidate with its reason, every attempt and how it ended.
     routebook explain last                             the newest one
     routebook explain --given prompt.tokens=90k --given tags=nightly,batch
                                                        one that was never sent, under the policy as it stands now
+    routebook explain last --format svg > why.svg      the decision tree with its way lit, as a picture
 
 Where no time is given, it is now. The exit code is 1 where there is no such record, or the policy has mistakes."""
 
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "svg")
 LAST = "last"
 
 
@@ -50,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the state directory of the service (default: %(default)s)",
     )
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="for people or programs (default: %(default)s)"
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="for people, for programs, or as a picture (default: %(default)s)",
     )
 
 
@@ -60,20 +64,17 @@ def run(args: argparse.Namespace) -> int:
         print("routebook explain: name a decision's id, or give facts with `--given`", file=sys.stderr)
         return 2
     try:
-        found = _of_record(args.state_dir, args.id) if args.id is not None else _of_given(args.policy, args.given)
+        found = of_record(args.state_dir, args.id) if args.id is not None else of_given(args.policy, args.given)
     except ValueError as error:
         print(f"routebook explain: {error}", file=sys.stderr)
         return 2
     except LookupError as error:
         print(f"routebook explain: {error.args[0]}", file=sys.stderr)
         return 1
-    if found is None:
-        return 1
-    _show(found, args.format)
-    return 0
+    return 1 if found is None else _show(found, args.format)
 
 
-def _of_given(path: str, given: list[str]) -> Explanation | None:
+def of_given(path: str, given: list[str]) -> Explanation | None:
     """What would happen; None after printing what is wrong with the policy. Raises ValueError for a fact it cannot read."""
     import time
 
@@ -99,7 +100,7 @@ def load(path: str) -> Policy | None:
     return result.policy
 
 
-def _of_record(state_dir: Path, identity: str) -> Explanation:
+def of_record(state_dir: Path, identity: str) -> Explanation:
     """Why it went where it went. Raises LookupError where there is no such record."""
     from routebook.edge.journal.records import Filters, Records
     from routebook.routing.telling.explanation import explain_record
@@ -125,12 +126,25 @@ def _policy_of(state_dir: Path, digest: str) -> Policy | None:
     return None if sources is None else load_sources(sources, proving=False).policy
 
 
-def _show(found: Explanation, form: str) -> None:
+def _show(found: Explanation, form: str) -> int:
+    from routebook.routing.drawings.one_way import draw_way
     from routebook.routing.telling.rendering import as_json, as_text
 
     if form == "json":
         import json
 
         print(json.dumps(as_json(found), ensure_ascii=False, indent=2))
-    else:
-        sys.stdout.write(as_text(found))
+        return 0
+    sketch = draw_way(found, candidates=form == "svg")
+    if form == "svg":
+        if sketch is None:
+            print("routebook explain: there is nothing to draw: the policy that decided is not known", file=sys.stderr)
+            return 1
+        from routebook.routing.drawings.svg import as_svg
+
+        sys.stdout.write(as_svg(sketch))
+        return 0
+    from routebook.cli.tree import outline
+
+    sys.stdout.write(as_text(found, () if sketch is None else outline(sketch, indent=2).splitlines()))
+    return 0

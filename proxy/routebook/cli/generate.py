@@ -6,6 +6,7 @@ What is written is committed; a test fails where it is not what this version of 
 from __future__ import annotations
 
 import argparse
+import importlib.resources
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,10 @@ from routebook.edge.answers import KINDS
 from routebook.policy.fact_pages import facts_as_markdown
 from routebook.protocols.carried_page import protocols_page
 from routebook.protocols.dialects import DIALECTS
+from routebook.routing.drawings.policy_tree import draw_policy
+from routebook.routing.drawings.svg import as_svg
 from routebook.routing.facts import FACTS
+from routebook.routing.reading.loading import load_policy
 
 _COMMANDS_BEGIN = """\
 # The command line
@@ -93,8 +97,17 @@ def pages() -> dict[str, str]:
         "docs/errors.md": code_page(),
         "docs/admin.md": document.page(ROUTES, STATUSES, ADMIN),
         "docs/protocols.md": protocols_page(DIALECTS.values()),
+        "docs/decision-tree.svg": shipped_tree(),
         **{f"schemas/{file}": schema.as_file(schema.build(which)) for which, file in schema.FILES.items()},
     }
+
+
+def shipped_tree() -> str:
+    """The picture `docs/decision-tree.svg`: the decision tree of the shipped policy."""
+    policy = load_policy(Path(str(importlib.resources.files("routebook.starter"))), proving=False).policy
+    if policy is None:
+        raise ValueError("the shipped policy has mistakes: `routebook check rules` says which")
+    return as_svg(draw_policy(policy))
 
 
 def command_page() -> str:

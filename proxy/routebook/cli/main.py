@@ -13,12 +13,15 @@ import importlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 COMMANDS = {
     "serve": "serve a policy",
     "check": "read, compile and test a policy, and say what is wrong with it",
     "test": "run a policy's tests, show what they reach, and suggest what is wanting",
     "explain": "say why a request went where it went, or where one would go",
+    "why-not": "say why a model was not chosen, and what would choose it",
+    "tree": "draw the decision tree of a policy",
     "decisions": "list recorded decisions",
     "budgets": "show every budget and limit, and how it stands",
     "ledger": "count the ledger again and say what differs, or export it",
@@ -67,9 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(args)
 
 
+def _module(command: str) -> Any:
+    return importlib.import_module(f"routebook.cli.{command.replace('-', '_')}")
+
+
 def _run(args: argparse.Namespace) -> int:
     try:
-        code: int = importlib.import_module(f"routebook.cli.{args.command}").run(args)
+        code: int = _module(args.command).run(args)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -93,7 +100,7 @@ def build_parser(
     for name, summary in COMMANDS.items():
         inner = subparsers.add_parser(name, help=summary)
         if name in wanted:
-            module = importlib.import_module(f"routebook.cli.{name}")
+            module = _module(name)
             inner.description = module.HELP
             inner.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(inner)

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from routebook.documents.composing import Composer, Refused
-from routebook.documents.nodes import Document
+from routebook.documents.nodes import Document, Node, scalars_of
 from routebook.documents.problems import Location, Problems
 from routebook.documents.syntax import explain_syntax
 
@@ -34,6 +34,9 @@ LARGE = 100_000
 BYTE_ORDER_MARK = "\ufeff"
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_CURLY = re.compile(
+    "([\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb]).*[\u201c\u201d\u2018\u2019\u00ab\u00bb]\\Z", re.DOTALL
+)
 _HIDDEN = re.compile("[\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
 """Characters that nobody sees: they hide a difference between names, or show a line in another order than it is read."""
 
@@ -88,7 +91,21 @@ def _compose(file: str, text: str, loader: Loader, problems: Problems) -> Docume
         return unread
     finally:
         events.dispose()
+    _report_curly_quotes(composer.root, problems)
     return Document(file, text, composer.root)
+
+
+def _report_curly_quotes(root: Node | None, problems: Problems) -> None:
+    """A text in quotes that are none to YAML: a word processor has put them there, and they would be part of it."""
+    for scalar in scalars_of(root):
+        found = None if scalar.quoted else _CURLY.match(scalar.text)
+        if found is not None:
+            problems.error(
+                "document.typographic-quotes",
+                f"`{found[1]}` is no quote to YAML, but part of the text",
+                scalar.location,
+                "write straight quotes, `\"` or `'`",
+            )
 
 
 def _read(path: Path, limit: int, problems: Problems) -> bytes | None:

@@ -84,7 +84,14 @@ class Problems:
         return [problem for problem in self if problem.severity is Severity.ERROR]
 
 
+_SHORTEST = 3
+"""Letters of a name that a longer word may begin with by more than chance."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint with the nearest known name, or None where nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else None
+    """A hint with the nearest known name, or None where nothing is near: `saturday` is near `sat`."""
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if not near and len(word) > _SHORTEST:
+        near = [name for name in names if len(name) >= _SHORTEST and word.lower().startswith(name.lower())]
+    return f"did you mean `{near[0]}`?" if len(near) == 1 else None

@@ -105,6 +105,61 @@ def parse_quantity(text: str, unit: Unit) -> int | float | None:
         return None
 
 
+_OTHERWISE: dict[Unit, tuple[tuple[str, str], ...]] = {
+    Unit.DURATION: (
+        (r"(.+?)\s*(?:milliseconds?|millis|msecs?)", r"\1ms"),
+        (r"(.+?)\s*(?:seconds?|secs?)", r"\1s"),
+        (r"(.+?)\s*(?:minutes?|mins?)", r"\1m"),
+        (r"(.+?)\s*(?:hours?|hrs?)", r"\1h"),
+        (r"(.+?)\s*days?", r"\1d"),
+    ),
+    Unit.BYTES: ((r"(.+?)\s*ki?b?", r"\1KB"), (r"(.+?)\s*mi?b?", r"\1MB"), (r"(.+?)\s*gi?b?", r"\1GB")),
+    Unit.TOKENS: ((r"(.+?)\s*(?:ki?b|thousand)", r"\1k"), (r"(.+?)\s*(?:m|mi?b|millions?|mio)", r"\1M")),
+    Unit.COUNT: ((r"(.+?)\s*thousand", r"\1k"), (r"(.+?)\s*(?:m|millions?|mio)", r"\1M")),
+    Unit.MONEY: ((r"(.+?)\s*(?:\$|usd|dollars?)?", r"$\1"), (r"usd\s*(.+)", r"$\1")),
+    Unit.SHARE: ((r"(0?\.[0-9]+)", "share"), (r"(.+?)\s*(?:percent|per cent)?", r"\1%")),
+    Unit.CLOCK: (
+        (r"([0-9]{1,2})", r"\1:00"),
+        (r"(0?[1-9]|1[0-2])(?::([0-9]{2}))?\s*([ap])\.?m\.?", "halves"),
+        (r"([0-9]{1,2})[.h]([0-9]{2})", r"\1:\2"),
+    ),
+    Unit.DATE: (
+        (r"([0-9]{4})[./]([0-9]{1,2})[./]([0-9]{1,2})", "year first"),
+        (r"([0-9]{1,2})\.\s*([0-9]{1,2})\.\s*([0-9]{4})", "day first"),
+    ),
+}
+"""How people write quantities elsewhere, and how they are written here."""
+
+
+def meant_by(text: str, unit: Unit) -> str | None:
+    """What somebody may have meant who wrote a quantity as elsewhere, in this language's words; None for no guess.
+
+    >>> meant_by("5 minutes", Unit.DURATION), meant_by("10mb", Unit.BYTES), meant_by("0.9", Unit.SHARE)
+    ('5m', '10MB', '90%')
+    """
+    for pattern, form in _OTHERWISE.get(unit, ()):
+        match = re.fullmatch(pattern, text.strip(), re.IGNORECASE) if len(text) <= LONGEST else None
+        if match is not None:
+            guess = _formed(match, form)
+            if parse_quantity(guess, unit) is not None:
+                return guess
+    return None
+
+
+def _formed(match: re.Match[str], form: str) -> str:
+    match form:
+        case "share":
+            return f"{float(match[1]) * 100:g}%"
+        case "halves":
+            hour = int(match[1]) % 12 + (12 if match[3].lower() == "p" else 0)
+            return f"{hour:02}:{match[2] or '00'}"
+        case "year first":
+            return f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}"
+        case "day first":
+            return f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}"
+    return match.expand(form)
+
+
 def _scaled(match: re.Match[str] | None) -> int | None:
     return None if match is None else _whole(Decimal(match[1].replace("_", "")) * _SCALE[match[2]])
 

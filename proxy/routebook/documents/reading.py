@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from routebook.documents.nodes import Mapping, Node, Scalar, Sequence
 from routebook.documents.problems import Location, Problems, did_you_mean
-from routebook.documents.quantities import EXAMPLES, NOUNS, Unit, parse_quantity
+from routebook.documents.quantities import EXAMPLES, NOUNS, Unit, meant_by, parse_quantity
 
 _JOINED = re.compile(r"[A-Za-z_.]+:[^\s/]")
 
@@ -32,10 +32,10 @@ def kind_of(node: Node) -> str:
             return f"`{node.text}`"
 
 
-def _wrong_type(node: Node, expected: str, problems: Problems) -> None:
+def _wrong_type(node: Node, expected: str, problems: Problems, instead: str | None = None) -> None:
     # `name:auto` is one word to YAML, and what an author means is seldom a word with a colon.
     joined = isinstance(node, Scalar) and not node.quoted and _JOINED.match(node.text)
-    hint = "put a space after `:`" if joined else None
+    hint = "put a space after `:`" if joined else instead
     problems.error("document.wrong-type", f"expected {expected}, found {kind_of(node)}", node.location, hint)
 
 
@@ -67,9 +67,20 @@ def read_quantity(node: Node, unit: Unit, problems: Problems) -> int | float | N
     value = parse_quantity(node.text, unit)
     if value is None:
         problems.error(
-            "document.wrong-unit", f"`{node.text}` is not {NOUNS[unit]}", node.location, f"write it as {EXAMPLES[unit]}"
+            "document.wrong-unit", f"`{node.text}` is not {NOUNS[unit]}", node.location, _instead_of(node.text, unit)
         )
     return value
+
+
+def _instead_of(text: str, unit: Unit) -> str:
+    """What to write instead: what may have been meant, or how such quantities are written."""
+    meant = meant_by(text, unit)
+    return f"write it as {EXAMPLES[unit]}" if meant is None else f"did you mean `{quoted(meant, unit)}`?"
+
+
+def quoted(text: str, unit: Unit) -> str:
+    """A quantity as it stands in a file: times and dates in quotes, without which other YAML readers take them amiss."""
+    return f'"{text}"' if unit in (Unit.CLOCK, Unit.DATE) else text
 
 
 def read_word(node: Node, words: Collection[str], problems: Problems, what: str) -> str | None:
@@ -125,7 +136,8 @@ class Fields:
     ) -> Fields | None:
         """The fields of a mapping, after reporting keys that are unknown and required ones that are absent."""
         if not isinstance(node, Mapping):
-            _wrong_type(node, f"{what} (a mapping)", problems)
+            keys = ", ".join(f"{name}: ..." for name in [*(required or known)][:2])
+            _wrong_type(node, f"{what} (a mapping)", problems, f"write it with its keys, as `{{{keys}}}`")
             return None
         for key, _ in node:
             if key.text not in known:

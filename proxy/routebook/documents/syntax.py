@@ -126,6 +126,17 @@ def explain_syntax(file: str, text: str, error: yaml.MarkedYAMLError, problems: 
             stopped,
             "use spaces; most editors can do so by themselves for YAML",
         )
+    elif (filled := _template(text, stopped)) is not None:
+        problems.error(
+            "document.syntax",
+            "`${...}` is not filled in",
+            Location(file, stopped.line, filled + 1),
+            "write the value itself; only keys come from the environment, as `key: {env: NAME}`",
+        )
+    elif re.match(r"\s*-\w", _line(text, stopped)) and "'-' indicator" in said:
+        problems.error(
+            "document.syntax", "a `-` needs a space after it", stopped, "so that it begins an item of a list"
+        )
     elif glued is not None:
         problems.error(
             "document.syntax",
@@ -139,13 +150,20 @@ def explain_syntax(file: str, text: str, error: yaml.MarkedYAMLError, problems: 
         problems.error("document.syntax", message, place, hint, [] if began == place else [(began, "it began here")])
 
 
+def _template(text: str, stopped: Location) -> int | None:
+    """Where `${`, which other programs fill in, stands unquoted just before the place where reading stopped."""
+    found = _line(text, stopped)[: stopped.column].rfind("${")
+    return found if 0 <= found and stopped.column - found <= 3 else None
+
+
 def _place(file: str, mark: yaml.Mark | None) -> Location:
     return Location(file, 1, 1) if mark is None else Location(file, mark.line + 1, mark.column + 1)
 
 
 def _meaning(said: str, character: str) -> tuple[str, str | None]:
     if "cannot start any token" in said:
-        return f"a value cannot begin with `{character}`", "put the text in quotes"
+        shown = "a backtick" if character == "`" else f"`{character}`"
+        return f"a value cannot begin with {shown}", "put the text in quotes"
     for fragment, message, hint in _MEANINGS:
         if fragment in said:
             return message, hint

@@ -9,7 +9,7 @@ from typing import Final
 from routebook.catalogue.reading_providers import read_queue
 from routebook.documents.bounds import whole
 from routebook.documents.names import check_name
-from routebook.documents.nodes import Mapping, Node, Scalar
+from routebook.documents.nodes import Mapping, Node, Scalar, Sequence
 from routebook.documents.problems import Problems, did_you_mean
 from routebook.documents.quantities import Unit, parse_quantity
 from routebook.documents.reading import Fields, read_text
@@ -194,6 +194,14 @@ def _read_window(fields: Fields) -> tuple[str | None, float | None]:
 
 def _read_scope(fields: Fields, table: FactTable, what: str) -> str | None:
     node = fields.node("per")
+    if isinstance(node, Sequence):
+        fields.problems.error(
+            "document.wrong-type",
+            f"{what} counts by one thing, found a list",
+            node.location,
+            "write one of them for each, under names of their own",
+        )
+        return None
     text = None if node is None else read_text(node, fields.problems, "what to count by")
     if node is None or text is None:
         return None

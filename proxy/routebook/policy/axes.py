@@ -39,7 +39,7 @@ class Axis:
     """One thing free to vary. `name` is the member or pattern, `values` a value of each cell (None: missing).
 
     `full` has the bits of all cells that any value lies in. An axis of a PATTERN is whether an opaque pattern matches:
-    a free choice, for which no value can be shown.
+    a free choice, for which no value can be shown. `places` are where numbers are cut: cell n lies before the nth.
     """
 
     fact: str
@@ -48,6 +48,7 @@ class Axis:
     full: int
     name: str = ""
     unit: Unit | None = None
+    places: tuple[Place, ...] = ()
 
 
 Cells = tuple[tuple[int, int], ...]
@@ -150,14 +151,16 @@ class FactAxes:
         each = [(self._numbers[member], 1 if holds else 2) for member in sorted(members)]
         return [tuple(each)] if every == holds else [(cell,) for cell in each]
 
-    def _add_values(self, values: Sequence[Value | None], full: int | None = None) -> None:
+    def _add_values(
+        self, values: Sequence[Value | None], full: int | None = None, places: Sequence[Place] = ()
+    ) -> None:
         """The axis of the fact's value, with a last cell for the missing one."""
         cells = (1 << len(values)) - 1 if full is None else full
         self._known = ((self.first, cells),)
         if self._spec.may_be_missing:
             self._missing = ((self.first, 1 << len(values)),)
             values, cells = [*values, None], cells | 1 << len(values)
-        self.axes.append(Axis(self._fact, Aspect.VALUE, tuple(values), cells, unit=self._unit))
+        self.axes.append(Axis(self._fact, Aspect.VALUE, tuple(values), cells, unit=self._unit, places=tuple(places)))
 
     def _cut_numbers(self, asked: Sequence[Predicate]) -> None:
         stretches = {each: stretches_of(each) for each in asked}
@@ -172,7 +175,7 @@ class FactAxes:
             value = number_between(begin, end, unit)
             values.append(value)
             full |= (value is not None) << number
-        self._add_values(values, full)
+        self._add_values(values, full, places)
         self._masks.update({each: _mask_of(found, places) & full for each, found in stretches.items()})
 
     def _cut_texts(self, asked: Sequence[Predicate], words: Iterable[str]) -> None:

@@ -185,8 +185,29 @@ def _text(item: Node, problems: Problems) -> tuple[str, ...]:
     return read_texts(item, problems)
 
 
+_SIGNS = {">=": "at_least", "=>": "at_least", ">": "above", "<=": "at_most", "=<": "at_most", "<": "below", "!=": "not"}
+"""Signs that other languages compare with, and the operators that mean the same."""
+
+
+def _compares_by_sign(node: Node, problems: Problems) -> bool:
+    """Whether a number is compared by a sign, which is reported with the operator that means it."""
+    sign = next((sign for sign in _SIGNS if isinstance(node, Scalar) and node.text.startswith(sign)), None)
+    if sign is None or not isinstance(node, Scalar):
+        return False
+    number = node.text.removeprefix(sign).strip()
+    problems.error(
+        "policy.unknown-operator",
+        f"`{sign}` is no operator of this language",
+        node.location,
+        f"write `{{{_SIGNS[sign]}: {number}}}`",
+    )
+    return True
+
+
 def _number(node: Node, spec: FactSpec, problems: Problems) -> tuple[int | float, Unit | None] | None:
     """A number in the fact's own unit (None), or in a further one."""
+    if _compares_by_sign(node, problems):
+        return None
     if isinstance(node, Scalar) and parse_quantity(node.text, spec.unit) is None:
         for unit in spec.units:
             amount = parse_quantity(node.text, unit)
@@ -217,7 +238,7 @@ def _read_between(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]
     if not isinstance(node, Sequence) or len(node.items) != 2:
         problems.error(
             "policy.wrong-operator",
-            f"`between` takes two values, found {kind_of(node)}",
+            f"`between` takes two values, found {f'{len(node.items)}' if isinstance(node, Sequence) else kind_of(node)}",
             node.location,
             "write `between: [low, high]`; both ends are included",
         )
@@ -227,6 +248,15 @@ def _read_between(node: Node, spec: FactSpec, problems: Problems) -> list[Asked]
         return []
     if low[1] != high[1]:
         problems.error("policy.mixed-units", "`between` mixes a share and an amount", node.location)
+        return []
+    if low[0] > high[0]:
+        first, second = (item.text if isinstance(item, Scalar) else "" for item in node)
+        problems.error(
+            "policy.contradiction",
+            f"no number lies between `{first}` and `{second}`: the first is the larger",
+            node.location,
+            f"write `between: [{second}, {first}]`",
+        )
         return []
     return [Asked(InIntervals((Interval(low[0], high[0]),)), low[1])]
 

@@ -20,7 +20,7 @@ from routebook.policy.conditions import ALWAYS, AllOf, AnyOf, Condition, Named, 
 from routebook.policy.contradictions import can_hold
 from routebook.policy.facts import FactSpec, FactTable
 from routebook.policy.given import parse_given
-from routebook.policy.naming import JOINERS, near_fact, zones
+from routebook.policy.naming import JOINERS, near_fact, near_zone, zones
 from routebook.policy.operators import AMOUNT, OPERATORS, every, operators_for, read_question, report_operator
 
 __all__ = ["parse_given", "read_condition", "read_conditions", "read_zone", "tests_in", "written"]
@@ -141,6 +141,7 @@ class _Reader:
                 "document.wrong-type",
                 f"expected a list of conditions under `{key.text}`, found {kind_of(node)}",
                 node.location,
+                f"write a list, each with its own braces: `{key.text}: [{{...}}, {{...}}]`",
             )
             return ALWAYS
         if not node.items:
@@ -290,12 +291,7 @@ def read_zone(node: Node, problems: Problems) -> str | None:
     text = read_text(node, problems, "a time zone")
     if text is None or text in zones():
         return text
-    problems.error(
-        "policy.unknown-zone",
-        f"unknown time zone `{text}`",
-        node.location,
-        did_you_mean(text, zones()) or "write it as `Europe/Berlin` or `UTC`",
-    )
+    problems.error("policy.unknown-zone", f"unknown time zone `{text}`", node.location, near_zone(text))
     return None
 
 

@@ -37,7 +37,13 @@ FORM = {
 }
 """Codes of mistakes that an editor can see: the form is wrong, whatever else the policy says."""
 
-BEYOND_FORM = {"hour-that-does-not-exist", "date-that-does-not-exist", "budget-without-a-unit"}
+BEYOND_FORM = {
+    "hour-that-does-not-exist",
+    "date-that-does-not-exist",
+    "date-in-a-thirteenth-month",
+    "budget-without-a-unit",
+    "limit-of-a-fraction",
+}
 """Mistakes whose code is one of form, and whose form is right."""
 
 

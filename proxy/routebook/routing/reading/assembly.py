@@ -28,7 +28,7 @@ from routebook.routing.reading.checks import check_policy
 from routebook.routing.reading.expectations import Expectable
 from routebook.routing.reading.guarantees import Scope, read_guarantees
 from routebook.routing.reading.in_force import report_not_installed
-from routebook.routing.reading.money import report_money
+from routebook.routing.reading.money import check_amounts, report_money
 from routebook.routing.reading.outcomes import Targets
 from routebook.routing.reading.proving import Progress, Proving
 from routebook.routing.reading.rules import read_rules
@@ -66,6 +66,9 @@ def assemble(
     tests = read_tests(sections.items["tests"], terms, _expectable(sections, rules, budgets))
     fit = not problems.errors
     check_policy(sections, rules, catalogue)
+    asking = [*(each.when for each in rules), *(each.when for each in guarantees)]
+    asking += [*(each.when for each in budgets.values()), *(each.when for each in limits.values())]
+    check_amounts(asking, budgets, problems)
     report_money(budgets.values(), rules, catalogue, settings, problems)
     fit = fit and not problems.errors
     proofs = None
@@ -151,6 +154,15 @@ def _read_terms(sections: Sections, clients: dict[str, Client]) -> Terms:
     return terms
 
 
+def _pattern_hint(fault: str) -> str:
+    """What to do about a pattern that RE2 does not take."""
+    if fault.startswith("missing"):
+        return "close what is open; a bracket that is meant as itself is written `\\[`, `\\(`"
+    if "repetition size" in fault:
+        return "a repetition counts to 1000 at most"
+    return "patterns are written for RE2: no look-around, no back-references"
+
+
 def _read_patterns(entries: list[Entry], problems: Problems) -> dict[str, str]:
     patterns: dict[str, str] = {}
     for key, node in entries:
@@ -164,7 +176,7 @@ def _read_patterns(entries: list[Entry], problems: Problems) -> dict[str, str]:
                 "policy.bad-pattern",
                 f"the pattern `{key.text}` is not a regular expression: {fault}",
                 node.location,
-                "patterns are written for RE2: no look-around, no back-references",
+                _pattern_hint(fault),
             )
         elif matches_everything(text):
             problems.warning(

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from routebook.catalogue.models import Model, Pool
 from routebook.catalogue.providers import Provider
 from routebook.catalogue.reading_models import expand, read_dollars
-from routebook.documents.names import check_name, read_reference
+from routebook.documents.names import check_name, read_reference, suggestion
 from routebook.documents.nodes import Node, Scalar
 from routebook.documents.problems import Location
 from routebook.documents.reading import Fields, read_texts
 from routebook.policy.conditions import ALWAYS
 from routebook.routing.policy import Guarantee, Reach
+from routebook.routing.reach import label_of
 from routebook.routing.reading.terms import Terms
 
 GUARANTEE_KEYS = {
@@ -70,6 +71,7 @@ def read_guarantees(items: Iterable[Node], terms: Terms, scope: Scope) -> tuple[
                 "document.duplicate-name",
                 f"two guarantees are named `{name}`",
                 place,
+                "records name the guarantee that kept a model out; choose another name",
                 related=[(first[name], "the first one")],
             )
         first.setdefault(name, place)
@@ -118,7 +120,7 @@ def _reach_of(fields: Fields, scope: Scope) -> Reach:
             fields, "provider", scope.provider_names, "policy.unknown-provider", "a provider of this policy"
         ),
         regions=_references(fields, "region", scope.regions, "policy.unknown-region", "a region of any provider"),
-        labels=_read_labels(fields),
+        labels=_read_labels(fields, scope),
         capabilities=_references(fields, "capability", scope.capabilities, "document.unknown-word", "a capability"),
         price_at_most=_read_price(fields),
     )
@@ -133,11 +135,19 @@ def _references(fields: Fields, name: str, known: Collection[str], code: str, wh
     return frozenset(text for text in found if text is not None)
 
 
-def _read_labels(fields: Fields) -> dict[str, frozenset[str]]:
-    return {
-        key.text: frozenset(read_texts(node, fields.problems))
-        for key, node in fields.named("labels", "a mapping of labels")
-    }
+def _read_labels(fields: Fields, scope: Scope) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for key, node in fields.named("labels", "a mapping of labels"):
+        found[key.text] = frozenset(read_texts(node, fields.problems))
+        borne = {label for model in scope.models.values() if (label := label_of(model, key.text)) is not None}
+        for text in sorted(found[key.text] - borne):
+            fields.problems.warning(
+                "policy.unknown-label",
+                f"no model has the label `{key.text}: {text}`",
+                node.location,
+                suggestion(text, borne) if borne else "labels stand at models and providers, as `labels: {NAME: TEXT}`",
+            )
+    return found
 
 
 def _read_price(fields: Fields) -> int | None:

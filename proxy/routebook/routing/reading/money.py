@@ -6,7 +6,7 @@ and a budget smaller than any worst case are sound policies that serve nobody, o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from routebook.catalogue.models import Catalogue, Model
@@ -15,8 +15,10 @@ from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.ledger.bounds import UNKNOWN_OUTPUT, longest_answer, worst_case
 from routebook.ledger.budgets import LARGEST_SHARED, Budget
-from routebook.policy.coverage import needed
+from routebook.policy.conditions import Condition
+from routebook.policy.coverage import needed, tests_of
 from routebook.policy.rules import Rule
+from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import REQUESTED, Outcome, Route
 from routebook.routing.policy import Settings
 from routebook.routing.reading.serving import demand_of
@@ -40,6 +42,33 @@ class Use:
     def is_bounded(self) -> bool:
         """Whether anything bounds the answer."""
         return not self.asked is self.model.max_output is self.model.context is None
+
+
+def check_amounts(conditions: Iterable[Condition], budgets: Mapping[str, Budget], problems: Problems) -> None:
+    """Add a problem for each test that compares what is left or used of a budget with something that it does not count:
+    `10` of a budget in money would be ten nano-dollars."""
+    tests = {
+        test.location: test
+        for condition in conditions
+        for test in tests_of(condition)
+        if test.unit is not None and test.fact.startswith("budget.")
+    }
+    for test in tests.values():
+        budget = budgets.get(FACTS.argument(test.fact) or "")
+        if budget is None or (test.unit is Unit.MONEY) == (budget.unit is Unit.MONEY):
+            continue
+        counts, example = _COUNTED[budget.unit]
+        problems.error(
+            "policy.wrong-amount",
+            f"the budget `{budget.name}` counts {counts}, and `{test.text}` asks for something else",
+            test.location,
+            f"write a share, such as `10%`, or an amount of what it counts, such as `{example}`",
+            [(budget.location, "the budget")],
+        )
+
+
+_COUNTED = {Unit.MONEY: ("money", "$10"), Unit.TOKENS: ("tokens", "100k"), Unit.COUNT: ("requests", "100")}
+"""What a budget counts, and how an amount of it is written."""
 
 
 def report_money(

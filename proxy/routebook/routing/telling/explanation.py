@@ -7,7 +7,7 @@ record and the calculation differ, the record is shown and the difference is sai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from routebook.policy.explain import RuleAccount, explain, walk_lines
@@ -46,7 +46,8 @@ class Explanation:
     """Everything there is to say about one decision; texts are for people.
 
     `record` and `ending` are the lines of the journal, None for a request that was never sent and for one that still
-    runs. `notes` are what a reader must know to trust the rest.
+    runs. `notes` are what a reader must know to trust the rest. `seen` are the facts that were asked for (None:
+    missing), and `policy` the one that decided, where it is known.
     """
 
     rule: str | None
@@ -58,6 +59,8 @@ class Explanation:
     notes: tuple[str, ...] = ()
     record: Mapping[str, Any] | None = None
     ending: Mapping[str, Any] | None = None
+    seen: Mapping[str, Value | None] = field(default_factory=dict)
+    policy: Policy | None = None
 
 
 def explain_given(policy: Policy, given: Mapping[str, Value], now: float) -> Explanation:
@@ -91,9 +94,7 @@ def explain_record(policy: Policy | None, record: Mapping[str, Any], ending: Map
     notes = tuple(f"deciding again gives something else: {difference}" for difference in differences(record, again))
     known = recorded_facts(record)
     found = _explanation(policy, again.decision, {key: known.get(key) for key in record["facts"]}, candidates, notes)
-    return Explanation(
-        record["rule"], record["where"], found.outcome, found.path, found.rules, candidates, notes, record, ending
-    )
+    return replace(found, rule=record["rule"], where=record["where"], record=record, ending=ending)
 
 
 def candidates_of(plan: Plan | None) -> tuple[CandidateExplained, ...]:
@@ -119,6 +120,8 @@ def _explanation(
         rules=explain(policy.rules, facts, None if rule is None else rule.name),
         candidates=candidates,
         notes=notes,
+        seen=facts,
+        policy=policy,
     )
 
 

@@ -33,7 +33,7 @@ def held_lines(record: Mapping[str, Any]) -> Iterator[str]:
         crash = "" if orphan == amount else f" ({amount_of(pot, orphan)} should the process die)"
         yield f"held {amount_of(pot, amount)} of {pot_in_words(pot)}{crash}"
     for refused in hold.get("refused", ()):
-        yield _refusal(refused)
+        yield refusal_in_words(refused)
 
 
 def settled_lines(record: Mapping[str, Any], ending: Mapping[str, Any]) -> Iterator[str]:
@@ -66,7 +66,8 @@ def amount_of(pot: str, amount: int) -> str:
     return f"{count(amount)} request{'' if amount == 1 else 's'}"
 
 
-def _refusal(refused: Mapping[str, Any]) -> str:
+def refusal_in_words(refused: Mapping[str, Any]) -> str:
+    """Who was not allowed to be called by which budget or limit, and when it would be."""
     pot = refused["pot"]
     why = _WHY.get(refused["why"], refused["why"])
     after = refused.get("retry_after")

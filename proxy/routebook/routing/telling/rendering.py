@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from routebook.policy.explain import Account, RuleAccount, rule_lines, why_not_line
+from routebook.routing.drawings.lettering import visible
 from routebook.routing.endings import end_in_words
 from routebook.routing.facts import FACTS
 from routebook.routing.reasons import count, dollars, seconds
@@ -17,11 +18,11 @@ MOST_RULES = 40
 """Rules before the one that decided that a text names; JSON holds all of them."""
 
 
-def as_text(found: Explanation) -> str:
-    """The whole story, the answer first."""
+def as_text(found: Explanation, way: Iterable[str] = ()) -> str:
+    """The whole story, the answer first; `way` is the walk as a drawing, in lines, where there is one."""
     blocks = [
         _story(found),
-        _list("How the rules were walked:", found.path),
+        _list("How the rules were walked:", list(way) or found.path),
         _own(found),
         _others(found),
         _list("Candidates, in the order in which they are tried:", _candidates(found.candidates)),
@@ -62,11 +63,6 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "decided": found.record,
         "ended": found.ending,
     }
-
-
-def visible(text: str) -> str:
-    """Text with what a terminal would obey written out: names and models may come from a stranger."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _story(found: Explanation) -> list[str]:
