@@ -14,6 +14,10 @@ STATE      ?= var
 # For `make test`: more arguments for pytest, for example ARGS='-k reload -x'.
 ARGS ?=
 
+# For `make fuzz`: seconds for each dialect, and which (all where none is named).
+FUZZ_SECONDS ?= 600
+DIALECTS     ?=
+
 # The official SDKs are tested in their current major versions (from pyproject.toml), in these older ones, and in JavaScript.
 SDKS     := .cache/sdk
 OLD_SDKS := $(addprefix $(SDKS)/,openai-1 anthropic-0 google-genai-1)
@@ -23,7 +27,7 @@ JS_SDKS  := $(SDKS)/js
 REDIS := .cache/redis
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format docs clean
+.PHONY: help run test fuzz bench check format docs clean
 
 help: ## say what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +38,9 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 
 test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
+	@$(BIN)/python -m tests.protocols.fuzzing --seconds $(FUZZ_SECONDS) $(DIALECTS)
 
 bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, translation, the proxy against nginx and a bare relay, and what budgets cost
 	@$(BIN)/python bench/decisions.py

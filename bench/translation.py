@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from urllib.parse import parse_qsl
 
 from routebook.chat.conversation import ChatRequest, Message, Role, Tool
 from routebook.chat.events import Event, Finish, Finished, Started, TextDelta, UsageSeen
@@ -78,7 +79,9 @@ def request_of(dialect: Dialect) -> tuple[bytes, Callable[[bytes], object], Call
     for operation in dialect.operations:
         before, _, after = operation.upstream_path.partition("{model}")
         if operation.name == "chat" and sent.path.startswith(before) and sent.path.endswith(after):
-            given = {**operation.given, **({"model": "m"} if "{" in operation.path else {})}
+            asked = dict(parse_qsl(sent.path.partition("?")[2]))  # the form of a stream: `alt=sse`
+            given = {**operation.given, **{name: asked[name] for name in operation.queries if name in asked}}
+            given |= {"model": "m"} if "{" in operation.path else {}
             return sent.body, partial(operation.read, **given), operation.edit
     raise LookupError(dialect.name)
 

@@ -106,6 +106,12 @@ def test_a_key_comes_from_one_place() -> None:
         "https://",
         "https://x.example/v1?a=b",
         "https://x.example/v1?",
+        "https://x.example/v1?api-version=1&key=secret",
+        "https://x.example/v1?api-version=",
+        "https://x.example/{modell}",
+        "https://x.example/a{model}",
+        "https://{model}.example/",
+        "https://x.example/{model}/{model}",
         "https://x.example/v1#",
         "https://x.example/#a",
         "https://x.example:99999/",
@@ -116,6 +122,19 @@ def test_a_key_comes_from_one_place() -> None:
 def test_only_plain_http_addresses_are_base_urls(url: str) -> None:
     """Anything but scheme, host, port and path is refused."""
     assert codes(url_problems(url)) == ["catalogue.bad-url"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x.openai.azure.com/openai/deployments/{model}?api-version=2024-10-21",
+        "https://x.openai.azure.com/openai?api-version=2025-04-01-preview",
+        "https://x.example/{model}/v1",
+    ],
+)
+def test_azures_older_addresses_are_base_urls(url: str) -> None:
+    """The deployment in the path, and the version in the query."""
+    assert codes(url_problems(url)) == []
 
 
 @pytest.mark.parametrize("url", ["https://user:secret@x.example/v1", "https://secret@x.example"])

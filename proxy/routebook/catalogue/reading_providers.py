@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from typing import Final
 from urllib.parse import urlsplit
 
 from routebook.catalogue.providers import (
@@ -35,7 +36,8 @@ DIALECTS = {
 
 PROVIDER_KEYS = {
     "dialect": "what the provider speaks",
-    "base_url": "where its API stands, up to and including the version (`https://api.openai.com/v1`)",
+    "base_url": "where its API stands, up to and including the version (`https://api.openai.com/v1`); `{model}` in it is "
+    "the model's id there, and `?api-version=` may follow (Azure)",
     "region": "where it stands, for `within` and guarantees",
     "labels": "your own words about it, by name",
     "accounts": "the keys that pay",
@@ -219,6 +221,11 @@ def _read_base_url(fields: Fields) -> str | None:
     return None
 
 
+_API_VERSION: Final = re.compile(r"api-version=[A-Za-z0-9._-]{1,40}")
+_MODEL_IN_PATH: Final = re.compile(r"(?<=/)\{model\}(?=[/?]|$)")
+"""How Azure's older addresses are written: the deployment in the path, the version in the query."""
+
+
 def _url_fault(text: str) -> tuple[str, str, str] | None:
     """What is wrong with a base URL: code, message and hint. An address that may hold a secret is not repeated."""
     example = "write it as `https://api.example.com/v1`"
@@ -235,8 +242,10 @@ def _url_fault(text: str) -> tuple[str, str, str] | None:
         )
     if parts.scheme not in ("http", "https"):
         return "catalogue.bad-url", "the base URL is neither `http://` nor `https://`", example
-    if parts.query or parts.fragment or "?" in text or "#" in text:
-        return "catalogue.bad-url", "the base URL holds a query or a fragment", example
+    if parts.fragment or "#" in text or ("?" in text and _API_VERSION.fullmatch(parts.query) is None):
+        return "catalogue.bad-url", "the base URL holds a query or a fragment", f"{example}; `?api-version=` may follow"
+    if set("{}") & set(_MODEL_IN_PATH.sub("", text, count=1)):
+        return "catalogue.bad-url", "the base URL holds braces", "only the model's own id may stand in it: `/{model}`"
     if not parts.hostname or port == 0 or not text.isascii() or any(char <= " " or char == "\\" for char in text):
         return "catalogue.bad-url", "the base URL names no host that can be reached", example
     return None

@@ -83,6 +83,17 @@ class InSequence:
             else:
                 yield from self._of(event.choice).take(event)
 
+    def goes_on(self, event: Any) -> bool:
+        """Whether an event of a block can be told as it is, because its block is being told and nothing waits: so it is
+        with most of them, and `put` would do no more."""
+        choice = self._choices.get(event.choice)
+        return (
+            choice is not None
+            and event.block == choice.current == choice.number
+            and not choice.call_open
+            and not choice.waiting
+        )
+
     def end(self) -> Iterator[Event]:
         """What still waits when nothing more comes."""
         for choice in self._choices.values():

@@ -110,7 +110,7 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     if errand.refused:
         raise CallFailed("request.not-carried", in_words(errand.losses))
     head = upstream_head(
-        access.heads[errand.path],
+        access.heads.of(errand.path, candidate.model.upstream_id),
         job.request.headers,
         len(errand.body),
         access.simulated,

@@ -42,7 +42,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         # Identify
         client = identify(request, gateway, entry.serving)
         # Read
-        asked = found.read(await read_body(request, policy.settings))
+        asked = found.read(await read_body(request, policy.settings), request.headers)
         within = wanted_within(request, asked)
         entry.phase = Phase.ROUTING
         # See

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
+from urllib.parse import quote
 
 from multidict import CIMultiDict, istr
 from yarl import URL
@@ -63,6 +64,9 @@ _SIMULATE: Final = istr("x-simulate")
 
 AUTHORIZATION: Final = "Authorization"
 
+MODEL: Final = "{model}"
+"""What stands in a base URL for the model's id, where deployments have addresses of their own (Azure's older form)."""
+
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
@@ -78,8 +82,9 @@ def request_head(base: URL, path: str, key: str | None, key_header: str = AUTHOR
     Encoded answers are not asked for: an answer is read along to count what was used.
     """
     port = "" if base.is_default_port() else f":{base.port}"
+    query = f"{'&' if '?' in path else '?'}{base.raw_query_string}" if base.raw_query_string else ""
     lines = [
-        f"POST {base.raw_path.rstrip('/')}{path} HTTP/1.1",
+        f"POST {base.raw_path.rstrip('/')}{path}{query} HTTP/1.1",
         f"Host: {base.host_subcomponent}{port}",
         "Content-Type: application/json",
         "Accept-Encoding: identity",
@@ -91,16 +96,28 @@ def request_head(base: URL, path: str, key: str | None, key_header: str = AUTHOR
 
 class Heads(dict[str, bytes]):
     """An account's `request_head` by path, made when a path is first called. Paths come from dialects and from the
-    policy's models, so they are few."""
+    policy's models, so they are few. Where the model's id stands in the base URL (`MODEL`), the base is another for each."""
 
     def __init__(self, base: URL, key: str | None, key_header: str) -> None:
         super().__init__()
         self._base = base
         self._key = key
         self._key_header = key_header
+        self._form = str(base) if MODEL in base.raw_path else None
+        self._by_model: dict[str, Heads] = {}
 
     def __repr__(self) -> str:
         return f"<Heads of {len(self)} paths>"
+
+    def of(self, path: str, model: str) -> bytes:
+        """The head of a call of a model at a path below the base URL."""
+        if self._form is None:
+            return self[path]
+        known = self._by_model.get(model)
+        if known is None:
+            base = URL(self._form.replace(MODEL, quote(model, safe="")), encoded=True)
+            known = self._by_model[model] = Heads(base, self._key, self._key_header)
+        return known[path]
 
     def __missing__(self, path: str) -> bytes:
         head = self[path] = request_head(self._base, path, self._key, self._key_header)

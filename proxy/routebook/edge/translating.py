@@ -107,9 +107,10 @@ def errand_of(job: Job, candidate: Candidate, entry: Entry) -> Errand | None:
     sent = _written(job, side, candidate, entry)
     if sent is None:
         return None
-    headers = tuple({**dict(access.version), **dict(sent.headers)}.items())
+    ours = {**dict(access.version), **dict(sent.headers)}
+    forwarded = tuple(name for name in side.forwarded if name not in ours) if spoken is job.dialect else ()
     crossing = Crossing(job, side, entry, model.upstream_id)
-    return Errand(spoken, sent.path, sent.body, side.media_type, (), headers, sent.losses, crossing)
+    return Errand(spoken, sent.path, sent.body, side.media_type, forwarded, tuple(ours.items()), sent.losses, crossing)
 
 
 def _written(job: Job, side: UpstreamSide, candidate: Candidate, entry: Entry) -> Sent | None:

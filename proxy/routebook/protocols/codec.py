@@ -201,7 +201,8 @@ class Operation:
     `path` is the client's, with a name in braces where a part of it is a value (`/v1beta/models/{model}:countTokens`);
     `upstream_path` follows a base URL, with `{model}` where the upstream's name of the model stands in it, its query
     included. `read` takes the body, and by name the values in the path, what is `given` by it, and those parameters of
-    the query that stand in `queries` (as texts, where the client sent them). `edit` takes the request, the upstream's
+    the query that stand in `queries` and headers that stand in `headers`, by the name that `read` has for them (as texts,
+    where the client sent them). `edit` takes the request, the upstream's
     name of the model, whether to ask for usage, and a rule's caps. `demands` is what the vendor demands beyond what a
     reader must understand: it takes the request, its headers and what answers are kept, and raises ProtocolError;
     `waivers` are what may stand in the place of a signature, and the simulated upstream alone is so strict. Where
@@ -215,6 +216,7 @@ class Operation:
     edit: Callable[..., bytes]
     given: Mapping[str, Any] = field(default_factory=dict)
     queries: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     demands: Callable[[Any, Mapping[str, str], Kept], None] | None = None
     waivers: frozenset[str] = frozenset()
     keeps: bool = False

@@ -27,9 +27,13 @@ class Found:
     operation: Operation
     values: Mapping[str, Any]
 
-    def read(self, body: bytes) -> Any:
-        """The request in a body; raises ProtocolError where it is not one."""
-        return self.operation.read(body, **self.values)
+    def read(self, body: bytes, headers: Mapping[str, str] | None = None) -> Any:
+        """The request in a body, that came with these headers; raises ProtocolError where it is not one."""
+        told = self.operation.headers
+        if not told or headers is None:
+            return self.operation.read(body, **self.values)
+        said = {name: value for name, header in told.items() if (value := headers.get(header)) is not None}
+        return self.operation.read(body, **self.values, **said)
 
 
 class Paths:

@@ -144,7 +144,7 @@ async def _serve(request: web.Request, behaviour: _Behaviour) -> web.StreamRespo
 
 async def _answer(request: web.Request, found: Found, behaviour: _Behaviour) -> web.StreamResponse:
     """What every call has in common: the body is read, faults that need no answer are committed."""
-    asked = found.read(await request.read())
+    asked = found.read(await request.read(), request.headers)
     fault = _fault(request, asked)
     if fault.chance < 1 and behaviour.dice.random() >= fault.chance:
         fault = Fault()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from routebook.protocols.answered import answered_by
 from routebook.protocols.anthropic.answer_reading import read_count, read_message
 from routebook.protocols.anthropic.answer_writing import write_count as write_counted
 from routebook.protocols.anthropic.answer_writing import write_message
 from routebook.protocols.anthropic.carries import CARRIES, DIALECT, OWNED, TELLS, VERSION
-from routebook.protocols.anthropic.demands import demanded_of_count, demanded_of_messages
+from routebook.protocols.anthropic.demands import HEADER, demanded_of_count, demanded_of_messages
 from routebook.protocols.anthropic.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.anthropic.faults import read_error_code, read_fault
 from routebook.protocols.anthropic.request import edited, read_count_request, read_messages
@@ -25,6 +25,14 @@ def _relayed(hide_usage: bool) -> Relayed:
     return Relayed(MessagesReader(""))
 
 
+def _relays(asked: Any, version: str | None) -> bool:
+    """Each version takes and refuses other fields: a request of one is written anew for a provider that is declared to
+    speak the other. Where none is declared, the client's own is spoken."""
+    return version is None or asked.version is None or asked.version == version
+
+
+_TOLD: Final = {"version": HEADER}
+
 ANTHROPIC: Final = Dialect(
     DIALECT,
     "anthropic",
@@ -32,9 +40,15 @@ ANTHROPIC: Final = Dialect(
         operation
         for before in ("/v1", "/anthropic/v1")  # the second is Azure's
         for operation in (
-            Operation("chat", before + PATH, PATH, read_messages, edited, demands=demanded_of_messages),
+            Operation("chat", before + PATH, PATH, read_messages, edited, headers=_TOLD, demands=demanded_of_messages),
             Operation(
-                "count_tokens", before + COUNT_PATH, COUNT_PATH, read_count_request, edited, demands=demanded_of_count
+                "count_tokens",
+                before + COUNT_PATH,
+                COUNT_PATH,
+                read_count_request,
+                edited,
+                headers=_TOLD,
+                demands=demanded_of_count,
             ),
         )
     ),
@@ -65,7 +79,8 @@ ANTHROPIC: Final = Dialect(
         read_count,
         owned=OWNED,
         key_header="x-api-key",
-        version=("anthropic-version", VERSION),
-        forwarded=("Accept", "anthropic-version", "anthropic-beta"),
+        version=(HEADER, VERSION),
+        forwarded=("Accept", HEADER, "anthropic-beta"),
     ),
+    relays=_relays,
 )

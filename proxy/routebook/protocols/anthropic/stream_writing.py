@@ -79,6 +79,8 @@ class MessagesWriter:
 
     def write(self, events: Iterable[Event]) -> bytes:
         """The stream's events for some more events."""
+        if type(events) is list and len(events) == 1 and type(event := events[0]) is TextDelta and self._goes_on(event):
+            return _DELTA % (self._index, b"text_delta", b"text", encode(event.text))
         written: list[bytes] = []
         for event in self._sequence.put(events):
             if self._ended:
@@ -112,6 +114,11 @@ class MessagesWriter:
     def keep_alive(self) -> bytes:
         """A ping, which may come anywhere."""
         return PING
+
+    def _goes_on(self, event: TextDelta) -> bool:
+        """Whether it is some more of the text that is being told, as most events are."""
+        is_open = self._block == (event.block, "text") and not self._ended and not event.choice
+        return is_open and self._sequence.goes_on(event)
 
     def _write(self, event: Event, written: list[bytes]) -> None:
         match event:

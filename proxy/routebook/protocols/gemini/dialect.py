@@ -52,8 +52,8 @@ GEMINI: Final = Dialect(
             edit,
             given,
             queries,
-            demanded_of_contents if name == "chat" else None,
-            WAIVERS,
+            demands=demanded_of_contents if name == "chat" else None,
+            waivers=WAIVERS,
         )
         for version in ("v1beta", "v1")
         for name, method, read, edit, given, queries in _METHODS

@@ -93,7 +93,9 @@ class GeminiWriter:
     def write(self, events: Iterable[Event]) -> bytes:
         """The chunks for some more events."""
         written: list[bytes] = []
-        if not self._ended:
+        if type(events) is list and len(events) == 1 and type(event := events[0]) is TextDelta and self._goes_on(event):
+            self._text(self._choices[event.choice], event, written)
+        elif not self._ended:
             self._put(self._sequence.put(events), written)
         return b"".join(written)
 
@@ -120,6 +122,12 @@ class GeminiWriter:
         """Nothing: a comment ends Google's Python client with an error. White space is free between the elements of an
         array."""
         return b"\n" if self._is_array and self._begun and not self._ended else b""
+
+    def _goes_on(self, event: TextDelta) -> bool:
+        """Whether it is some more of the text that is being told, as most events are."""
+        choice = self._choices.get(event.choice)
+        is_open = choice is not None and choice.complete is None and not self._ended
+        return is_open and self._sequence.goes_on(event)
 
     def _put(self, events: Iterable[Event], written: list[bytes]) -> None:
         for event in events:

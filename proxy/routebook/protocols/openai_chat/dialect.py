@@ -48,6 +48,7 @@ OPENAI_CHAT: Final = Dialect(
         _at("/openai/v1/completions", _COMPLETION),
         _at("/openai/v1/embeddings", _EMBEDDINGS),
         _at("/openai/deployments/{model}/chat/completions", _CHAT),
+        _at("/openai/deployments/{model}/completions", _COMPLETION),
         _at("/openai/deployments/{model}/embeddings", _EMBEDDINGS),
     ),
     stream=StreamReader,
@@ -57,7 +58,9 @@ OPENAI_CHAT: Final = Dialect(
     error_event=error_event,
     models=models_body,
     model=model_body,
-    client=ClientSide(write_chat_answer, ChatWriter, TELLS, models=("/v1/models", "/openai/v1/models")),
+    client=ClientSide(
+        write_chat_answer, ChatWriter, TELLS, models=("/v1/models", "/openai/v1/models", "/openai/models")
+    ),
     upstream=UpstreamSide(
         write_request,
         read_chat_answer,

@@ -48,7 +48,11 @@ OPENAI_RESPONSES: Final = Dialect(
     models=models_body,
     model=model_body,
     client=ClientSide(
-        write_answer, ResponsesWriter, TELLS, write_count_answer, models=("/v1/models", "/openai/v1/models")
+        write_answer,
+        ResponsesWriter,
+        TELLS,
+        write_count_answer,
+        models=("/v1/models", "/openai/v1/models", "/openai/models"),
     ),
     upstream=UpstreamSide(
         write_request,
