@@ -31,7 +31,7 @@ OWN = {"chat": "openai", "responses": "openai-responses", "anthropic": "anthropi
 _ABLE = "capabilities: [tools, vision, documents, json_schema, reasoning, logprobs]"
 
 
-def policy(more: str = "", settings: str = "") -> str:
+def policy(more: str = "", settings: str = "", rule: str = "") -> str:
     """A provider and two models for each dialect of upstreams, and each model under its own name."""
     providers = "".join(
         f'  {word}: {{dialect: {word}, base_url: "http://127.0.0.1:1/v1", accounts: [{{name: main}}]}}\n'
@@ -52,7 +52,7 @@ models:
     {_ABLE}}}
   vectors: {{provider: openai, id: vectors-1, price: {{input: 1}}, context: 8k, operations: [embeddings]}}
   vectors-google: {{provider: gemini, id: vectors-2, price: {{input: 1}}, context: 8k, operations: [embeddings]}}
-rules: [{{name: as-asked, route: {{to: requested}}}}]
+rules: [{rule + ", " if rule else ""}{{name: as-asked, route: {{to: requested}}}}]
 settings: {{breaker: {{of: 100k, in_a_row: 100k}}{settings}}}
 {more}"""
 
@@ -130,14 +130,16 @@ class Client:
 
 
 @asynccontextmanager
-async def opened(folder: Path, processes: Processes, more: str = "", settings: str = "") -> AsyncIterator[House]:
-    """Serve, with `more` in the policy and in its `settings`, until the block ends; the simulated upstream does not take
-    its time."""
+async def opened(
+    folder: Path, processes: Processes, more: str = "", settings: str = "", rule: str = ""
+) -> AsyncIterator[House]:
+    """Serve until the block ends, with `more` in the policy and its `settings`, and a `rule` before the one that does as
+    is asked; the simulated upstream does not take its time."""
     running = await start_simulator(socket.create_server(("127.0.0.1", 0)), pace=0)
     try:
         async with (
             Tap(running.address) as tap,
-            in_process(folder, policy(more, settings), simulate_at=tap.url) as proxy,
+            in_process(folder, policy(more, settings, rule), simulate_at=tap.url) as proxy,
         ):
             yield House(proxy, tap, processes)
     finally:

@@ -92,8 +92,14 @@ class Talking:
             self._process.kill()
             raise
 
+    def leave(self) -> None:
+        """Say that there is nothing more to do."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.stdin = None
+
     def close(self) -> None:
-        """End the process."""
+        """Wait for its end, once it was left."""
         _, complaint = self._process.communicate()
         assert self._process.returncode == 0, complaint.decode()
 
@@ -133,5 +139,7 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for each in self._running.values():
+            each.leave()
         for each in self._running.values():
             each.close()

@@ -49,8 +49,19 @@ def raised(client: Client, classes: dict[str, str]) -> str:
 @pytest.fixture(params=PAIRS)
 def pair(request: pytest.FixtureRequest, house: House) -> tuple[Client, str]:
     """A client, and the model of an upstream."""
+    return model_of(request, house)
+
+
+def model_of(request: pytest.FixtureRequest, house: House) -> tuple[Client, str]:
+    """A client and a model, by their names."""
     name, word = request.param
     return house.client(name), word
+
+
+@pytest.fixture(params=[*PAIRS, *(pytest.param((name, "ollama"), id=f"{name}-on-ollama") for name in KINDS)])
+def wider(request: pytest.FixtureRequest, house: House) -> tuple[Client, str]:
+    """Also with the upstream that no client speaks."""
+    return model_of(request, house)
 
 
 @pytest.fixture(params=KINDS)
@@ -75,9 +86,9 @@ async def test_a1_models_come_in_the_clients_own_shape(house: House, name: str) 
     assert "there is no model of this name" in none["message"]
 
 
-async def test_a2_a_whole_answer_is_understood(pair: tuple[Client, str]) -> None:
+async def test_a2_a_whole_answer_is_understood(wider: tuple[Client, str]) -> None:
     """Text, the reason to stop, usage, and the model that served."""
-    client, word = pair
+    client, word = wider
     answer = await client.ask(Ask((HELLO,), word, system="Be kind."))
 
     assert "Say hello to the world, grüße und 你好 👋." in answer.text
@@ -86,9 +97,9 @@ async def test_a2_a_whole_answer_is_understood(pair: tuple[Client, str]) -> None
     assert answer.used is not None and min(answer.used) > 5
 
 
-async def test_a3_a_stream_says_what_the_whole_answer_says(pair: tuple[Client, str]) -> None:
+async def test_a3_a_stream_says_what_the_whole_answer_says(wider: tuple[Client, str]) -> None:
     """The same text, piece by piece, the same reason to stop and the same usage."""
-    client, word = pair
+    client, word = wider
     ask = Ask((HELLO,), word, system="Be kind.")
     whole, streamed = await client.ask(ask), await client.ask(ask, How.STREAM)
 
@@ -271,3 +282,21 @@ async def test_a11_the_model_that_served_is_told(pair: tuple[Client, str]) -> No
         assert answer.model == f"{word}-1"
         assert record.ended["served"] == f"{word}-1"
         assert client.last["headers"]["x-routebook-model"] == word
+
+
+@pytest.mark.parametrize("name", [name for name in SDK_KINDS if not name.startswith("anthropic")])
+async def test_vectors_come_from_the_own_dialect(house: House, name: str) -> None:
+    """Embeddings cross to no other API: whoever asks a model that speaks another hears so, and nobody is called."""
+    client = house.client(name)
+    own, other = ("vectors-google", "vectors") if client.family == "google" else ("vectors", "vectors-google")
+    texts = {"contents" if client.family == "google" else "input": ["one", "two"]}
+    served = await client.do("embeddings", model=own, **texts)
+    before = len(house.tap.requests)
+    refused = await client.do("embeddings", model=other, **texts)
+
+    dump = served["dump"]
+    vectors = [each.get("values") or each["embedding"] for each in dump.get("embeddings") or dump["data"]]
+    assert [len(vector) for vector in vectors] == [256, 256]
+    assert (refused["own"], refused["status"]) == (True, 400)
+    assert "cannot be asked for" in refused["message"]
+    assert len(house.tap.requests) == before

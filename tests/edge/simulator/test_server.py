@@ -134,6 +134,20 @@ async def test_embeddings_depend_on_the_text(client: openai.AsyncOpenAI) -> None
     assert sum(number**2 for number in plain.data[0].embedding) == pytest.approx(1.0)
 
 
+async def test_embeddings_come_in_the_shape_of_the_question(simulator: Simulator) -> None:
+    """Google's API asks for one or for many, and has other names for the same numbers."""
+    one, two = ({"content": {"parts": [{"text": text}]}, "outputDimensionality": 3} for text in ("one", "two"))
+    single = await ask(simulator, "/v1beta/models/e:embedContent", **one)
+    many = await ask(simulator, "/v1beta/models/e:batchEmbedContents", requests=[one, two])
+    plain = await ask(simulator, "/v1/embeddings", model="e", input="one", dimensions=3)
+    empty = await ask(simulator, "/v1beta/models/e:embedContent", content={"parts": []})
+
+    numbers = plain.json()["data"][0]["embedding"]
+    assert single.json() == {"embedding": {"values": numbers}}
+    assert [each["values"] == numbers for each in many.json()["embeddings"]] == [True, False]
+    assert empty.status == 400
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

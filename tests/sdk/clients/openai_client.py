@@ -78,7 +78,8 @@ def responses_stream(client: openai.OpenAI, given: Result, said: Said) -> Result
 def responses_helper(client: openai.OpenAI, given: Result, said: Said) -> Result:
     """A response that the SDK's own helper puts together."""
     with client.responses.stream(**given) as stream:
-        said += [event.delta for event in stream if event.type == "response.output_text.delta"]
+        for event in stream:
+            said += [event.delta] if event.type == "response.output_text.delta" else []
         final = stream.get_final_response()
     return {"text": final.output_text, "dump": final.model_dump()}
 

@@ -25,15 +25,15 @@ def serve(
     errors: tuple[type[Exception], ...],
     told: Callable[[Any], Result],
 ) -> None:
-    """Do what each line orders until there are no more; clients are kept. `told` says of the SDK's own errors more than
-    their names."""
+    """Do what each line orders until there are no more; the last client is kept. `told` says of the SDK's own errors more
+    than their names."""
     clients: dict[str, Any] = {}
     _say({"version": version})
     for line in sys.stdin:
         order = json.loads(line)
         known = json.dumps(order["client"])
         if known not in clients:
-            clients[known] = make(**order["client"])
+            clients = {known: make(**order["client"])}
         _say(_done(operations[order["do"]], clients[known], order["with"], errors, told))
 
 

@@ -59,12 +59,8 @@ const operations = {
 };
 
 function told(error) {
-  let about = {};
-  try {
-    about = JSON.parse(error.message).error ?? {};
-  } catch {
-    about = {};
-  }
+  // the body, with words of the SDK before it where a stream fails
+  const about = JSON.parse(error.message.slice(error.message.indexOf("{"))).error;
   return { message: about.message ?? error.message, code: about.status ?? null, type: about.status ?? null, status: error.status ?? null, details: about };
 }
 

@@ -13,13 +13,13 @@ function version(name) {
 }
 
 async function serve(name, make, operations, own, told) {
-  const clients = new Map();
+  let clients = new Map();
   const say = (result) => process.stdout.write(JSON.stringify(result) + "\n");
   say({ version: version(name) });
   for await (const line of createInterface({ input: process.stdin })) {
     const order = JSON.parse(line);
     const known = JSON.stringify(order.client);
-    if (!clients.has(known)) clients.set(known, make(order.client));
+    if (!clients.has(known)) clients = new Map([[known, make(order.client)]]);
     say(await done(operations[order.do], clients.get(known), order.with, own, told));
   }
   process.exit(0); // connections that are kept for another request would keep the process

@@ -25,7 +25,7 @@ from routebook.chat.features import Telling
 from routebook.edge.askers import known_among
 from routebook.edge.simulator.answers import CREATED, Question, check_seals, events_of, identity_of, prompt_tokens
 from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
-from routebook.edge.simulator.vectors import completion, embeddings, texts_of
+from routebook.edge.simulator.vectors import completion, vectors_for
 from routebook.protocols.carrying import Way
 from routebook.protocols.codec import EVENTS, ClientSide, Dialect, Operation, ReplyTo
 from routebook.protocols.dialects import DIALECTS
@@ -195,8 +195,7 @@ async def _answer_count(call: _Call) -> web.StreamResponse:
 
 
 async def _answer_embeddings(call: _Call) -> web.StreamResponse:
-    body = json.loads(call.asked.body)
-    answer = embeddings(body, texts_of(body))
+    answer = vectors_for(json.loads(call.asked.body))
     await asyncio.sleep(call.pace)
     return await _send_whole(call, _json(answer))
 

@@ -1,4 +1,5 @@
-"""Simulated answers to what only OpenAI's API asks for: vectors, and texts completed as in its first years."""
+"""Simulated answers to what crosses to no other API: vectors, as OpenAI and Google are asked for them, and texts completed
+as in OpenAI's first years."""
 
 from __future__ import annotations
 
@@ -14,6 +15,15 @@ from routebook.protocols.errors import ProtocolError, Side
 
 DIMENSIONS: Final = 256
 """Length of an embedding where the request does not say."""
+
+
+def vectors_for(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a request for vectors, in the shape that the request has itself; raises ProtocolError."""
+    if "requests" in body:
+        return {"embeddings": [_values(request) for request in body["requests"]]}
+    if "content" in body:
+        return {"embedding": _values(body)}
+    return embeddings(body, texts_of(body))
 
 
 def texts_of(body: Mapping[str, Any]) -> list[str]:
@@ -45,6 +55,15 @@ def embeddings(body: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
         "model": body["model"].partition("@")[0],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
+
+
+def _values(request: Mapping[str, Any]) -> dict[str, Any]:
+    """One vector in Google's shape; raises ProtocolError."""
+    parts = (request.get("content") or {}).get("parts") or []
+    text = "\n".join(part.get("text", "") for part in parts)
+    if not text:
+        raise ProtocolError(Side.CLIENT, "`content` must hold a text", param="content")
+    return {"values": _vector(text, request.get("outputDimensionality") or DIMENSIONS)}
 
 
 def completion(body: Mapping[str, Any], identity: str) -> dict[str, Any]:
