@@ -73,10 +73,10 @@ class Scorer:
         complexity = sigmoid(self.scale * (difficulty - self.middle))
         return Score(round(complexity, 4), difficulty, gain, task, tuple(signals), self)
 
-    def chance(self, score: Score, quality: float, strength: float) -> float:
-        """The predicted quality of a model's answer: `quality` is its mean on the prompt's class of task, `strength` how
-        far it stands above the other models (`fitting.strengths`)."""
-        difficulty, gain = self.levels.get(score.task) or self.levels[""]
+    def chance(self, score: Score, quality: float, strength: float, task: str = "") -> float:
+        """The predicted quality of a model's answer. `quality` is the model's mean over prompts of the class `task`, or
+        over all where that is empty; `strength` how far it stands above the other models (`fitting.strengths`)."""
+        difficulty, gain = self.levels.get(task) or self.levels[""]
         return sigmoid(logit(quality) - (score.difficulty - difficulty) + strength * (score.gain - gain))
 
     @cached_property
