@@ -130,7 +130,7 @@ def _cost(candidate: Candidate) -> float:
 
 
 def _quality(candidate: Candidate) -> float:
-    return 0.0 if candidate.model.quality is None else candidate.model.quality
+    return 0.0 if candidate.quality is None else candidate.quality
 
 
 def _chance(draw: float, salt: str, index: int) -> float:

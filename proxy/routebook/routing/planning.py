@@ -24,10 +24,16 @@ from routebook.routing.memory import AccountKey, Memory, Recollection
 from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
 from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
+from routebook.routing.predicting import Predictor
 from routebook.routing.reach import forbidden_by, label_of, may_hold
+from routebook.scoring.judged import Judged
+from routebook.scoring.shipped import shipped
 
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""
+
+JUDGING: Final = frozenset({Pick.BEST, Pick.BALANCED})
+"""Ways to pick that ask how hard the prompt is."""
 
 Fault = tuple[str, dict[str, Any]]
 """Why a candidate falls: a reason's code and its numbers."""
@@ -51,6 +57,7 @@ class Planner:
         self.policy = policy
         self.keyless = frozenset(keyless)
         catalogue = policy.catalogue
+        self.predictor = Predictor(catalogue.models.values(), shipped())
         self._named: dict[str, tuple[_Target, ...]] = {
             name: (_target(model, policy.guarantees),) for name, model in catalogue.models.items()
         }
@@ -140,6 +147,7 @@ class _Planning:
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
+        self.judged: Judged | None = demand.judged() if route.pick in JUDGING else None
         self.place: int | None = None
         wanted, cap = demand.max_output, route.caps.max_output
         self.answer = wanted if cap is None else cap if wanted is None else min(wanted, cap)
@@ -166,7 +174,9 @@ class _Planning:
         stick: Stick | None = None
         if self.conversation is not None:
             kept, stick = stay(kept, self.dropped, self.conversation.before)
-        return Plan(tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick, self.place)
+        return Plan(
+            tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick, self.place, self.judged
+        )
 
     def _targets(self) -> Sequence[_Target]:
         planner, names = self.planner, self.route.to
@@ -260,7 +270,8 @@ class _Planning:
         for account, key, path in accounts:
             fault = self._fault_of_account(key, model.name)
             if fault is None:
-                kept.append(Candidate(model, account, path, cost, first_token, reason, numbers))
+                quality = self.planner.predictor.quality(model, self.judged)
+                kept.append(Candidate(model, account, path, cost, first_token, reason, numbers, quality))
             else:
                 self.dropped.append(Dropped(model.name, fault[0], fault[1], path))
 

@@ -20,6 +20,7 @@ SHORTEST: Final = 1e-6
 FLOOR: Final = 0.02
 """Shares beyond which a mean is not believed: nobody is always right."""
 
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One prompt's signals, how good each model's answer was (0 to 1), how much the prompt counts, and the group (a
@@ -62,7 +63,7 @@ def logit(share: float) -> float:
 
 def dot(left: Sequence[float], right: Sequence[float]) -> float:
     """The inner product."""
-    return sum(map(mul, left, right))
+    return float(sum(map(mul, left, right)))
 
 
 def sigmoid(value: float) -> float:

@@ -73,11 +73,12 @@ class Scorer:
         complexity = sigmoid(self.scale * (difficulty - self.middle))
         return Score(round(complexity, 4), difficulty, gain, task, tuple(signals), self)
 
-    def chance(self, score: Score, quality: float, strength: float, task: str = "") -> float:
-        """The predicted quality of a model's answer. `quality` is the model's mean over prompts of the class `task`, or
-        over all where that is empty; `strength` how far it stands above the other models (`fitting.strengths`)."""
-        difficulty, gain = self.levels.get(task) or self.levels[""]
-        return sigmoid(logit(quality) - (score.difficulty - difficulty) + strength * (score.gain - gain))
+    def chance(self, difficulty: float, gain: float, quality: float, strength: float, task: str = "") -> float:
+        """The predicted quality of a model's answer to a prompt of this difficulty and gain. `quality` is the model's
+        mean over prompts of the class `task`, or over all where that is empty; `strength` how far it stands above the
+        other models (`fitting.strengths`)."""
+        usual_difficulty, usual_gain = self.levels.get(task) or self.levels[""]
+        return sigmoid(logit(quality) - (difficulty - usual_difficulty) + strength * (gain - usual_gain))
 
     @cached_property
     def digest(self) -> str:

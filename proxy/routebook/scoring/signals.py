@@ -26,7 +26,9 @@ _CODE_LINE: Final = re.compile(
 )
 _LATEX: Final = re.compile(r"\\[a-zA-Z]{2,}|\$[^$\n]{1,80}\$|[_^]\{")
 _FORMULA: Final = re.compile(r"[=^*/+<>≤≥][ ]?[-A-Za-z0-9(\[]")
-_UNIT: Final = re.compile(r"\d[ ]?(?:%|°|[kmcµμn]?m\b|k?g\b|mol\b|[kM]?Hz|[kM]?J\b|[kM]?W\b|°?[CFK]\b|s\b|V\b|A\b|Ω)|\$\d")
+_UNIT: Final = re.compile(
+    r"\d[ ]?(?:%|°|[kmcµμn]?m\b|k?g\b|mol\b|[kM]?Hz|[kM]?J\b|[kM]?W\b|°?[CFK]\b|s\b|V\b|A\b|Ω)|\$\d"
+)
 _PROPER: Final = re.compile(r"[a-z,] [A-Z][a-z]")
 _STATEMENT: Final = re.compile(r"\b(?:Statement [12I]|Scenario [12] |[IV]{1,3}[.)]|I, II|both I)")
 _SENTENCE: Final = re.compile(r"[.!?](?:\s|$)")
@@ -210,7 +212,9 @@ SIGNALS: Final[dict[str, Callable[[Reading], float]]] = {
     "greeting": _greeting,
     "starts as a question": _starts_with("what who when where which is are do does did can"),
     "starts with why or how": _starts_with("why how explain"),
-    "starts as an order": _starts_with("write create make give list generate draft design build implement develop plan"),
+    "starts as an order": _starts_with(
+        "write create make give list generate draft design build implement develop plan"
+    ),
     **{f"words of {name}": _group(name) for name in GROUP_NAMES},
 }
 """Every signal by its name."""

@@ -18,6 +18,7 @@ from routebook.routing.reading import guarantees, outcomes, settings
 from routebook.routing.reading.rules import RULE_KEYS
 from routebook.routing.reading.sections import SECTIONS
 from routebook.routing.reading.tests import EXPECT_KEYS, TEST_KEYS
+from routebook.scoring.tasks import TASKS
 
 PICKS = {
     Pick.IN_ORDER: "as they are listed",
@@ -67,7 +68,7 @@ def _definitions(table: FactTable) -> dict[str, Schema]:
     needs, operations = _words(table, "request.needs"), _words(table, "request.operation")
     return build.together(
         provider_schemas(),
-        model_schemas(needs, operations, {each.word: each.about for each in FEATURES.values()}),
+        model_schemas(needs, operations, {each.word: each.about for each in FEATURES.values()}, TASKS),
         client_schemas(),
         budget_schemas(),
         limit_schemas(),
