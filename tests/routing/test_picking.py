@@ -269,3 +269,13 @@ def test_an_account_that_goes_moves_its_own_conversations_only() -> None:
 
 def _by_name(of: Plan) -> dict[str, float]:
     return {each.name: each.quality or 0.0 for each in of.kept}
+
+
+def test_a_band_says_how_much_quality_a_saving_is_worth() -> None:
+    """The wider the band, the cheaper who is first; `cheapest` without one asks nothing of quality."""
+    hard = [{"role": "user", "content": HARD}]
+    first = []
+    for terms in ("pick: balanced, band: 0", "pick: balanced, band: 0.25", "pick: best, band: 1", "pick: cheapest"):
+        under = policy(f"rules: [{{name: r, route: {{to: everything, {terms}}}}}]", ONE_ACCOUNT_EACH)
+        first.append(names(plan(under, facts_of(under, messages=hard)))[0])
+    assert first == ["large", "small", "house", "house"]

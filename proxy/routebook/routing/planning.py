@@ -21,7 +21,7 @@ from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.constraints import UNCONSTRAINED
 from routebook.routing.demand import Demand, Size
 from routebook.routing.memory import AccountKey, Memory, Recollection
-from routebook.routing.outcomes import REQUESTED, Pick, Route, Split, Within
+from routebook.routing.outcomes import BANDS, REQUESTED, Pick, Route, Split, Within
 from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
@@ -31,9 +31,6 @@ from routebook.scoring.shipped import shipped
 
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""
-
-JUDGING: Final = frozenset({Pick.BEST, Pick.BALANCED})
-"""Ways to pick that ask how hard the prompt is."""
 
 Fault = tuple[str, dict[str, Any]]
 """Why a candidate falls: a reason's code and its numbers."""
@@ -147,7 +144,7 @@ class _Planning:
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
-        self.judged: Judged | None = demand.judged() if route.pick in JUDGING else None
+        self.judged: Judged | None = demand.judged() if _judges(route) else None
         self.place: int | None = None
         wanted, cap = demand.max_output, route.caps.max_output
         self.answer = wanted if cap is None else cap if wanted is None else min(wanted, cap)
@@ -301,7 +298,7 @@ class _Planning:
             closely = (
                 self.route.within.cost is not None
                 or self.asked_within.cost is not None
-                or self.route.pick in (Pick.CHEAPEST, Pick.BALANCED)
+                or self.route.pick in BANDS
                 or any(model.context is not None and self.room > model.context for model in models)
             )
             self.size = self.demand.size(closely)
@@ -329,6 +326,11 @@ class _Planning:
 
 
 _NOTHING: Final[dict[str, Any]] = {}
+
+
+def _judges(route: Route) -> bool:
+    """Whether the order depends on how hard the prompt is."""
+    return route.band is not None or BANDS.get(route.pick) is not None
 
 
 def _outside(model: Model, within: Within, cost: int | None, first_token: float | None, by: str) -> Fault | None:

@@ -95,6 +95,7 @@ def _outcome_schemas() -> dict[str, Schema]:
     route = {
         "to": build.one_or_more(build.text(["requested"])),
         "pick": build.word({pick.value: doc for pick, doc in PICKS.items()}, Pick.IN_ORDER.value),
+        "band": {"type": "number", "minimum": 0, "maximum": 1},
         "weights": build.named(build.quantity(Unit.COUNT)),
         "within": build.ref("within"),
         "split": {**build.named(share), "properties": {"by": build.word(outcomes.SPLIT_BY, "client")}},
