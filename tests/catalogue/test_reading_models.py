@@ -22,6 +22,7 @@ def read(text: str) -> tuple[dict[str, Model], Problems]:
         ["tools", "vision"],
         ["chat", "embeddings"],
         ["temperature"],
+        ["code", "maths"],
         problems,
     )
     return models, problems

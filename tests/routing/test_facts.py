@@ -15,6 +15,7 @@ from routebook.policy.facts import CostClass
 from routebook.protocols.openai_chat.request import read_chat
 from routebook.routing.facts import FACTS, GivenFacts, RequestFacts
 from routebook.routing.memory import Remembered
+from routebook.scoring.shipped import shipped
 from tests.support.routes import NOW, facts_of, policy
 
 ALICE = Client("alice", Location("p", 1, 1), team="core", tags=frozenset({"own"}), labels={"tier": "gold"})
@@ -39,7 +40,8 @@ WITH_PATTERN = 'patterns: {key: "sk-[a-z0-9]{4,}"}\nrules: [{name: r, route: {to
         ("prompt.images", 0),
         ("prompt.tools", 1),
         ("prompt.matches.key", True),
-        ("prompt.complexity", None),
+        ("prompt.complexity", shipped().score("my key is sk-abc123").complexity),
+        ("prompt.task", "short_ask"),
         ("client.name", "alice"),
         ("client.team", "core"),
         ("client.label.tier", "gold"),
@@ -82,7 +84,7 @@ class _Headers(dict[str, str]):
 
 
 def test_every_row_of_the_table_can_be_asked() -> None:
-    """No fact is declared that nobody can find out (budgets and complexity are missing until they are built)."""
+    """No fact is declared that nobody can find out (budgets where the policy has none of that name)."""
     facts = facts_of(policy(WITH_PATTERN), ALICE)
     missing = {spec.name for spec in FACTS if facts(spec.name.replace("NAME", "small")) is None}
     assert missing == {
@@ -90,7 +92,6 @@ def test_every_row_of_the_table_can_be_asked() -> None:
         "request.header.NAME",
         "request.metadata.NAME",
         "prompt.matches.NAME",
-        "prompt.complexity",
         "client.label.NAME",
         "budget.NAME.left",
         "budget.NAME.used",

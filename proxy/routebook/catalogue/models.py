@@ -33,8 +33,9 @@ UNPRICED: Final = Price()
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts. `lacks` are
-    features of its dialect that it does not take."""
+    """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts. `quality` is
+    how good its answers are over all prompts, `qualities` by class of task, where they are declared. `lacks` are features
+    of its dialect that it does not take."""
 
     name: str
     provider: Provider
@@ -46,6 +47,7 @@ class Model:
     capabilities: frozenset[str] = frozenset()
     operations: frozenset[str] = frozenset({"chat"})
     quality: float | None = None
+    qualities: dict[str, float] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     tokenizer: str = "o200k_base"
     lacks: frozenset[str] = frozenset()

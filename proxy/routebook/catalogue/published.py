@@ -67,10 +67,11 @@ def provider_schemas() -> dict[str, Schema]:
 
 
 def model_schemas(
-    capabilities: Collection[str], operations: Collection[str], features: Mapping[str, str]
+    capabilities: Collection[str], operations: Collection[str], features: Mapping[str, str], tasks: Mapping[str, str]
 ) -> dict[str, Schema]:
     """The definitions `model`, `price` and `pool`, with the words for what a model can do, and does not take."""
     tokens = build.quantity(Unit.TOKENS)
+    score: Schema = {"type": "number", "minimum": 0, "maximum": 1}
     model = {
         "provider": build.text(),
         "id": build.text(),
@@ -80,7 +81,12 @@ def model_schemas(
         "capabilities": build.one_or_more(build.word(capabilities)),
         "lacks": build.one_or_more(build.word(features)),
         "operations": build.one_or_more(build.word(operations)),
-        "quality": {"type": "number", "minimum": 0, "maximum": 1},
+        "quality": build.one_of_kinds(
+            score,
+            build.record(
+                {models.USUAL: "over all tasks", **tasks}, {models.USUAL: score, **dict.fromkeys(tasks, score)}
+            ),
+        ),
         "labels": LABELS,
         "tokenizer": build.text(),
     }

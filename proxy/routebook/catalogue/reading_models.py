@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from routebook.catalogue.models import Model, Pool, Price
 from routebook.catalogue.providers import Provider
 from routebook.catalogue.reading_providers import read_labels
-from routebook.documents.bounds import bounded, whole
+from routebook.documents.bounds import bounded, read_bounded, whole
 from routebook.documents.names import check_name, read_reference
-from routebook.documents.nodes import Node, Scalar
+from routebook.documents.nodes import Mapping, Node, Scalar
 from routebook.documents.problems import Location, Problems
 from routebook.documents.quantities import Unit, parse_quantity
 from routebook.documents.reading import Fields, read_list, read_word
@@ -24,7 +24,7 @@ MODEL_KEYS = {
     "lacks": "fields that its provider's API has and the model does not take (`temperature`), by their names in "
     "`docs/protocols.md`; looked at where requests are translated",
     "operations": "what it can be asked for (default: chat)",
-    "quality": "how good its answers are, from 0 to 1, for `pick: best` and `within`",
+    "quality": "how good its answers are, from 0 to 1, for `pick: best`, `pick: balanced` and `within`; or by class of task",
     "labels": "your own words about it, by name",
     "tokenizer": "the family of its tokenizer, for estimates",
 }
@@ -42,6 +42,9 @@ PRICE_KEYS = {
 }
 """The keys of `price`; all but `request` in dollars per million tokens."""
 
+USUAL = "usual"
+"""The word under which `quality` says how good a model is over all tasks."""
+
 RESERVED = ("requested", "by")
 """Words of the language that cannot name a model or a pool."""
 
@@ -53,10 +56,11 @@ def read_models(
     capabilities: Collection[str],
     operations: Collection[str],
     features: Collection[str],
+    tasks: Collection[str],
     problems: Problems,
 ) -> dict[str, Model]:
     """The models by name. `declared` are all providers' names, of unreadable ones too, so that these are not reported
-    a second time; `capabilities`, `operations` and `features` are the closed sets of words."""
+    a second time; `capabilities`, `operations`, `features` and `tasks` are the closed sets of words."""
     models: dict[str, Model] = {}
     for key, node in entries:
         check_name(key, problems, "a model", RESERVED)
@@ -71,7 +75,7 @@ def read_models(
                 provider_node, declared, problems, "policy.unknown-provider", "a provider of this policy"
             )
         )
-        model = _read_model(key, fields, providers.get(name or ""), capabilities, operations, features)
+        model = _read_model(key, fields, providers.get(name or ""), capabilities, operations, features, tasks)
         if model is not None:
             models[key.text] = model
     return models
@@ -84,6 +88,7 @@ def _read_model(
     capabilities: Collection[str],
     operations: Collection[str],
     features: Collection[str],
+    tasks: Collection[str],
 ) -> Model | None:
     price = _read_price(fields)
     context = whole(fields, "context", Unit.TOKENS, "1")
@@ -91,7 +96,7 @@ def _read_model(
     able = _read_words(fields, "capabilities", capabilities, "a capability")
     serves = _read_words(fields, "operations", operations, "an operation")
     lacks = _read_words(fields, "lacks", features, "a field")
-    quality = bounded(fields, "quality", Unit.SCORE, "0", "1")
+    quality, qualities = _read_quality(fields, tasks)
     labels = read_labels(fields)
     upstream_id, tokenizer = fields.text("id", key.text), fields.text("tokenizer", "o200k_base")
     if context is not None and max_output is not None and max_output > context:
@@ -113,11 +118,31 @@ def _read_model(
         max_output,
         able,
         serves or frozenset({"chat"}),
-        None if quality is None else float(quality),
+        quality,
+        qualities,
         labels,
         tokenizer or "o200k_base",
         lacks,
     )
+
+
+def _read_quality(fields: Fields, tasks: Collection[str]) -> tuple[float | None, dict[str, float]]:
+    """The quality over all tasks, and by class of task: one number, or one under each word. Where none is under `usual`,
+    it is the mean of the others."""
+    node = fields.node("quality")
+    if not isinstance(node, Mapping):
+        quality = bounded(fields, "quality", Unit.SCORE, "0", "1")
+        return None if quality is None else float(quality), {}
+    inner = Fields.of(node, (USUAL, *tasks), fields.problems, "`quality`")
+    found = {
+        key.text: float(value)
+        for key, each in node
+        if inner is not None and (value := read_bounded(each, Unit.SCORE, fields.problems, "0", "1")) is not None
+    }
+    usual = found.pop(USUAL, None)
+    if usual is None and found:
+        usual = sum(found.values()) / len(found)
+    return usual, found
 
 
 def _place(fields: Fields, name: str) -> Location:

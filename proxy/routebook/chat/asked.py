@@ -70,6 +70,10 @@ class Asked(Protocol):
         """All prompt text, for token estimates and patterns; never recorded."""
 
     @property
+    def latest(self) -> str:
+        """What the user wrote last, by which a prompt is judged; never recorded."""
+
+    @property
     def body(self) -> bytes:
         """The client's own bytes; never recorded."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from routebook.chat.conversation import ChatRequest, Tool
+from routebook.chat.conversation import ChatRequest, Role, Tool
 from routebook.chat.lazily import lazily
 from routebook.chat.parts import Image, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from routebook.chat.used import needs_of
@@ -102,6 +102,16 @@ class AskedChat:
     def goes_on_from(self) -> str | None:
         """The earlier answer that it refers to; most dialects keep none."""
         return None
+
+    @property
+    def latest(self) -> str:
+        """The text of the last message of the user that has one; never recorded."""
+        for message in reversed(self.chat.messages):
+            if message.role is Role.USER:
+                text = "\n".join(part.text for part in message.parts if isinstance(part, Text))
+                if text:
+                    return text
+        return ""
 
     @property
     def session(self) -> str | None:

@@ -121,6 +121,13 @@ def one_or_more(item: Schema) -> Schema:
     return one_of_kinds(item, listed(item, 1))
 
 
+def growing(keys: Mapping[str, str], values: Mapping[str, Schema], required: Collection[str] = ()) -> Schema:
+    """Like `record`, for a mapping that may gain keys in a later version."""
+    schema = record(keys, values, required)
+    del schema["additionalProperties"]
+    return schema
+
+
 def one_of_kinds(*kinds: Schema) -> Schema:
     """Any of several kinds of values."""
     return {"anyOf": list(kinds)}

@@ -12,6 +12,7 @@ from routebook.catalogue.providers import Account
 from routebook.routing.demand import Size
 from routebook.routing.memory import Recollection
 from routebook.routing.reasons import in_words
+from routebook.scoring.judged import Judged
 
 Numbers = Mapping[str, Any]
 """What a reason rests on, by name: counts, nano-dollars, seconds, words."""
@@ -20,8 +21,8 @@ Numbers = Mapping[str, Any]
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A model by one of its accounts that may serve the request; `path` is `provider/account`, for records.
 
-    `estimated_cost` is nano-dollars at most, None where a price is unknown; `first_token` seconds as measured.
-    `reason` is `kept`, or `kept.tight` where the prompt may not fit: such candidates come last.
+    `estimated_cost` is nano-dollars at most, None where a price is unknown; `first_token` seconds as measured,
+    `quality` what is predicted of its answer (what is declared, where nobody judged the prompt). `reason` is `kept`, or `kept.tight` where the prompt may not fit: such candidates come last.
     """
 
     model: Model
@@ -31,6 +32,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     first_token: float | None = None
     reason: str = "kept"
     numbers: dict[str, Any] = {}
+    quality: float | None = None
 
     @property
     def name(self) -> str:
@@ -76,8 +78,9 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
     `size` is the prompt as it was measured (None: no candidate came so far), `memory` what was read of it, `point` the
     request's place in a split, `share` the name that it chose there, `stick` what became of its conversation (None
-    where the rule does not stick and the request goes on from no answer, or belongs to none), `place` where its conversation stands among a
-    provider's accounts (None where that was not asked for).
+    where the rule does not stick and the request goes on from no answer, or belongs to none), `place` where its
+    conversation stands among a provider's accounts (None where that was not asked for), `judged` how hard the prompt is
+    (None where nobody asked).
     """
 
     kept: tuple[Candidate, ...]
@@ -88,3 +91,4 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     share: str | None = None
     stick: Stick | None = None
     place: int | None = None
+    judged: Judged | None = None

@@ -18,6 +18,7 @@ from routebook.chat.loss import Done
 from routebook.policy.facts import Value
 from routebook.routing.facts import RequestFacts
 from routebook.routing.sizes import most_tokens, prompt_tokens, tokens_by_bytes
+from routebook.scoring.judged import Judged
 
 MILLION: Final = 1_000_000
 
@@ -70,6 +71,9 @@ class Demand(Protocol):
 
     def size(self, closely: bool) -> Size:
         """The tokens of its prompt; `closely` where a limit depends on them."""
+
+    def judged(self) -> Judged | None:
+        """How hard its prompt is; None where nobody knows."""
 
     def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
         """What of it cannot be carried to a model in another dialect, and must be: features by name."""
@@ -131,6 +135,10 @@ class LiveDemand:
             return Size(prompt_tokens(self._asked), "estimate")
         return Size(tokens_by_bytes(self._asked.body_bytes), "bytes")
 
+    def judged(self) -> Judged | None:
+        """By the scorer; texts to embed are not judged."""
+        return None if self.operation == "embeddings" else self._facts.judged
+
     def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
         """By the dialect's table; raises ProtocolError where the request cannot be read."""
         # whoever only reads and checks a policy needs no codec
@@ -175,6 +183,11 @@ class KnownDemand:
     conversation: int | None = None
     dialect: str = "openai-chat"
     lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    known_judged: Judged | None = None
+
+    def judged(self) -> Judged | None:
+        """As it was."""
+        return self.known_judged
 
     def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
         """As it was, by the model's name; nothing where that is not known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from routebook.documents.quantities import Unit
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
+from routebook.scoring.tasks import TASKS
 
 OPERATIONS = ("chat", "completion", "embeddings", "speech", "transcription", "image", "realtime", "count_tokens")
 """What a client may ask of a model."""
@@ -90,8 +91,17 @@ FACTS = FactTable(
             "prompt.complexity",
             _NUMBER,
             _SCORED,
-            "how hard the prompt is, by the local scorer (missing until it is built)",
+            "how hard what the user wrote last is, from 0 (a greeting) to 1, by the local scorer",
             unit=Unit.SCORE,
+            may_be_missing=False,
+        ),
+        FactSpec(
+            "prompt.task",
+            _TEXT,
+            _SCORED,
+            "what kind of task the user set last, by the local scorer",
+            words=tuple(TASKS),
+            may_be_missing=False,
         ),
         FactSpec("client.name", _TEXT, _GIVEN, "who calls, by the key presented", may_be_missing=False),
         FactSpec("client.team", _TEXT, _GIVEN, "the caller's team"),

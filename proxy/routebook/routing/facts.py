@@ -19,6 +19,8 @@ from routebook.routing.patterns import compile_pattern
 from routebook.routing.policy import Policy
 from routebook.routing.reading.terms import CREDENTIALS
 from routebook.routing.sizes import prompt_tokens
+from routebook.scoring.judged import Judged, judged
+from routebook.scoring.shipped import shipped
 
 __all__ = ["FACTS", "TAGS_HEADER", "GivenFacts", "RequestFacts"]
 
@@ -45,7 +47,19 @@ class RequestFacts:
     1970, `at` monotonic seconds. `figures` are those of the budgets that rules ask about.
     """
 
-    __slots__ = ("_ignored", "_policy", "asked", "at", "client", "figures", "headers", "memory", "now", "seen")
+    __slots__ = (
+        "_ignored",
+        "_judged",
+        "_policy",
+        "asked",
+        "at",
+        "client",
+        "figures",
+        "headers",
+        "memory",
+        "now",
+        "seen",
+    )
 
     def __init__(
         self,
@@ -67,6 +81,7 @@ class RequestFacts:
         self.seen: dict[str, Value | None] = {}
         self.figures: Mapping[str, Figure] = {}
         self._ignored: tuple[str, ...] | None = None
+        self._judged: Judged | None = None
 
     def __call__(self, key: str) -> Value | None:
         seen = self.seen
@@ -86,6 +101,18 @@ class RequestFacts:
         if self._ignored is None:
             self._tags()
         return self._ignored or ()
+
+    @property
+    def judged(self) -> Judged:
+        """How hard what the user wrote last is, and of what kind; found out once."""
+        if self._judged is None:
+            self._judged = judged(shipped().score(self.asked.latest))
+        return self._judged
+
+    @property
+    def was_judged(self) -> bool:
+        """Whether anybody has asked."""
+        return self._judged is not None
 
     def _of_family(self, key: str) -> Value | None:
         name, argument = _split(key)
@@ -190,6 +217,8 @@ _READERS: Final[Mapping[str, Callable[[RequestFacts], Value | None]]] = {
     "prompt.images": lambda facts: facts.asked.images,
     "prompt.tools": lambda facts: facts.asked.tools,
     "prompt.tokens": lambda facts: prompt_tokens(facts.asked),
+    "prompt.complexity": lambda facts: facts.judged.complexity,
+    "prompt.task": lambda facts: facts.judged.task,
     "client.name": lambda facts: facts.client.name,
     "client.team": lambda facts: facts.client.team,
     "tags": RequestFacts._tags,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +23,11 @@ class Pick(enum.Enum):
     BALANCED = "balanced"
     LEAST_BUSY = "least_busy"
     WEIGHTED = "weighted"
+
+
+BANDS: Final[Mapping[Pick, float | None]] = {Pick.BALANCED: 0.02, Pick.BEST: 0.0, Pick.CHEAPEST: None}
+"""Ways to pick that weigh the quality predicted of an answer against its cost: how far below the best predicted quality
+the cheapest is taken where the rule does not say. None: however far, so that nobody predicts."""
 
 
 class Within(msgspec.Struct, frozen=True):
@@ -71,6 +77,7 @@ class Route:
     """Send the request to the first of these that can serve it.
 
     `to` holds model names, pool names and `requested`, as written; `weights` belong to `pick: weighted`.
+    `band` is how far below the best predicted quality a cheaper candidate is still taken (None: the usual of `pick`);
     `stick` is seconds for which a conversation stays after each of its answers; `shadow` is (model, share in parts per
     million).
     """
@@ -84,6 +91,7 @@ class Route:
     shadow: tuple[str, int] | None = None
     caps: Caps = Caps()
     cache: Reuse | None = None
+    band: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

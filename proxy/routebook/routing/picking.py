@@ -13,12 +13,9 @@ from typing import Final, TypeVar
 from routebook.catalogue.providers import Account, Spread
 from routebook.routing.candidates import Candidate
 from routebook.routing.memory import AccountKey, Memory
-from routebook.routing.outcomes import Pick, Route
+from routebook.routing.outcomes import BANDS, Pick, Route
 
 T = TypeVar("T")
-
-BAND: Final = 0.02
-"""How far below the best quality `balanced` still takes the cheapest."""
 
 _UNKNOWN: Final = float("inf")
 
@@ -32,14 +29,10 @@ def ordered(candidates: Sequence[Candidate], route: Route, memory: Memory, draw:
     match route.pick:
         case Pick.IN_ORDER:
             pass
-        case Pick.CHEAPEST:
-            found.sort(key=_cost)
-        case Pick.BEST:
-            found.sort(key=lambda each: -_quality(each))
+        case Pick.CHEAPEST | Pick.BEST | Pick.BALANCED:
+            found = _within_band(found, BANDS[route.pick] if route.band is None else route.band)
         case Pick.FASTEST:
             found.sort(key=lambda each: _UNKNOWN if each.first_token is None else each.first_token)
-        case Pick.BALANCED:
-            found = _balanced(found)
         case Pick.LEAST_BUSY:
             found.sort(key=lambda each: memory.in_flight(each.key) / max(1, each.account.weight))
         case Pick.WEIGHTED:
@@ -116,10 +109,12 @@ def _weighted(found: list[Candidate], weights: Mapping[str, int], draw: float) -
     return by_weight(found, lambda each: each.account.weight, draw, "accounts")
 
 
-def _balanced(found: list[Candidate]) -> list[Candidate]:
-    if not found:
-        return found
-    floor = max(map(_quality, found)) - BAND
+def _within_band(found: list[Candidate], band: float | None) -> list[Candidate]:
+    """The cheapest of those whose predicted quality is at most a band below the best, then the others by quality; by
+    cost alone where there is no band."""
+    if not found or band is None:
+        return sorted(found, key=_cost)
+    floor = max(map(_quality, found)) - band
     return sorted(
         found, key=lambda each: (_quality(each) < floor, _cost(each) if _quality(each) >= floor else -_quality(each))
     )
@@ -130,7 +125,7 @@ def _cost(candidate: Candidate) -> float:
 
 
 def _quality(candidate: Candidate) -> float:
-    return 0.0 if candidate.model.quality is None else candidate.model.quality
+    return 0.0 if candidate.quality is None else candidate.quality
 
 
 def _chance(draw: float, salt: str, index: int) -> float:

@@ -20,10 +20,13 @@ from routebook.routing.affinity import Conversation, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.demand import Demand, Size
 from routebook.routing.memory import AccountKey, Memory, Recollection
-from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
+from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
 from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
+from routebook.routing.predicting import Predictor
 from routebook.routing.reach import forbidden_by, label_of, may_hold
+from routebook.scoring.judged import Judged
+from routebook.scoring.shipped import shipped
 
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""
@@ -50,6 +53,7 @@ class Planner:
         self.policy = policy
         self.keyless = frozenset(keyless)
         catalogue = policy.catalogue
+        self.predictor = Predictor(catalogue.models.values(), shipped())
         self._named: dict[str, tuple[_Target, ...]] = {
             name: (_target(model, policy.guarantees),) for name, model in catalogue.models.items()
         }
@@ -139,6 +143,7 @@ class _Planning:
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
+        self.judged: Judged | None = demand.judged() if _judges(route) else None
         self.place: int | None = None
         wanted, cap = demand.max_output, route.caps.max_output
         self.answer = wanted if cap is None else cap if wanted is None else min(wanted, cap)
@@ -165,7 +170,9 @@ class _Planning:
         stick: Stick | None = None
         if self.conversation is not None:
             kept, stick = stay(kept, self.dropped, self.conversation.before)
-        return Plan(tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick, self.place)
+        return Plan(
+            tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick, self.place, self.judged
+        )
 
     def _targets(self) -> Sequence[_Target]:
         planner, names = self.planner, self.route.to
@@ -261,7 +268,8 @@ class _Planning:
         for account, key, path in accounts:
             fault = self._fault_of_account(key, model.name)
             if fault is None:
-                kept.append(Candidate(model, account, path, cost, first_token, reason, numbers))
+                quality = self.planner.predictor.quality(model, self.judged)
+                kept.append(Candidate(model, account, path, cost, first_token, reason, numbers, quality))
             else:
                 self.dropped.append(Dropped(model.name, fault[0], fault[1], path))
 
@@ -291,7 +299,7 @@ class _Planning:
             closely = (
                 self.route.within.cost is not None
                 or self.asked_within.cost is not None
-                or self.route.pick in (Pick.CHEAPEST, Pick.BALANCED)
+                or self.route.pick in BANDS
                 or any(model.context is not None and self.room > model.context for model in models)
             )
             self.size = self.demand.size(closely)
@@ -319,6 +327,11 @@ class _Planning:
 
 
 _NOTHING: Final[dict[str, Any]] = {}
+
+
+def _judges(route: Route) -> bool:
+    """Whether the order depends on how hard the prompt is."""
+    return route.band is not None or BANDS.get(route.pick) is not None
 
 
 def _outside(model: Model, within: Within, cost: int | None, first_token: float | None, by: str) -> Fault | None:

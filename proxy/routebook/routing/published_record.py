@@ -12,6 +12,7 @@ from routebook.documents.schema import Schema
 from routebook.ledger.claims import Why
 from routebook.routing.affinity import ELSEWHERE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
+from routebook.routing.published_asked import asked_schema
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
 
@@ -85,21 +86,6 @@ _BARRED = {
 }
 """The keys of a candidate that began to rest."""
 
-_ASKED = {
-    "bytes": "size of the body",
-    "needs": "capabilities that the request cannot do without",
-    "max_output": "tokens of answer the client allows; null where it names no limit",
-    "choices": "answers asked for",
-    "messages": "messages in the prompt",
-    "images": "images in the prompt",
-    "tools": "tools offered",
-    "most_tokens": "an upper bound of the prompt's tokens",
-    "texts": "texts to embed",
-    "tokens": "the prompt's estimated tokens",
-    "tokens_by": "the tokenizer family of the estimate",
-    "ignored_tags": "tags that the client may not set",
-    "within": "constraints that the client declared",
-}
 _STICK = {
     "event": "whether the conversation is new here, stays, or cannot stay",
     "from": "the model and account that answered last; null where the conversation is new here",
@@ -125,6 +111,7 @@ _CANDIDATE = {
     "numbers": "what the reason rests on; seconds, nano-dollars, tokens",
     "cost": "nano-dollars that the request costs at most; null where a price is unknown",
     "first_token": "seconds to the first token, as measured of late",
+    "quality": "the quality that is predicted of its answer, from 0 to 1, where the prompt was judged for it",
 }
 _HELD = {
     **_LINE,
@@ -203,14 +190,20 @@ def record_schema() -> Schema:
     definitions = {
         "decided": _decided(),
         "ended": _ended(),
-        "held": _open(_HELD, {**_line("held"), "draws": build.listed(_DRAW)}, ["event", "id", "draws"]),
-        "hold": _open(_HOLD, {"draws": build.listed(_DRAW), "refused": build.listed(build.ref("refused"))}, ["draws"]),
+        "held": build.growing(_HELD, {**_line("held"), "draws": build.listed(_DRAW)}, ["event", "id", "draws"]),
+        "hold": build.growing(
+            _HOLD, {"draws": build.listed(_DRAW), "refused": build.listed(build.ref("refused"))}, ["draws"]
+        ),
         "refused": _refused(),
-        "asked": _asked(),
+        "asked": asked_schema(),
         "candidate": _candidate(),
         "attempt": _attempt(),
-        "step": _open(_STEP, {"fact": _TEXT, "standing": _COUNT, "missing": {"const": True}}, ["fact", "standing"]),
-        "tokens": _open({kind: f"{kind.replace('_', ' ')} tokens" for kind in KINDS}, {kind: _COUNT for kind in KINDS}),
+        "step": build.growing(
+            _STEP, {"fact": _TEXT, "standing": _COUNT, "missing": {"const": True}}, ["fact", "standing"]
+        ),
+        "tokens": build.growing(
+            {kind: f"{kind.replace('_', ' ')} tokens" for kind in KINDS}, {kind: _COUNT for kind in KINDS}
+        ),
     }
     either: Schema = {
         "type": "object",
@@ -225,13 +218,6 @@ def record_schema() -> Schema:
     )
 
 
-def _open(keys: dict[str, str], values: dict[str, Schema], required: list[str] | None = None) -> Schema:
-    """A mapping that may gain keys in a later version."""
-    schema = build.record(keys, values, required or ())
-    del schema["additionalProperties"]
-    return schema
-
-
 def _line(event: str) -> dict[str, Schema]:
     return {
         "event": {"const": event},
@@ -242,7 +228,7 @@ def _line(event: str) -> dict[str, Schema]:
 
 def _decided() -> Schema:
     fact: Schema = {"type": ["boolean", "number", "string", "array", "null"], "items": _TEXT}
-    draw = _open(
+    draw = build.growing(
         {
             "draw": "from 0 to 1",
             "point": "the request's place in a split, from 0 to 1",
@@ -286,21 +272,21 @@ def _decided() -> Schema:
         "barred": build.listed(_barred()),
         "hold": build.ref("hold"),
     }
-    return _open(_DECIDED, values, [key for key in _DECIDED if key not in _SOMETIMES])
+    return build.growing(_DECIDED, values, [key for key in _DECIDED if key not in _SOMETIMES])
 
 
 def _barred() -> Schema:
     values = {"model": _TEXT, "account": _TEXT, "reason": build.word(list(REASONS)), "numbers": {"type": "object"}}
-    return _open(_BARRED, values, list(_BARRED))
+    return build.growing(_BARRED, values, list(_BARRED))
 
 
 def _recalled() -> Schema:
     values = {"hit": build.flag(), "of": _TEXT, "age": _SECONDS, "bypass": build.word(["no-cache", "no-store"])}
-    return _open(_CACHE, values, ["hit"])
+    return build.growing(_CACHE, values, ["hit"])
 
 
 def _stick() -> Schema:
-    place = _open(
+    place = build.growing(
         {"model": "the model", "account": "provider and account"},
         {"model": _TEXT, "account": _TEXT},
         ["model", "account"],
@@ -310,7 +296,7 @@ def _stick() -> Schema:
         "from": build.one_of_kinds(place, {"type": "null"}),
         "why": build.word([*REASONS, ELSEWHERE]),
     }
-    return _open(_STICK, values, ["event", "from"])
+    return build.growing(_STICK, values, ["event", "from"])
 
 
 def _refused() -> Schema:
@@ -332,12 +318,12 @@ def _refused() -> Schema:
             }
         ),
     }
-    return _open(_REFUSED, values, list(_REFUSED))
+    return build.growing(_REFUSED, values, list(_REFUSED))
 
 
 def _memory() -> Schema:
     row: Schema = {"type": "array", "minItems": 3}
-    return _open(
+    return build.growing(
         {
             "resting": "accounts that cool down: provider, account, seconds left, why",
             "barred": "what else kept an account from a model: provider, account, model, reason, seconds left, why",
@@ -355,39 +341,6 @@ def _memory() -> Schema:
     )
 
 
-def _asked() -> Schema:
-    within = _open(
-        {
-            "cost": "nano-dollars at most",
-            "first_token": "seconds at most",
-            "quality": "at least",
-            "regions": "where the provider may stand",
-        },
-        {
-            "cost": _MAYBE_COUNT,
-            "first_token": _MAYBE_SECONDS,
-            "quality": {"type": ["number", "null"]},
-            "regions": {"type": ["array", "null"], "items": _TEXT},
-        },
-    )
-    values = {
-        "bytes": _COUNT,
-        "needs": _TEXTS,
-        "max_output": _MAYBE_COUNT,
-        "choices": _COUNT,
-        "messages": _MAYBE_COUNT,
-        "images": _MAYBE_COUNT,
-        "tools": _MAYBE_COUNT,
-        "most_tokens": _COUNT,
-        "texts": _COUNT,
-        "tokens": _COUNT,
-        "tokens_by": _TEXT,
-        "ignored_tags": _TEXTS,
-        "within": within,
-    }
-    return _open(_ASKED, values)
-
-
 def _candidate() -> Schema:
     values = {
         "model": _TEXT,
@@ -397,8 +350,9 @@ def _candidate() -> Schema:
         "numbers": _NUMBERS,
         "cost": _MAYBE_COUNT,
         "first_token": _SECONDS,
+        "quality": {"type": "number", "minimum": 0, "maximum": 1},
     }
-    return _open(_CANDIDATE, values, ["model", "account", "verdict", "reason"])
+    return build.growing(_CANDIDATE, values, ["model", "account", "verdict", "reason"])
 
 
 def _ended() -> Schema:
@@ -426,7 +380,7 @@ def _ended() -> Schema:
         "output": _COUNT,
         "cost": _MONEY,
         "cost_parts": build.named(_MONEY),
-        "cached": _open(
+        "cached": build.growing(
             _CACHED,
             {"usage": build.one_of_kinds(build.ref("tokens"), {"type": "null"}), "cost": _MAYBE_COUNT},
             ["usage", "cost"],
@@ -440,7 +394,7 @@ def _ended() -> Schema:
         "instance": _TEXT,
         "crashed": {"const": True},
     }
-    return _open(_ENDED, values, ["event", "id", "time", "end", "status", "error"])
+    return build.growing(_ENDED, values, ["event", "id", "time", "end", "status", "error"])
 
 
 def _end() -> Schema:
@@ -463,9 +417,9 @@ def _attempt() -> Schema:
         "retry_after": _SECONDS,
         "next": _MAYBE_TEXT,
         "cost": _MONEY,
-        "losses": build.listed(_open(_LOSS, _loss(), ["feature", "path", "done", "why"])),
+        "losses": build.listed(build.growing(_LOSS, _loss(), ["feature", "path", "done", "why"])),
     }
-    return _open(_ATTEMPT, values, ["model", "account", "status", "code", "started"])
+    return build.growing(_ATTEMPT, values, ["model", "account", "status", "code", "started"])
 
 
 def _loss() -> dict[str, Schema]:

@@ -93,7 +93,9 @@ def decided_line(
         line["rule"], line["where"] = rule.name, f"{rule.location.file}:{rule.location.line}"
         line["outcome"] = "refuse" if isinstance(rule.outcome, Refuse) else "route"
     if plan is not None:
-        line["candidates"] = [_kept(each) for each in plan.kept] + [_dropped(each) for each in plan.dropped]
+        line["candidates"] = [_kept(each, plan.judged is not None) for each in plan.kept] + [
+            _dropped(each) for each in plan.dropped
+        ]
         if plan.point is not None:
             line["draw"]["point"], line["draw"]["share"] = plan.point, plan.share
         if plan.place is not None:
@@ -275,6 +277,8 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
         line["most_tokens"], line["texts"] = demand.most_tokens, demand.texts
         if plan.size is not None:
             line["tokens"], line["tokens_by"] = plan.size.tokens, plan.size.by
+    if facts.was_judged:
+        line["judged"] = msgspec.to_builtins(facts.judged)
     if facts.ignored_tags:
         line["ignored_tags"] = list(facts.ignored_tags)
     if within is not UNCONSTRAINED:
@@ -302,7 +306,7 @@ def _step(step: Step) -> Line:
     return line
 
 
-def _kept(candidate: Candidate) -> Line:
+def _kept(candidate: Candidate, judged: bool) -> Line:
     line: Line = {
         "model": candidate.model.name,
         "account": candidate.path,
@@ -312,6 +316,8 @@ def _kept(candidate: Candidate) -> Line:
     }
     if candidate.numbers:
         line["numbers"] = candidate.numbers
+    if candidate.quality is not None and judged:
+        line["quality"] = candidate.quality
     if candidate.first_token is not None:
         line["first_token"] = _rounded(candidate.first_token)
     return line

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from routebook.catalogue.callers import client_named
 from routebook.policy.facts import FactType, Value
 from routebook.policy.rules import Decision
@@ -17,6 +19,7 @@ from routebook.routing.memory import Remembered
 from routebook.routing.outcomes import UNCONSTRAINED, Outcome, Route, Within
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
+from routebook.scoring.judged import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ def _demand(record: Mapping[str, Any]) -> KnownDemand:
             line["model"]: line["numbers"]["lost"] for line in record["candidates"] if line["reason"] == "model.loses"
         },
         conversation=record["draw"].get("conversation"),
+        known_judged=msgspec.convert(asked["judged"], Judged) if "judged" in asked else None,
     )
 
 

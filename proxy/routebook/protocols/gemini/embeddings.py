@@ -67,6 +67,11 @@ class GeminiEmbeddings:
         contents = (content for each in self._each() if (content := each.inner("content")) is not None)
         return "\n".join(part.word("text") or "" for content in contents for part in content.each("parts"))
 
+    @property
+    def latest(self) -> str:
+        """All of it."""
+        return self.text
+
     def _each(self) -> Iterator[Fields]:
         return self.fields.each("requests") if self.batch else iter((self.fields,))
 

@@ -88,6 +88,11 @@ class OpenAICompletion:
         prompts = self._prompts
         return prompts if isinstance(prompts, str) else "\n".join(each for each in prompts if isinstance(each, str))
 
+    @property
+    def latest(self) -> str:
+        """All of it."""
+        return self.text
+
     @lazily
     def counted_tokens(self) -> int:
         """Tokens that the client counted itself, by sending them as numbers."""

@@ -66,6 +66,11 @@ class OpenAIEmbeddings:
         inputs = self._inputs
         return inputs if isinstance(inputs, str) else "\n".join(each for each in inputs if isinstance(each, str))
 
+    @property
+    def latest(self) -> str:
+        """All of it."""
+        return self.text
+
     @lazily
     def counted_tokens(self) -> int:
         """Tokens that the client counted itself, by sending them as numbers."""

@@ -130,6 +130,14 @@ class OpenAIChat:
         texts = self._contents.texts
         return texts[0] if len(texts) == 1 else "\n".join(texts)
 
+    @property
+    def latest(self) -> str:
+        """The text of the last message of the user that has one; never recorded."""
+        for message in reversed(self._messages):
+            if bytes(message.role) == USER and (texts := read_contents([message]).texts):
+                return "\n".join(texts)
+        return ""
+
     @lazily
     def needs(self) -> frozenset[str]:
         """Capabilities without which it cannot be answered."""

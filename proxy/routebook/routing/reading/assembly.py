@@ -128,6 +128,7 @@ def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
         words_of(FACTS, "request.needs"),
         words_of(FACTS, "request.operation"),
         FEATURES,
+        words_of(FACTS, "prompt.task"),
         problems,
     )
     pools = read_pools(entries["pools"], sections.names("models"), problems)

@@ -14,11 +14,12 @@ from routebook.documents.nodes import Mapping, Node, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields, read_word
-from routebook.routing.outcomes import REQUESTED, Caps, Pick, Refuse, Reuse, Route, Split, Within
+from routebook.routing.outcomes import BANDS, REQUESTED, Caps, Pick, Refuse, Reuse, Route, Split, Within
 
 ROUTE_KEYS = {
     "to": "models and pools in order of preference, or `requested`: what the client asked for",
     "pick": "how the candidates that meet every constraint are ordered (default `in_order`)",
+    "band": "for `pick: balanced`, `best` or `cheapest`: how far below the best predicted quality the cheapest is taken",
     "weights": "for `pick: weighted`: how often each is first, by name",
     "within": "constraints that every candidate must meet",
     "split": "shares of the traffic, by model or pool, stable for each client",
@@ -95,7 +96,21 @@ def read_route(node: Node, targets: Targets, problems: Problems) -> Route | None
         _read_shadow(fields, targets),
         _read_caps(fields),
         _read_cache(fields),
+        _read_band(fields, pick),
     )
+
+
+def _read_band(fields: Fields, pick: Pick) -> float | None:
+    band = bounded(fields, "band", Unit.SCORE, "0", "1")
+    node = fields.node("band")
+    if node is not None and pick not in BANDS:
+        fields.problems.error(
+            "policy.unused-band",
+            f"`band` means nothing with `pick: {pick.value}`",
+            node.location,
+            "write " + " or ".join(f"`pick: {each.value}`" for each in BANDS) + ", or take the band out",
+        )
+    return None if band is None else float(band)
 
 
 def _read_targets(fields: Fields, targets: Targets) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from routebook.routing.reading.requests import REQUEST_KEYS
 from routebook.routing.reading.rules import RULE_KEYS
 from routebook.routing.reading.sections import SECTIONS
 from routebook.routing.reading.tests import TEST_KEYS
+from routebook.scoring.tasks import TASKS
 
 PICKS = {
     Pick.IN_ORDER: "as they are listed",
@@ -70,7 +71,7 @@ def _definitions(table: FactTable) -> dict[str, Schema]:
     needs, operations = _words(table, "request.needs"), _words(table, "request.operation")
     return build.together(
         provider_schemas(),
-        model_schemas(needs, operations, {each.word: each.about for each in FEATURES.values()}),
+        model_schemas(needs, operations, {each.word: each.about for each in FEATURES.values()}, TASKS),
         client_schemas(),
         budget_schemas(),
         limit_schemas(),
@@ -97,6 +98,7 @@ def _outcome_schemas() -> dict[str, Schema]:
     route = {
         "to": build.one_or_more(build.text(["requested"])),
         "pick": build.word({pick.value: doc for pick, doc in PICKS.items()}, Pick.IN_ORDER.value),
+        "band": {"type": "number", "minimum": 0, "maximum": 1},
         "weights": build.named(build.quantity(Unit.COUNT)),
         "within": build.ref("within"),
         "split": {**build.named(share), "properties": {"by": build.word(outcomes.SPLIT_BY, "client")}},

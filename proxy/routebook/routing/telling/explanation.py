@@ -30,7 +30,8 @@ class CandidateExplained:
     """Who was considered: kept in order, or dropped; `reason` is the stable code, `words` say it with numbers.
 
     `cost` is nano-dollars at most, None where it is unknown or was not worked out; `account` is `provider/account`,
-    None where the verdict is the model's, whoever pays.
+    None where the verdict is the model's, whoever pays; `quality` is predicted of its answer, 0 to 1, None where nobody
+    judged the prompt.
     """
 
     model: str
@@ -39,6 +40,7 @@ class CandidateExplained:
     reason: str
     words: str
     cost: int | None = None
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,13 @@ def _explanation(
 
 def _kept(candidate: Candidate) -> CandidateExplained:
     return CandidateExplained(
-        candidate.name, "/".join(candidate.key), True, candidate.reason, candidate.words, candidate.estimated_cost
+        candidate.name,
+        "/".join(candidate.key),
+        True,
+        candidate.reason,
+        candidate.words,
+        candidate.estimated_cost,
+        candidate.quality,
     )
 
 
@@ -143,6 +151,7 @@ def _recorded(line: Mapping[str, Any]) -> CandidateExplained:
         line["reason"],
         in_words(line["reason"], line.get("numbers") or {}),
         line.get("cost"),
+        line.get("quality"),
     )
 
 

@@ -56,6 +56,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
                 "reason": each.reason,
                 "words": each.words,
                 "cost": each.cost,
+                "quality": each.quality,
             }
             for each in found.candidates
         ],
@@ -88,10 +89,22 @@ def _asked(record: Mapping[str, Any]) -> Iterator[str]:
         size += f", about {count(asked['tokens'])} tokens"
     stream = " as a stream" if record["stream"] else ""
     yield f"The client `{record['client']}`{team} asked `{record['requested']}` for {record['operation']}{stream}: {size}"
+    if asked.get("judged"):
+        yield _judged(asked["judged"])
     if asked.get("needs"):
         yield f"The request needs {', '.join(asked['needs'])}"
     if asked.get("ignored_tags"):
         yield f"Tags that this client may not set were ignored: {', '.join(asked['ignored_tags'])}"
+
+
+def _judged(line: Mapping[str, Any]) -> str:
+    """What the scorer made of the prompt, and what counted most."""
+    task = line["task"].replace("_", " ")
+    counted = ", ".join(f"{name} {adds:+.2f}" for name, adds in line["signals"]) or "nothing in particular"
+    return (
+        f"What the user wrote last looks like `{task}`, of complexity {line['complexity']:.2f} (0 to 1); "
+        f"compared with an everyday turn: {counted}"
+    )
 
 
 def _stick(line: Mapping[str, Any] | None) -> Iterator[str]:
@@ -153,8 +166,9 @@ def _candidates(candidates: Iterable[CandidateExplained]) -> Iterator[str]:
         mark = f"{place}." if each.kept else "-"
         account = f" by {each.account}" if each.account else ""
         cost = f", costs at most {dollars(each.cost)}" if each.kept and each.cost is not None else ""
+        good = f", predicted quality {each.quality:.2f}" if each.kept and each.quality is not None else ""
         verdict = "" if each.kept else "passed over: "
-        yield f"{mark:3}{each.model}{account}: {verdict}{each.words}{cost}"
+        yield f"{mark:3}{each.model}{account}: {verdict}{each.words}{cost}{good}"
 
 
 def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:

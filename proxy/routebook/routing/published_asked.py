@@ -1,0 +1,87 @@
+"""The schema of what a request asked for, as a decision record says it."""
+
+from __future__ import annotations
+
+from routebook.documents import schema as build
+from routebook.documents.schema import Schema
+from routebook.scoring.tasks import TASKS
+
+_TEXT: Schema = {"type": "string"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_SECONDS: Schema = {"type": "number", "minimum": 0}
+_MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
+_MAYBE_SECONDS: Schema = {"type": ["number", "null"], "minimum": 0}
+_TEXTS = build.listed(_TEXT)
+
+_ASKED = {
+    "bytes": "size of the body",
+    "needs": "capabilities that the request cannot do without",
+    "max_output": "tokens of answer the client allows; null where it names no limit",
+    "choices": "answers asked for",
+    "messages": "messages in the prompt",
+    "images": "images in the prompt",
+    "tools": "tools offered",
+    "most_tokens": "an upper bound of the prompt's tokens",
+    "texts": "texts to embed",
+    "tokens": "the prompt's estimated tokens",
+    "tokens_by": "the tokenizer family of the estimate",
+    "ignored_tags": "tags that the client may not set",
+    "within": "constraints that the client declared",
+    "judged": "how hard what the user wrote last is, where anybody asked",
+}
+_JUDGED = {
+    "task": "the class of task",
+    "complexity": "how hard, from 0 to 1",
+    "difficulty": "the same in log-odds",
+    "gain": "how much a strong model gains, in log-odds",
+    "scorer": "the digest of the weights that judged",
+    "signals": "what counted most, and what it adds to the difficulty of an everyday turn",
+}
+
+
+def asked_schema() -> Schema:
+    """The group `asked`."""
+    within = build.growing(
+        {
+            "cost": "nano-dollars at most",
+            "first_token": "seconds at most",
+            "quality": "at least",
+            "regions": "where the provider may stand",
+        },
+        {
+            "cost": _MAYBE_COUNT,
+            "first_token": _MAYBE_SECONDS,
+            "quality": {"type": ["number", "null"]},
+            "regions": {"type": ["array", "null"], "items": _TEXT},
+        },
+    )
+    values = {
+        "bytes": _COUNT,
+        "needs": _TEXTS,
+        "max_output": _MAYBE_COUNT,
+        "choices": _COUNT,
+        "messages": _MAYBE_COUNT,
+        "images": _MAYBE_COUNT,
+        "tools": _MAYBE_COUNT,
+        "most_tokens": _COUNT,
+        "texts": _COUNT,
+        "tokens": _COUNT,
+        "tokens_by": _TEXT,
+        "ignored_tags": _TEXTS,
+        "within": within,
+        "judged": _judged(),
+    }
+    return build.growing(_ASKED, values)
+
+
+def _judged() -> Schema:
+    number: Schema = {"type": "number"}
+    values = {
+        "task": build.word(TASKS),
+        "complexity": {"type": "number", "minimum": 0, "maximum": 1},
+        "difficulty": number,
+        "gain": number,
+        "scorer": _TEXT,
+        "signals": build.listed({"type": "array", "minItems": 2, "maxItems": 2}),
+    }
+    return build.growing(_JUDGED, values, list(_JUDGED))
