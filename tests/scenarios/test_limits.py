@@ -199,6 +199,31 @@ async def test_tokens_of_a_minute_are_those_that_were_used(tmp_path: Path, upstr
         assert 9 <= served <= 12
 
 
+async def test_a_bound_on_answers_lets_requests_run_at_once_that_name_none(tmp_path: Path, upstream: Upstream) -> None:
+    """Their worst case is the whole minute's worth; with the policy's bound, which goes upstream, five fit into it. What a
+    client says, or a limit that counts no tokens, is left as it is."""
+    key, gate = keys(tmp_path), asyncio.Event()
+    upstream.otherwise = lambda request: [Until(gate), *answer_politely(request)]
+    limits = "tokens: {tokens_per_minute: 1k, when: {client.team: alpha}}, others: {concurrent: 9}"
+    for settings, at_once in (("", 1), ("settings: {default_max_output: 100}", 5)):
+        async with in_process(tmp_path, policy(upstream.url, limits, more=settings)) as proxy:
+            gate.clear()
+            before = len(upstream.requests)
+            asked = [asyncio.create_task(ask(proxy.url, chat(text="a1"), headers=by(key["a1"]))) for _ in range(9)]
+            while sum(task.done() for task in asked) < 9 - at_once:
+                await asyncio.sleep(0.01)
+            asked += [
+                asyncio.create_task(ask(proxy.url, chat(text="b1", **more), headers=by(key["b1"])))
+                for more in ({}, {"max_tokens": 7})
+            ]
+            await upstream.arrivals(before + at_once + 2)
+            gate.set()
+            assert Counter([(await task).status for task in asked]) == {200: at_once + 2, 429: 9 - at_once}
+            sent = [(word(each), each.json()) for each in upstream.requests[before:]]
+            bounds = Counter((who, body.get("max_tokens", body.get("max_completion_tokens"))) for who, body in sent)
+            assert bounds == {("a1", 100 if settings else None): at_once, ("b1", None): 1, ("b1", 7): 1}
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_a_client_with_fifty_waiting_does_not_starve_another(tmp_path: Path, workers: int) -> None:
     """One slot: whoever comes with a single request waits for a few others at most, not for fifty."""

@@ -124,7 +124,7 @@ class RequestDraws:
         return tuple(needs)
 
     def caps(self, caps: Caps) -> Caps:
-        """The rule's caps, and the answer's bound that the policy sets where a client names none and a budget counts
+        """The rule's caps, and the answer's bound that the policy sets where a client names none and a budget or limit counts
         what it costs."""
         most = self._drawing.settings.injected_max_output
         if most is None or self._asked is not None or not self._bounded:
@@ -133,9 +133,12 @@ class RequestDraws:
 
     @property
     def _bounded(self) -> bool:
-        """Whether how long the answer may be matters: a budget counts money or tokens."""
+        """Whether how long the answer may be matters: a budget counts money or tokens, or a limit tokens a minute."""
         for budget in self._budgets:
             if budget.unit is not Unit.COUNT:
+                return True
+        for limit in self._limits:
+            if limit.tokens_per_minute is not None:
                 return True
         return False
 

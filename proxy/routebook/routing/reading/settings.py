@@ -22,7 +22,7 @@ SETTING_KEYS = {
     "max_body": "the largest request that is read (default 32MiB)",
     "body_timeout": "how long a client may take to send its request (default 30s)",
     "default_max_output": "tokens of answer assumed where a client names no limit (default 4096); where it is declared, "
-    "also the bound that is sent upstream with requests that a budget counts",
+    "also the bound that is sent upstream with requests whose tokens or money a budget or limit counts",
     "timeouts": "how long to wait for providers that name no timeouts of their own",
     "stream": "what holds for streamed answers",
     "cache": "how much room the answers have that rules keep by `cache`",
