@@ -11,7 +11,7 @@ from routebook.documents.quantities import Unit
 from routebook.edge.ledger.books import Totals
 from routebook.edge.ledger.entries import Change
 from routebook.edge.ledger.owner import Owner
-from routebook.ledger.claims import Claim, Counter, Kind, Refusal
+from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report
 from routebook.routing.holding import Need
 from tests.edge.ledger.tills import NOON, give_back, held, slot, until_waiting, worker_of
 from tests.support.clock import SetClock
@@ -75,3 +75,24 @@ async def test_a_question_that_is_heard_after_its_asker_was_read_out_draws_nothi
         assert owner.vault.totals("budget/day/-") == (10, 10)
         assert not isinstance(await living.hold([day], "b"), Refusal)
         await first
+
+
+async def test_small_windows_of_a_worker_that_lives_long_are_forgotten() -> None:
+    """What it settled is kept for its burial as long as its window counts, and no longer; then it counts once."""
+    clock = SetClock(NOON)
+    owner = Owner(Totals(), 1, clock)
+    async with worker_of(owner, "w0"):
+        for number in range(1, 101):
+            start = int(clock.now())
+            minute = Claim("budget/minute/-", Kind.WINDOW, 100, 60, start, start, start + 60)
+            assert isinstance(owner.desk.lease_now("w0", [minute], exact=True), Grant)
+            spent, back = ((minute.pot, start, 7),), ((minute.pot, start, 53),)
+            owner.desk.report("w0", Report(spent, back if number < 100 else (), number))
+            owner.read_on({"w0": {minute.counter: Change(7, 0)}}, frozenset())
+            clock.pass_by(60 if number < 100 else 1)
+        assert len(owner._settled["w0"]) <= 2
+        assert owner.vault.totals("budget/minute/-", start) == (7, 60)
+        owner.closed("w0")
+        owner.read_on({}, frozenset({"w0"}))
+        assert owner.vault.totals("budget/minute/-", start) == (7, 7)
+        assert not owner._settled

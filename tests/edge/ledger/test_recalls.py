@@ -10,6 +10,7 @@ import msgspec
 
 from routebook.edge.ledger.books import Totals
 from routebook.edge.ledger.desk import Desk
+from routebook.edge.ledger.entries import Change
 from routebook.edge.ledger.owner import Owner
 from routebook.edge.ledger.redis_store import SharedStore
 from routebook.edge.ledger.till import Till
@@ -153,6 +154,33 @@ async def test_another_host_gets_what_lies_idle_with_a_worker_that_goes_on_drawi
         stack.callback(drawing.cancel)
         async with asyncio.timeout(60):
             while isinstance(await needs.hold([of(day, 985)], "b"), Refusal):
+                await asyncio.sleep(0.1)
+
+
+@needs_redis
+async def test_what_a_host_that_died_held_is_as_its_journal_says_when_it_is_back(tmp_path: Path) -> None:
+    """It stays charged, whatever is booked of orphans, until the host itself has read that: nothing, here."""
+    day = msgspec.structs.replace(DAY, start=TODAY, first=TODAY, ends=TODAY + 86_400)
+    async with RedisServer(tmp_path) as server, AsyncExitStack() as stack:
+
+        async def begin(host: str, opening: Totals) -> tuple[Owner, Till]:
+            owner = Owner(opening, 1, store=SharedStore(server.url, host))
+            await owner.start()
+            stack.push_async_callback(owner.close)
+            return owner, await stack.enter_async_context(worker_of(owner, f"{host}-w0"))
+
+        _, dying = await begin("one", Totals())
+        _, needs = await begin("two", Totals())
+        async with asyncio.timeout(60):
+            while isinstance(await dying.hold([of(day, 900)], "a"), Refusal):
+                await asyncio.sleep(0.02)  # a store that nobody knew waits a moment
+        found = await needs.hold([of(day, 500)], "b")
+        assert isinstance(found, Refusal)
+        back, _ = await begin("one", Totals({}, {day.counter: {"dead": 900}}))
+        assert isinstance(await needs.hold([of(day, 500)], "b"), Refusal)
+        back.read_on({"dead": {day.counter: Change(0, -900)}}, frozenset({"dead"}))
+        async with asyncio.timeout(60):
+            while isinstance(await needs.hold([of(day, 500)], "b"), Refusal):
                 await asyncio.sleep(0.1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -109,9 +110,7 @@ class Owner:
         self._read_out |= buried & self._lent
         self._bury()
         self.vault.sweep(self.now())
-        if self._exceeded:
-            counted = {counter for counter, _ in self.vault.counters()}
-            self._exceeded = {counter: amount for counter, amount in self._exceeded.items() if counter in counted}
+        self._forget()
 
     def _bury(self) -> None:
         """Count the dead no longer as they were leased to. The journal may tell of a death before its channel does, which
@@ -120,6 +119,12 @@ class Owner:
             self._read_out.discard(process)
             self._lent.discard(process)
             self.desk.bury(process, self._settled.pop(process, {}))
+
+    def _forget(self) -> None:
+        """Forget counters that the vault has forgotten: what was settled of them matters to no burial any more."""
+        counted = {counter for counter, _ in self.vault.counters()}
+        self._exceeded = _known(self._exceeded, counted)
+        self._settled = {process: _known(settled, counted) for process, settled in self._settled.items()}
 
     def figures(self) -> Figures:
         """What is counted at this moment. What workers were granted and have not drawn counts as held; what exceeded its
@@ -156,3 +161,7 @@ class Owner:
 
     async def _recall(self, pot: str, holder: str) -> None:
         await self._counterpart.recall(pot, holder)
+
+
+def _known(amounts: Mapping[Counter, int], counted: AbstractSet[Counter]) -> dict[Counter, int]:
+    return {counter: amount for counter, amount in amounts.items() if counter in counted}
