@@ -38,7 +38,7 @@ def policy(more: str = "", settings: str = "", rule: str = "") -> str:
         for word in UPSTREAMS
     )
     models = "".join(
-        f"  {name}: {{provider: {word}, id: {name}-1, price: {{input: 1, output: 2}}, context: 128k, max_output: 8k,\n"
+        f"  {name}: {{provider: {word}, id: {name}-9, price: {{input: 1, output: 2}}, context: 128k, max_output: 8k,\n"
         f"    {_ABLE}}}\n"
         for word in UPSTREAMS
         for name in (word, f"{word}-other")

@@ -350,7 +350,7 @@ SEALS = {"openai-responses": "encrypted_content", "anthropic": "signature", "gem
 
 def seal_of(word: str) -> str:
     """What the simulated model of an upstream signs with."""
-    return base64.b64encode(f"sealed by {word}-1".encode()).decode()
+    return base64.b64encode(f"sealed by {word}-9".encode()).decode()
 
 
 @each_way

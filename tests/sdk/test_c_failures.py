@@ -84,7 +84,7 @@ async def test_c1_c2_a_stream_that_fails_is_an_error(pair: tuple[Client, str], f
     expected = {"google-js": "ApiError", "anthropic-js": "APIError"}.get(client.name, BROKEN[client.family])
     assert (result["error"], result["own"]) == (expected, True), result
     assert ("broke off" if fault == "cut" else "a simulated problem") in result["message"]
-    assert f"This is a simulated answer of {word}-1 to".startswith(result["text"].rstrip())
+    assert f"This is a simulated answer of {word}-9 to".startswith(result["text"].rstrip())
 
 
 async def test_c3_silence_breaks_no_client(pair: tuple[Client, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,3 +135,20 @@ def test_an_effort_is_set_where_the_client_leaves_it_open() -> None:
     assert changed(asked(), reasoning_effort="none") == {"thinking": {"type": "disabled"}}
     assert changed(asked(thinking={"type": "disabled"}), reasoning_effort="high") == {}
     assert changed(asked(output_config={"effort": "low"}), reasoning_effort="high") == {}
+
+
+def test_thoughts_that_nobody_signed_do_not_reach_the_vendor() -> None:
+    """A model of another dialect had them, in the same conversation: the API refuses them. All else stays as it is."""
+    text, call = {"type": "text", "text": "so"}, {"type": "tool_use", "id": "a", "name": "f", "input": {"x": 1.50}}
+    signed = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    unsigned = [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "thinking", "thinking": "hm"}]
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [*unsigned, signed, text, call], "next_years": 1},
+        {"role": "assistant", "content": unsigned},
+    ]
+    sent = json.loads(edited(asked(messages=messages), "m", True))["messages"]
+    assert sent == [messages[0], {**messages[1], "content": [signed, text, call]}, messages[2]]
+    for content in ([signed, text], "thinking", ["thinking"], [{"type": "thinking", "thinking": 1, "signature": 7}]):
+        request = asked(messages=[{"role": "assistant", "content": content}], thinking={"type": "adaptive"})
+        assert edited(request, "m", True) is request.body

@@ -369,3 +369,9 @@ def test_embeddings() -> None:
     assert json.loads(edited_embedding(batch, "up", False)) == {"requests": [{**one, "model": "models/up"}] * 2}
     with pytest.raises(ProtocolError):
         read_embedding(b"{}", "m")
+
+
+def test_the_word_for_no_signature_is_none() -> None:
+    """What the vendor documents for calls of another model's says nothing about who signed them."""
+    part = {"functionCall": {"id": "c", "name": "f"}, "thoughtSignature": "skip_thought_signature_validator"}
+    assert chat([{"role": "model", "parts": [part]}]).messages[0].parts == (ToolCall("c", "f", "{}"),)

@@ -19,6 +19,11 @@ from routebook.protocols.body import WORD, is_null, named, read_field, read_fiel
 from routebook.protocols.errors import ProtocolError, Side
 
 _FLAG: Final = msgspec.json.Decoder(bool)
+_MESSAGES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
+_TYPE: Final = msgspec.json.Decoder(str | None)
+_NOTHING: Final = Raw(b"null")
+_THOUGHT: Final = b'"thinking"'
+"""What stands in every request in which a thought comes back."""
 
 
 class AnthropicMessages(AskedChat):
@@ -97,11 +102,39 @@ def read_count_request(body: bytes, model: str | None = None, version: str | Non
 
 def edited(asked: AnthropicMessages, model: str, ask_usage: bool, caps: Caps | None = None) -> bytes:
     """The body to send to an upstream that calls the model `model`: the client's own bytes where nothing has to change,
-    otherwise the same with only these top-level fields set: `model`, and what `caps` sets. Usage always comes unasked."""
+    otherwise the same with only these top-level fields set: `model`, what `caps` sets, and `messages` without thoughts
+    that nobody signed: they are of a model that speaks another dialect, and refused here. Usage always comes unasked."""
     changes: dict[str, Any] = {} if caps is None or not asked.needs_most else _capped(asked, caps)
     if model != asked.model:
         changes["model"] = model
+    if _THOUGHT in asked.body and (signed := _signed(asked)) is not None:
+        changes["messages"] = signed
     return with_fields(asked.body, asked.fields, changes)
+
+
+def _signed(asked: AnthropicMessages) -> list[dict[str, Any]] | None:
+    """The messages without unsigned thoughts; None where there are none, or only the upstream can say what is wrong."""
+    try:
+        messages: list[dict[str, Any]] = [*_MESSAGES.decode(asked.fields["messages"])]
+        found = False
+        for number, message in enumerate(messages):
+            if not starts_with(message.get("content", _NOTHING), b"["):
+                continue
+            blocks = _MESSAGES.decode(message["content"])
+            kept = [block for block in blocks if not _is_unsigned(block)]
+            if kept and len(kept) < len(blocks):
+                messages[number] = {**message, "content": kept}
+                found = True
+    except msgspec.DecodeError:
+        return None
+    return messages if found else None
+
+
+def _is_unsigned(block: dict[str, Raw]) -> bool:
+    """Whether it is a thought without a signature, as it is told of models that have none of this dialect."""
+    return _TYPE.decode(block.get("type", _NOTHING)) == "thinking" and not _TYPE.decode(
+        block.get("signature", _NOTHING)
+    )
 
 
 def _capped(asked: AnthropicMessages, caps: Caps) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from routebook.chat.parts import (
 )
 from routebook.protocols.codec import ReplyTo, Written
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.gemini.carries import DIALECT, OWNED
+from routebook.protocols.gemini.carries import DIALECT, OWNED, UNSIGNED
 from routebook.protocols.gemini.errors import fault_body
 from routebook.protocols.gemini.fields import raw_of
 from routebook.protocols.gemini.finishes import WORDS
@@ -75,6 +75,7 @@ class Sealing:
     def __init__(self, choice: int, losses: list[Loss]) -> None:
         self._choice = choice
         self._losses = losses
+        self._calls = 0
 
     def lose(self, feature: str, block: int | None, why: str) -> None:
         """Something is not said."""
@@ -90,12 +91,15 @@ class Sealing:
         return part
 
     def call(self, call: ToolCall, block: int) -> dict[str, Any] | None:
-        """A call, whole; None where its arguments are no object."""
+        """A call, whole; None where its arguments are no object. The first one comes back from the client with a
+        signature, or its vendor refuses the turn: where there is none, what is documented for that stands there."""
         args = {"input": call.arguments} if call.kind is ToolKind.CUSTOM else as_object(call.arguments)
         if args is None:
             return None
         written = {"id": call.id, "name": call.name, "args": args}
-        return self.sealed({"functionCall": written}, call.signature, block)
+        part = self.sealed({"functionCall": written}, call.signature, block)
+        self._calls += 1
+        return {**part, "thoughtSignature": part.get("thoughtSignature", UNSIGNED)} if self._calls == 1 else part
 
     def image(self, image: Image, block: int) -> dict[str, Any] | None:
         """A picture; None where it is not one but an id of somebody else's."""

@@ -14,6 +14,9 @@ VENDOR: Final = "google"
 OWNED: Final = frozenset({DIALECT, VENDOR})
 """Whose ids, parts and fields this dialect understands."""
 
+UNSIGNED: Final = "skip_thought_signature_validator"
+"""What Google documents for calls whose signature is another model's: it stands where none is known, and is none."""
+
 _NOT_FETCHED: Final = lost("not every model fetches from the web; `emulated` sends the URL as `fileData`")
 
 CARRIES: Final[Carries] = {

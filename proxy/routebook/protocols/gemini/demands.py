@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from routebook.protocols.codec import Kept
 from routebook.protocols.demanding import Option, check_options, is_count, is_number, wire_of, wrong
-from routebook.protocols.gemini.message_writing import UNSIGNED
+from routebook.protocols.gemini.carries import UNSIGNED
 
 WAIVERS: Final = frozenset({UNSIGNED, "context_engineering_is_the_way_to_go"})
 """What the vendor documents to stand in the place of a signature that nobody has."""

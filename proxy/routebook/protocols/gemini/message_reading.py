@@ -26,7 +26,7 @@ from routebook.chat.parts import (
     Url,
 )
 from routebook.protocols.body import WORD, decode, starts_with
-from routebook.protocols.gemini.carries import DIALECT, VENDOR
+from routebook.protocols.gemini.carries import DIALECT, UNSIGNED, VENDOR
 from routebook.protocols.gemini.fields import FLAG, Fields, json_of, object_of
 from routebook.protocols.media import standard
 
@@ -123,7 +123,7 @@ class Conversation:
 
     def _part(self, part: Fields, said: bool) -> Iterator[Part]:
         seal = part.word("thoughtSignature")
-        signature = None if seal is None else Signature(DIALECT, seal)
+        signature = None if seal is None or seal == UNSIGNED else Signature(DIALECT, seal)
         thought = part.take("thought", FLAG) is True
         if "functionCall" in part:
             yield self._call(part, signature)

@@ -32,12 +32,9 @@ from routebook.chat.parts import (
 )
 from routebook.chat.turns import in_turns
 from routebook.protocols.carrying import Losses, Target
-from routebook.protocols.gemini.carries import DIALECT, OWNED
+from routebook.protocols.gemini.carries import DIALECT, OWNED, UNSIGNED
 from routebook.protocols.gemini.fields import raw_of
 from routebook.protocols.gemini.message_reading import FAULT, SAID, WRAPPING
-
-UNSIGNED: Final = "skip_thought_signature_validator"
-"""What Google documents for calls whose signature is another model's: it stands where none is known."""
 
 _DEMANDS_NONE: Final = re.compile(r"(models/)?gemini-[12](\D|$)")
 """Models that demand no signatures: those before version 3."""

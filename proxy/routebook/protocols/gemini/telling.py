@@ -28,7 +28,7 @@ from routebook.chat.events import (
 from routebook.chat.faults import Fault
 from routebook.chat.parts import Foreign, Image, Inline, Json, Signature, Url, UrlCitation
 from routebook.protocols.gemini.answers import short
-from routebook.protocols.gemini.carries import DIALECT
+from routebook.protocols.gemini.carries import DIALECT, UNSIGNED
 from routebook.protocols.gemini.finishes import FAILURES, read_finish
 from routebook.protocols.gemini.sources import Texts, read_citation, read_grounding
 from routebook.protocols.gemini.wire import WireBlob, WireCall, WireCandidate, WireFile, WireLogprobs, WirePart
@@ -81,7 +81,7 @@ class Telling:
             yield Finished(read_finish(self._reason, bool(self._calls)), self._choice, said=short(self._reason))
 
     def _tell_part(self, part: WirePart) -> Iterator[Event]:
-        seal = part.thought_signature
+        seal = None if part.thought_signature == UNSIGNED else part.thought_signature
         if part.function_call is not None:
             yield from self._tell_call(part.function_call, seal)
         elif part.inline_data is not None and not part.thought:
