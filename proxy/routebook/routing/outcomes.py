@@ -93,6 +93,11 @@ class Route:
     cache: Reuse | None = None
     band: float | None = None
 
+    @property
+    def judges(self) -> bool:
+        """Whether the order depends on how hard the prompt is."""
+        return self.band is not None or BANDS.get(self.pick) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
