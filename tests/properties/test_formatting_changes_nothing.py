@@ -38,7 +38,7 @@ def words_in_comments(text: str) -> Counter[str]:
     return Counter({comment: text.count(comment) for comment in marked})
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(scribbles())
 def test_scribbles_keep_words_and_comments(text: str) -> None:
     """Every value and every comment is there afterwards, and a second time changes nothing."""

@@ -134,7 +134,7 @@ def test_portkey(path: Path) -> None:
         params: dict[str, Any] = {"model": model}
         if most is not None:
             given["request.max_output"] = params["max_tokens"] = most
-        if not config["strategy"]["mode"].startswith("cond") and (most, plan, team, stage) != (
+        if not config.get("strategy", {}).get("mode", "").startswith("cond") and (most, plan, team, stage) != (
             None,
             "paid",
             "web",

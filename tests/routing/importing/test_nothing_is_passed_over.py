@@ -98,7 +98,7 @@ def branches(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
 
 
 @pytest.mark.parametrize(("gateway", "path"), FILES, ids=NAMES)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_key_that_nobody_knows_is_reported_wherever_it_stands(gateway: str, path: Path, data: st.DataObject) -> None:
     """It is named itself, or as part of something that was not carried; the value, perhaps a secret, never is."""

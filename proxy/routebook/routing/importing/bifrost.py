@@ -25,7 +25,7 @@ from routebook.routing.importing.draft import (
     whole_weights,
 )
 from routebook.routing.importing.source import Part
-from routebook.routing.importing.vendors import Vendor, base_of, unwritten, vendor
+from routebook.routing.importing.vendors import Vendor, base_of, compatible, unwritten, vendor
 
 _ELSEWHERE = {
     "client": "settings of its own server; `settings` has what counts here",
@@ -144,7 +144,8 @@ class _Providers:
         for number, way in enumerate(ways):
             weight = max(1, shares[str(number)])
             accounts.append({**way.account, **({"weight": weight} if len(ways) > 1 else {})})
-        entry: Entry = {"dialect": kind.dialect, "base_url": base, "accounts": accounts}
+        dialect, base = compatible(kind, base) if "embed" in identity else (kind.dialect, base)
+        entry: Entry = {"dialect": dialect, "base_url": base, "accounts": accounts}
         if kind.name == "azure":
             entry["key_header"] = "api-key"
         entry |= self._timeouts.get(provider, {})

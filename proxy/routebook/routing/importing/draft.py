@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from math import gcd
 
 from routebook.documents.formatting.form import in_form
 from routebook.documents.names import is_name
 from routebook.documents.problems import Problems
+from routebook.documents.schema import Schema
 from routebook.routing.facts import FACTS
 from routebook.routing.reading.published import policy_schema
 
@@ -74,10 +76,15 @@ class Draft:
             lines += [f"  - name: {written(name[1])}", *(f"    {key}: {written(value)}" for key, value in rest), ""]
         lines += [f"settings: {written(self.settings)}"] if self.settings else []
         problems = Problems()
-        formed = in_form("draft", "\n".join(lines) + "\n", policy_schema(FACTS), problems)
+        formed = in_form("draft", "\n".join(lines) + "\n", _schema(), problems)
         if formed is None:
             raise AssertionError(problems.found)
         return formed
+
+
+@cache
+def _schema() -> Schema:
+    return policy_schema(FACTS)
 
 
 def _section(name: str, entries: Mapping[str, Entry]) -> list[str]:

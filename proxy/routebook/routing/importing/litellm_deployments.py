@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from routebook.routing.importing.draft import CAPABILITIES, Draft, Entry, fresh, seconds, slug
 from routebook.routing.importing.source import Part
-from routebook.routing.importing.vendors import Vendor, base_of, unwritten, vendor, vendor_of_model
+from routebook.routing.importing.vendors import Vendor, base_of, compatible, unwritten, vendor, vendor_of_model
 
 OPERATIONS = {"chat": "chat", "responses": "chat", "completion": "completion", "embedding": "embeddings"}
 """What LiteLLM calls a mode, and the operation of it that can be served here."""
@@ -90,7 +90,8 @@ class DeploymentReader:
             return None
         deployment = Deployment(name, part, "")
         self._numbers(part, params, deployment)
-        provider = self._provider(params, found, base, deployment)
+        dialect, base = compatible(found, base) if operation == "embeddings" else (found.dialect, base)
+        provider = self._provider(params, replace(found, dialect=dialect), base, deployment)
         if provider is None:
             part.left("how it signs in is not written in a way that can be carried")
             return None
@@ -150,7 +151,7 @@ class DeploymentReader:
             if name is None:
                 return None
             account["key"] = {"env": name}
-        elif found.dialect == "ollama":
+        elif found.name == "ollama":
             account = {"name": "none"}
         entry: Entry = {"dialect": found.dialect, "base_url": base}
         if (region := params.get("region_name")) is not None and (where := region.text()) is not None:

@@ -19,7 +19,6 @@ from routebook.routing.importing.report import Note, Notes, Variable, Verdict
 UNKNOWN = "the importer does not know this key"
 
 _VARIABLE = re.compile(r"(?:os\.environ/|env\.|\$\{?)([A-Za-z_][A-Za-z0-9_]*)\}?\Z")
-_TOO_LONG = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,9 @@ class Part:
         self._note(Verdict.CHANGED, said)
 
     def left(self, said: str) -> None:
-        """Note that it was not carried, why, and what to do."""
-        self._note(Verdict.LEFT, said)
+        """Note that it was not carried, why, and what to do; of the whole source, that none of its keys was."""
+        for part in [self] if self.path else [each for _, each in self.entries()]:
+            part._note(Verdict.LEFT, said)
 
     def meaningless(self, said: str) -> None:
         """Note that there is nothing here that it could mean."""
@@ -120,8 +120,7 @@ class Part:
 
 
 def _joined(path: str, name: str) -> str:
-    shown = name if len(name) <= _TOO_LONG or re.fullmatch(r"[\w-]+", name) else f"{name[:_TOO_LONG]}..."
-    return f"{path}.{shown}" if path else shown
+    return f"{path}.{name}" if path else name
 
 
 def account(root: Part) -> None:

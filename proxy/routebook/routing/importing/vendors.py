@@ -121,3 +121,13 @@ def base_of(vendor: Vendor, address: str) -> str:
     for ending in ("/chat/completions", "/embeddings", "/messages"):
         base = base.removesuffix(ending)
     return base if version is None or base.rsplit("/", 1)[-1].startswith("v1") else base + version
+
+
+_COMPATIBLE = {"gemini": "/openai", "ollama": "/v1"}
+"""Where, below its own API, a vendor speaks OpenAI's as well."""
+
+
+def compatible(vendor: Vendor, base_url: str) -> tuple[str, str]:
+    """The dialect and base URL for embeddings, which are not translated: OpenAI's, where the vendor speaks it too."""
+    ending = _COMPATIBLE.get(vendor.dialect)
+    return (vendor.dialect, base_url) if ending is None else ("openai", base_url + ending)
