@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "serve a policy",
     "check": "read, compile and test a policy, and say what is wrong with it",
     "test": "run a policy's tests, show what they reach, and suggest what is wanting",
+    "new": "write a policy to begin with",
     "import": "make a policy of the configuration of another gateway",
     "fmt": "write policy files in one form, comments kept",
     "explain": "say why a request went where it went, or where one would go",

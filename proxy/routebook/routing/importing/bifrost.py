@@ -11,21 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from routebook.routing.drafting import Draft, Entry, fresh, route, seconds, slug, whole_weights
+from routebook.routing.importing.assumptions import CAPABILITIES, OF_EVERYTHING
 from routebook.routing.importing.bifrost_governance import read_governance
 from routebook.routing.importing.bifrost_rules import RuleReader
-from routebook.routing.importing.draft import (
-    CAPABILITIES,
-    OF_EVERYTHING,
-    Draft,
-    Entry,
-    fresh,
-    route,
-    seconds,
-    slug,
-    whole_weights,
-)
 from routebook.routing.importing.source import Part
-from routebook.routing.importing.vendors import Vendor, base_of, compatible, unwritten, vendor
+from routebook.routing.vendors import Vendor, base_of, compatible, unwritten, vendor
 
 _ELSEWHERE = {
     "client": "settings of its own server; `settings` has what counts here",

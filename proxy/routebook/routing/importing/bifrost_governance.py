@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from routebook.routing.drafting import Draft, Entry, Value, dollars, fresh, route, slug, whole_weights
 from routebook.routing.importing.bifrost_rules import RuleReader
-from routebook.routing.importing.draft import Draft, Entry, Value, dollars, fresh, route, slug, whole_weights
 from routebook.routing.importing.source import Part
 
 CALENDAR = {"1d": "day", "1w": "week", "1M": "month"}

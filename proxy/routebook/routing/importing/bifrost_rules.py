@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from routebook.routing.drafting import Draft, Entry, Value, route, slug, whole_weights
 from routebook.routing.importing.cel import NotCarried, Question, condition_of
-from routebook.routing.importing.draft import Draft, Entry, Value, route, slug, whole_weights
 from routebook.routing.importing.source import Part
 
 SCOPES = ("virtual_key", "team", "customer", "global")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from routebook.documents.loading import load_text
 from routebook.documents.nodes import Document, Mapping
 from routebook.documents.problems import Problems
+from routebook.routing.drafting import Draft
 from routebook.routing.importing import bifrost, litellm, portkey
-from routebook.routing.importing.draft import Draft
 from routebook.routing.importing.report import Notes, Report
 from routebook.routing.importing.source import Part, account
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import combinations
 
-from routebook.routing.importing.draft import NO_SUCH_MODEL, OF_EVERYTHING, Draft, Entry, Value, route, whole_weights
+from routebook.routing.drafting import Draft, Entry, Value, route, whole_weights
+from routebook.routing.importing.assumptions import NO_SUCH_MODEL, OF_EVERYTHING
 from routebook.routing.importing.litellm_deployments import Deployment, DeploymentReader
 from routebook.routing.importing.litellm_settings import read_settings, strategy
 from routebook.routing.importing.source import Part

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from routebook.routing.importing.draft import CAPABILITIES, Draft, Entry, fresh, seconds, slug
+from routebook.routing.drafting import Draft, Entry, fresh, seconds, slug
+from routebook.routing.importing.assumptions import CAPABILITIES
 from routebook.routing.importing.source import Part
-from routebook.routing.importing.vendors import Vendor, base_of, compatible, unwritten, vendor, vendor_of_model
+from routebook.routing.vendors import Vendor, base_of, compatible, unwritten, vendor, vendor_of_model
 
 OPERATIONS = {"chat": "chat", "responses": "chat", "completion": "completion", "embedding": "embeddings"}
 """What LiteLLM calls a mode, and the operation of it that can be served here."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from routebook.documents.nodes import Scalar
 from routebook.documents.quantities import Unit, parse_quantity
-from routebook.routing.importing.draft import Draft, Entry, dollars, seconds
+from routebook.routing.drafting import Draft, Entry, dollars, seconds
 from routebook.routing.importing.source import Part
 
 WINDOWS = {"1d": "day", "24h": "day", "7d": "week", "30d": "month", "1mo": "month"}

@@ -12,23 +12,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import product
 
-from routebook.routing.importing.draft import (
-    CAPABILITIES,
-    NO_SUCH_MODEL,
-    OF_EVERYTHING,
-    Draft,
-    Entry,
-    Value,
-    fresh,
-    route,
-    seconds,
-    slug,
-    whole_weights,
-)
+from routebook.routing.drafting import Draft, Entry, Value, fresh, route, seconds, slug, whole_weights
+from routebook.routing.importing.assumptions import CAPABILITIES, NO_SUCH_MODEL, OF_EVERYTHING
 from routebook.routing.importing.portkey_queries import condition_of
 from routebook.routing.importing.report import Variable
 from routebook.routing.importing.source import Part
-from routebook.routing.importing.vendors import VENDORS, Vendor, base_of, unwritten, vendor
+from routebook.routing.vendors import VENDORS, Vendor, base_of, unwritten, vendor
 
 MOST_RULES = 500
 """Rules that a tree may come to: nested conditions multiply."""

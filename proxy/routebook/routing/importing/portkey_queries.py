@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from routebook.routing.importing.draft import Entry, Value
+from routebook.routing.drafting import Entry, Value
 from routebook.routing.importing.source import Part
 
 NUMBERS = {"$gt": "above", "$gte": "at_least", "$lt": "below", "$lte": "at_most"}

@@ -22,16 +22,6 @@ Value = str | int | bool | Decimal | Sequence["Value"] | Mapping[str, "Value"]
 
 Entry = dict[str, Value]
 
-CAPABILITIES = ("tools", "vision", "documents", "audio_in", "audio_out", "json_schema", "logprobs", "reasoning")
-"""What models of a source are taken to be capable of: the peers send every request to them, whatever it needs."""
-
-OF_EVERYTHING = (
-    "The source does not say what its models can do, so they are declared to do everything: take out of `capabilities` "
-    "what one cannot, and requests that need it pass it over."
-)
-
-NO_SUCH_MODEL: Entry = {"status": 404, "message": "there is no such model", "code": "model_not_found"}
-
 _PLAIN = re.compile(r"[A-Za-z0-9_./$](?:[A-Za-z0-9_./@%+$*-]|:(?=[A-Za-z0-9_./]))*(?: [A-Za-z0-9_./@%+$*-]+)*\Z")
 _LIKE_A_VALUE = re.compile(r"(?i:true|false|null|yes|no|on|off|y|n|~)\Z|[-+.]?[0-9][0-9_.:eE+-]*\Z")
 _MOST = 1_000_000
@@ -48,6 +38,7 @@ class Draft:
     budgets: dict[str, Entry] = field(default_factory=dict)
     limits: dict[str, Entry] = field(default_factory=dict)
     rules: list[Entry] = field(default_factory=list)
+    guarantees: list[Entry] = field(default_factory=list)
     settings: Entry = field(default_factory=dict)
 
     def provider(self, wanted: str, entry: Entry) -> str:
@@ -70,10 +61,7 @@ class Draft:
         lines = [f"# {line}".rstrip() for line in self.heading] + ["", "version: 1", ""]
         for section in ("providers", "models", "clients", "budgets", "limits"):
             lines += _section(section, getattr(self, section))
-        lines.append("rules:")
-        for rule in self.rules:
-            name, *rest = rule.items()
-            lines += [f"  - name: {written(name[1])}", *(f"    {key}: {written(value)}" for key, value in rest), ""]
+        lines += [*_listed("rules", self.rules), *_listed("guarantees", self.guarantees)]
         lines += [f"settings: {written(self.settings)}"] if self.settings else []
         problems = Problems()
         formed = in_form("draft", "\n".join(lines) + "\n", _schema(), problems)
@@ -91,6 +79,16 @@ def _section(name: str, entries: Mapping[str, Entry]) -> list[str]:
     if not entries:
         return []
     return [f"{name}:", *(f"  {written(key)}: {written(value)}" for key, value in entries.items()), ""]
+
+
+def _listed(name: str, entries: Sequence[Entry]) -> list[str]:
+    if not entries:
+        return []
+    lines = [f"{name}:"]
+    for entry in entries:
+        first, *rest = entry.items()
+        lines += [f"  - {first[0]}: {written(first[1])}", *(f"    {key}: {written(value)}" for key, value in rest), ""]
+    return lines
 
 
 def written(value: Value) -> str:
