@@ -114,6 +114,7 @@ def test_text_blocks_are_kept_line_by_line() -> None:
     text = "a: |-  # said\n      one\n        two\n\n      three\nb: >+\n   x\n\nc: plain text\n     of two lines\n"
     assert formed(text) == "a: |-  # said\n  one\n    two\n\n  three\nb: >+\n  x\n\nc: plain text\n  of two lines\n"
     assert formed("a: |\n one") == "a: |-\n  one\n"
+    assert formed("a: |\n one\n    \nb: 1\n") == "a: |\n  one\n     \nb: 1\n"
 
 
 def test_a_file_with_anchors_keeps_its_order() -> None:

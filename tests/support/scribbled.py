@@ -14,6 +14,8 @@ BLOCKS = (
     ("|+", ("one", "")),
     ("|2", ("  deep", "flat")),
     ("|-  # said", ("x",)),
+    ("|", ("blanks at the end", "   ", "      ")),
+    (">", ("folded", "  ", "again")),
 )
 
 

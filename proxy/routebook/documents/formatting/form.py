@@ -10,7 +10,7 @@ from routebook.documents.formatting.ordering import EDITORS, put_in_order, split
 from routebook.documents.formatting.pieces import Collection
 from routebook.documents.formatting.reading import comments_in, read_pieces
 from routebook.documents.formatting.writing import write_pieces
-from routebook.documents.loading import BYTE_ORDER_MARK, load_text
+from routebook.documents.loading import BYTE_ORDER_MARK, collector_off, load_text
 from routebook.documents.nodes import Mapping, Node, Scalar, Sequence
 from routebook.documents.problems import Problems
 from routebook.documents.schema import Schema
@@ -30,6 +30,11 @@ def in_form(file: str, text: str, schema: Schema, problems: Problems) -> str | N
 
     The result is read again and compared. Raises `ChangedMeaning` where it would say something else, or lose a comment.
     """
+    with collector_off(len(text)):
+        return _in_form(file, text, schema, problems)
+
+
+def _in_form(file: str, text: str, schema: Schema, problems: Problems) -> str | None:
     document = load_text(file, text, problems)
     if not document.readable or problems.errors:
         return None

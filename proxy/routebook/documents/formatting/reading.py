@@ -115,7 +115,10 @@ class _Reader:
 
     def _foot(self, column: int) -> list[Comment]:
         """The comments behind a block's last entry that are indented as far as it is, and further than what follows."""
-        following = next((event for event in self._events[self._at :] if not isinstance(event, _ENDS)), None)
+        at = self._at
+        while at < len(self._events) and isinstance(self._events[at], _ENDS):
+            at += 1
+        following = self._events[at] if at < len(self._events) else None
         until, least = len(self._text), column
         if following is not None:
             until = following.start_mark.index
@@ -224,10 +227,6 @@ def _block(event: _Event, raw: str) -> Word:
     lines = rest.split("\n")
     marks = re.match(r"[|>]([-+0-9]*)", header)
     said = marks[1] if marks else ""
-    if "+" in said:
-        lines = lines[:-1] if not lines[-1].strip() else lines
-    while "+" not in said and lines and not lines[-1].strip():
-        lines.pop()
     if event.value and not event.value.endswith("\n") and "-" not in said:
         # the file ends within the block, and would end in a line feed
         header = header[0] + "-" + header[1:].replace("+", "", 1)
@@ -237,7 +236,12 @@ def _block(event: _Event, raw: str) -> Word:
     else:
         margin = len(lines[0]) - len(event.value.split("\n")[0]) if lines else 0
         header = header.replace(digit[0], "2", 1)
-    return Word([line[margin:] for line in lines], event.anchor, header.rstrip())
+    lines = [line[margin:] for line in lines]
+    if "+" in said:
+        lines = lines[:-1] if not lines[-1] else lines
+    while "+" not in said and lines and not lines[-1]:
+        lines.pop()
+    return Word(lines, event.anchor, header.rstrip())
 
 
 def _quoted(value: str, raw: str) -> str:

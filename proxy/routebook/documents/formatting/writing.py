@@ -51,7 +51,7 @@ class _Page:
 
     def blank(self, wanted: bool) -> None:
         """A blank line where one is wanted and none is there."""
-        if wanted and self._lines and self._lines[-1]:
+        if wanted and self._lines and self._lines[-1].strip():
             self._lines.append("")
 
     def comments(self, comments: Iterable[Comment], indent: int) -> None:
