@@ -123,22 +123,19 @@ def test_a_price_that_nobody_knows_is_asked_for(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err == ""
 
 
-def test_questions_on_a_terminal(tmp_path: Path) -> None:
-    """A person at a terminal is asked; a mistake is answered and asked again; the answers make the policy."""
+def asked(directory: Path, typed: bytes) -> tuple[int, str]:
+    """`routebook new` on a terminal at which somebody types; the exit code, and what stood on the screen."""
     leader, follower = pty.openpty()
-    asked = subprocess.Popen(
-        [sys.executable, "-m", "routebook", "new", str(tmp_path / "rules")],
+    running = subprocess.Popen(
+        [sys.executable, "-m", "routebook", "new", str(directory / "rules")],
         stdin=follower,
         stdout=follower,
         stderr=follower,
         env=plain_environment(),
-        cwd=tmp_path,
+        cwd=directory,
     )
     os.close(follower)
-    os.write(
-        leader,
-        b"openai=gpt-5.6-mini\nnobody=x\nollama=llama@http://127.0.0.1:11434\n\n20M tokens\nphi=ollama\nann, bob\n",
-    )
+    os.write(leader, typed)
     said = b""
     try:
         while chunk := os.read(leader, 4096):
@@ -147,9 +144,23 @@ def test_questions_on_a_terminal(tmp_path: Path) -> None:
         pass  # how a terminal says that everybody has gone
     finally:
         os.close(leader)
-        code = asked.wait(timeout=60)
-    assert code == 0, said.decode()
-    assert b"`nobody` is no vendor that is known here" in said
+        code = running.wait(timeout=60)
+    return code, said.decode()
+
+
+def test_questions_on_a_terminal(tmp_path: Path) -> None:
+    """A person at a terminal is asked; a mistake is answered and asked again; the answers make the policy."""
+    typed = "openai=gpt-5.6-mini\nnobody=x\nollama=llama@http://127.0.0.1:11434\n\n20M tokens\nphi=ollama\nann, bob\n"
+    code, said = asked(tmp_path, typed.encode())
+    assert code == 0, said
+    assert "`nobody` is no vendor that is known here" in said
     policy = yaml.safe_load((tmp_path / "rules" / "policy.yaml").read_text())
     assert set(policy["providers"]) == {"openai", "ollama"} and set(policy["clients"]) == {"ann", "bob"}
     assert policy["budgets"]["month"]["limit"] == "20M tokens"
+
+
+def test_whoever_goes_away_leaves_nothing(tmp_path: Path) -> None:
+    """The end of input (Ctrl-D) in the middle of the questions: nothing is written."""
+    code, said = asked(tmp_path, b"\n\x04")
+    assert code == 2 and "no answer, so nothing was written" in said
+    assert not (tmp_path / "rules").exists()

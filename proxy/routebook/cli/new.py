@@ -66,6 +66,9 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"routebook new: {error}", file=sys.stderr)
         return 2
+    except EOFError:
+        print("\nroutebook new: no answer, so nothing was written", file=sys.stderr)
+        return 2
     there = [args.directory / name for name in files if (args.directory / name).exists()]
     if there:
         named = ", ".join(f"`{path}`" for path in there)

@@ -19,6 +19,9 @@ _TOKEN = re.compile(
 
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in", "not in": "in"}
 
+DEEPEST = 100
+"""Parentheses and negations that an expression may have: nobody reads more, and the parser goes down into each."""
+
 
 class NotCarried(Exception):
     """An expression, or what it asks, has no counterpart; the message says what."""
@@ -39,7 +42,10 @@ def condition_of(expression: str, ask: Callable[[Question], Value]) -> Value | N
     """The condition that an expression is; None where it always holds. Raises `NotCarried` for what cannot be said."""
     if not expression.strip() or expression.strip() == "true":
         return None
-    parser = _Parser(_tokens(expression), ask)
+    tokens = _tokens(expression)
+    if sum(1 for _, word in tokens if word in ("(", "!")) > DEEPEST:
+        raise NotCarried("it is nested too deeply")
+    parser = _Parser(tokens, ask)
     found = parser.either(False)
     if parser.peek() is not None:
         raise NotCarried(f"`{parser.peek()}` is not expected there")
