@@ -6,6 +6,7 @@ requests in ways of their own) is not here; a deployment of it is reported.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -103,6 +104,17 @@ def azure_base(endpoint: str) -> str:
     """The base URL of an Azure OpenAI resource, whatever of it was written (v1 of its API; model ids are deployments)."""
     scheme, _, rest = endpoint.partition("://")
     return f"{scheme}://{rest.split('/')[0]}/openai/v1"
+
+
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:-preview)?")
+"""A version of Azure's older API; there the deployment stands in the path."""
+
+
+def azure_at(base: str, version: str | None) -> str | None:
+    """The address of Azure's older API in a version, from that of its v1; None where the version is not one of it."""
+    if version is None or _DATED.fullmatch(version) is None:
+        return None
+    return f"{base.removesuffix('/v1')}/deployments/{{model}}?api-version={version}"
 
 
 def unwritten(variable: str) -> str:

@@ -16,7 +16,7 @@ from routebook.routing.importing.assumptions import CAPABILITIES, OF_EVERYTHING
 from routebook.routing.importing.bifrost_governance import read_governance
 from routebook.routing.importing.bifrost_rules import RuleReader
 from routebook.routing.importing.source import Part
-from routebook.routing.vendors import Vendor, base_of, compatible, unwritten, vendor
+from routebook.routing.vendors import Vendor, azure_at, base_of, compatible, unwritten, vendor
 
 _ELSEWHERE = {
     "client": "settings of its own server; `settings` has what counts here",
@@ -227,9 +227,13 @@ class _Providers:
                 ids[model] = inner.text() or model
                 inner.carried("the model's `id`: its deployment")
             version = own.get("api_version")
-            if version is not None:
+            base = self._base(address or own, f"{name}-{word}", kind, None if address is None else address.text())
+            older = None if version is None or kind.name != "azure" else azure_at(base, version.text())
+            if version is not None and older is not None:
+                version.carried("the version in the provider's `base_url`, whose path names the deployment")
+            elif version is not None:
                 version.changed("Azure's v1 API is called, which takes no version")
-            return self._base(address or own, f"{name}-{word}", kind, None if address is None else address.text()), ids
+            return older or base, ids
         return self._base(part, name, kind, text), ids
 
     def _network(self, name: str, part: Part, network: Part | None) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from routebook.routing.drafting import Draft, Entry, fresh, seconds, slug
 from routebook.routing.importing.assumptions import CAPABILITIES
 from routebook.routing.importing.source import Part
-from routebook.routing.vendors import Vendor, base_of, compatible, unwritten, vendor, vendor_of_model
+from routebook.routing.vendors import Vendor, azure_at, base_of, compatible, unwritten, vendor, vendor_of_model
 
 OPERATIONS = {"chat": "chat", "responses": "chat", "completion": "completion", "embedding": "embeddings"}
 """What LiteLLM calls a mode, and the operation of it that can be served here."""
@@ -163,7 +163,7 @@ class DeploymentReader:
         self._timeouts(params, entry)
         if found.name == "azure":
             entry["key_header"] = "api-key"
-            _said(params, "api_version", "Azure's v1 API is called, which takes no version", changed=True)
+            entry["base_url"] = _versioned(params, base)
         return self._draft.provider(found.name, entry)
 
     def _limits(self, params: Part, deployment: Deployment, account: Entry) -> None:
@@ -269,6 +269,18 @@ def _vendor_of(params: Part, written: str) -> tuple[Vendor | None, str]:
     return known, written
 
 
+def _versioned(params: Part, base: str) -> str:
+    """Azure's address, in the version that a deployment names."""
+    version = params.get("api_version")
+    older = None if version is None else azure_at(base, version.text())
+    if version is not None and older is not None:
+        version.carried("the version in the provider's `base_url`, whose path names the deployment")
+        return older
+    if version is not None:
+        version.changed("Azure's v1 API is called, which takes no version")
+    return base
+
+
 def _prefix(written: str) -> str:
     return written.partition("/")[0]
 
@@ -296,7 +308,7 @@ def _capabilities(places: list[Part]) -> list[str]:
     return [name for name in CAPABILITIES if name not in lacking]
 
 
-def _said(part: Part, name: str, text: str, *, changed: bool = False) -> None:
+def _said(part: Part, name: str, text: str) -> None:
     found = part.get(name)
     if found is not None:
-        found.changed(text) if changed else found.carried(text)
+        found.carried(text)
