@@ -6,12 +6,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from routebook.cli.main import ENVIRONMENT, build_parser
+from routebook.cli.main import COMMANDS, ENVIRONMENT, build_parser
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -93,3 +94,79 @@ def test_compose_serves_with_options_that_exist() -> None:
     # while callers are told apart by their address alone, a network of its own would make all of them strangers
     assert service["network_mode"] == "host"
     assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+
+
+HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+WORKFLOW = yaml.safe_load((DEPLOY / "ci" / "github.yaml").read_text())
+STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+def command_lines(script: str) -> list[list[str]]:
+    """The command lines of a shell script that start the program, without what the shell does with their output."""
+    parts = re.split(r"\|\||&&|[;|\n]", script)
+    lines = [shlex.split(part.partition(">")[0]) for part in parts]
+    return [line for line in lines if line and line[0] == "routebook"]
+
+
+CI_COMMANDS = [line for step in STEPS for line in command_lines(step.get("run", ""))]
+
+
+@pytest.mark.parametrize("line", CI_COMMANDS, ids=" ".join)
+def test_ci_runs_commands_that_exist(line: list[str]) -> None:
+    """Every command line of the workflow is one that the program takes."""
+    _, command, *rest = line
+    if command in ("test", "diff") and command not in COMMANDS:
+        pytest.skip(f"`routebook {command}` is not in this version")
+    args = build_parser([command]).parse_args([command, *rest])
+    assert args.command == command
+
+
+def test_ci_checks_form_mistakes_tests_and_differences() -> None:
+    """The workflow has all of it, and uploads what it makes; each file that a step takes is written by one before it."""
+    assert {line[1] for line in CI_COMMANDS} == {"fmt", "check", "test", "diff"}
+    formats = {line[line.index("--format") + 1] for line in CI_COMMANDS if "--format" in line}
+    assert formats == {"github", "sarif", "junit"}
+    made = set(re.findall(r"> ([\w.-]+)", " ".join(step.get("run", "") for step in STEPS)))
+    taken = {
+        str(value) for step in STEPS for name, value in step.get("with", {}).items() if name in ("sarif_file", "path")
+    }
+    assert taken <= made
+    assert all(f"--body-file {file}" in str(STEPS[-1]) for file in made if file.endswith(".md"))
+
+
+def test_ci_may_do_only_what_it_needs() -> None:
+    """By default it may read; results of the analysis and the comment need one permission more each."""
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    more = {
+        name: {key for key, value in job["permissions"].items() if value == "write"}
+        for name, job in WORKFLOW["jobs"].items()
+    }
+    assert more == {"check": {"security-events"}, "difference": {"pull-requests"}}
+    used = [step["uses"] for step in STEPS if "uses" in step]
+    assert all(re.fullmatch(r"(actions|github)/[\w/-]+@v\d+", name) for name in used)
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=[hook["id"] for hook in HOOKS])
+def test_hooks_run_commands_that_exist(hook: dict[str, object]) -> None:
+    """pre-commit starts each hook with a command line that the program takes, for files that a policy consists of."""
+    program, command, *rest = shlex.split(str(hook["entry"]))
+    files = ["rules/policy.yaml"] if hook.get("pass_filenames", True) else []
+    args = build_parser([command]).parse_args([command, *rest, *map(str, hook.get("args", [])), *files])  # type: ignore[call-overload]
+    assert program == "routebook" and args.command == command
+    pattern = re.compile(str(hook["files"]))
+    assert pattern.search("rules/policy.yaml") and pattern.search("rules/tests/night.yml")
+    assert not pattern.search("rules/README.md")
+
+
+def test_hooks_do_what_they_say(tmp_path: Path) -> None:
+    """Run as pre-commit runs them: a policy in form passes both; one that is not is rewritten, and named."""
+    shutil.copytree(ROOT / "rules", tmp_path / "rules", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "rules" / "budgets.yaml").write_text("budgets:\n    month:   {window: month, limit: $100}\n")
+    done = {}
+    for hook in HOOKS:
+        files = ["rules/policy.yaml", "rules/budgets.yaml"] if hook.get("pass_filenames", True) else []
+        words = [sys.executable, "-m", *shlex.split(hook["entry"]), *hook.get("args", []), *files]
+        done[hook["id"]] = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done["routebook-check"].returncode == 0, done["routebook-check"].stdout
+    assert done["routebook-fmt"].stdout == "rules/budgets.yaml: formatted\n"
+    assert (tmp_path / "rules" / "budgets.yaml").read_text() == "budgets:\n  month: {limit: $100, window: month}\n"

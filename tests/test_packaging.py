@@ -20,7 +20,8 @@ import importlib.resources as resources, json, routebook
 schemas = sorted(path.name for path in resources.files("routebook.schemas").iterdir() if path.name.endswith(".json"))
 starter = sorted(path.name for path in resources.files("routebook.starter").iterdir() if path.name.endswith(".yaml"))
 tests = sorted(path.name for path in (resources.files("routebook.starter") / "tests").iterdir())
-print(json.dumps({"at": routebook.__file__, "schemas": schemas, "starter": starter, "tests": tests}))
+examples = sorted(str(path.relative_to(root)) for root in [resources.files("routebook.examples")] for path in root.rglob("*.yaml"))
+print(json.dumps({"at": routebook.__file__, "schemas": schemas, "starter": starter, "tests": tests, "examples": examples}))
 """
 
 
@@ -46,7 +47,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout, built as an index would get it, without touching the checkout."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     # a copy, because setuptools leaves folders of its own beside the sources
-    for name in ("proxy", "schemas", "rules"):
+    for name in ("proxy", "schemas", "rules", "examples"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -77,6 +78,7 @@ def test_a_wheel_holds_schemas_and_policy(wheel: Path, tmp_path: Path) -> None:
     assert unpacked["schemas"] == sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
     assert "policy.yaml" in unpacked["starter"]  # type: ignore[operator]
     assert unpacked["tests"]
+    assert "one-provider/tests/cases.yaml" in unpacked["examples"]  # type: ignore[operator]
 
 
 def test_a_wheel_holds_nothing_else(wheel: Path) -> None:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from routebook.cli.problem_formats.forms import add_format, written
+
 if TYPE_CHECKING:
     from routebook.routing.reading.loading import LoadResult
     from routebook.routing.reading.proving import Progress
@@ -17,37 +19,25 @@ HELP = """Read, compile and test a policy, and say all that is wrong with it, ea
 Nothing is changed and nothing is contacted. The exit code is 0 where the policy is fit to serve (there may be
 warnings) and 1 where it is not."""
 
-FORMATS = ("text", "json", "github")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `check`."""
     parser.add_argument(
         "policy", nargs="?", default="rules", metavar="POLICY", help="a policy directory or file (default: rules)"
     )
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="text",
-        help="for people, for programs, or as annotations on a pull request (default: text)",
-    )
+    add_format(parser)
     parser.add_argument("--strict", action="store_true", help="let warnings count as errors, for use in CI")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check a policy and print what was found."""
-    from routebook.documents.printing import as_github, as_json, as_text
     from routebook.routing.reading.loading import load_policy
 
     result = load_policy(Path(args.policy), progress=shown_progress(sys.stderr))
-    match args.format:
-        case "json":
-            sys.stdout.write(as_json(result.problems))
-        case "github":
-            sys.stdout.write(as_github(result.problems))
-        case _:
-            sys.stdout.write(as_text(result.problems, result.documents, colour=wants_colour(sys.stdout)))
-            print(f"{args.policy}: {summary(result)}")
+    colour = wants_colour(sys.stdout)
+    sys.stdout.write(written(args.format, result.problems, result.documents, colour=colour, strict=args.strict))
+    if args.format == "text":
+        print(f"{args.policy}: {summary(result)}")
     return 1 if result.policy is None or (args.strict and result.problems.found) else 0
 
 

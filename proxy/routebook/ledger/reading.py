@@ -121,7 +121,7 @@ def _read_limit(fields: Fields) -> tuple[int, Unit]:
     text = None if node is None else read_text(node, fields.problems, "a limit such as `$500`")
     if node is None or text is None:
         return 0, Unit.MONEY
-    amount = _parse_amount(text)
+    amount = parse_amount(text)
     if amount is not None:
         return amount
     fields.problems.error(
@@ -133,7 +133,8 @@ def _read_limit(fields: Fields) -> tuple[int, Unit]:
     return 0, Unit.MONEY
 
 
-def _parse_amount(text: str) -> tuple[int, Unit] | None:
+def parse_amount(text: str) -> tuple[int, Unit] | None:
+    """How much of what a text says (`$500`, `20M tokens`, `1000 requests`); None where it is no amount, or of nothing."""
     for unit, pattern in ((Unit.COUNT, _REQUESTS), (Unit.TOKENS, _TOKENS), (Unit.MONEY, None)):
         match = None if pattern is None else pattern.match(text)
         if pattern is None or match is not None:
@@ -158,7 +159,7 @@ def _read_allowance(fields: Fields, limit: int, unit: Unit) -> int | None:
     text = None if value is None else read_text(value, problems, "an allowance such as `$2`")
     if value is None or text is None:
         return None
-    amount = _parse_amount(text)
+    amount = parse_amount(text)
     if amount is not None and limit and (amount[1] is not unit or amount[0] > limit):
         fault = "is more than the limit" if amount[1] is unit else "counts something else than the limit"
         problems.error("ledger.bad-allowance", f"the allowance `{text}` {fault}", value.location)
