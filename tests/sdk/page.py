@@ -67,7 +67,8 @@ _PECULIAR = """\
 - OpenAI's helper for JavaScript (`chat.completions.stream`) keeps of a field that it does not know the last piece alone:
   thoughts in `reasoning_content` are whole in its events and in answers that are not streamed.
 - Anthropic's current SDKs speak version `2026-10-21` of the API, which knows no `temperature`, older ones `2023-06-01`.
-  What a client says goes to an upstream of Anthropic's as it is, the version included.
+  What a client says goes to an upstream of Anthropic's as it is, the version included;
+  to a provider of which the policy names another version, it is written in that one.
 - Google's SDKs show no fields that they do not know, and the one for JavaScript no headers of errors:
   the code and when to ask again stand in the error's `details`.
 - OpenAI's and Anthropic's SDKs try again only where the proxy says that it helps. Google's do not ask,

@@ -62,7 +62,7 @@ class Tap:
 
 
 class Watching:
-    """Finds whole requests in the bytes of one connection; each says its length."""
+    """Finds whole requests that ask for something (POST) in the bytes of one connection; each says its length."""
 
     def __init__(self, found: list[Received]) -> None:
         self._found = found
@@ -83,7 +83,8 @@ class Watching:
                 return
             body = self._held[end + 4 : end + 4 + size]
             self._held = self._held[end + 4 + size :]
-            self._found.append(Received(method, target, headers, body, time.monotonic()))
+            if method == "POST":
+                self._found.append(Received(method, target, headers, body, time.monotonic()))
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watching: Watching | None = None) -> None:
