@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from routebook.cli.main import COMMANDS, ENVIRONMENT, build_parser
+from routebook.cli.main import ENVIRONMENT, build_parser
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -115,8 +115,6 @@ CI_COMMANDS = [line for step in STEPS for line in command_lines(step.get("run", 
 def test_ci_runs_commands_that_exist(line: list[str]) -> None:
     """Every command line of the workflow is one that the program takes."""
     _, command, *rest = line
-    if command in ("test", "diff") and command not in COMMANDS:
-        pytest.skip(f"`routebook {command}` is not in this version")
     args = build_parser([command]).parse_args([command, *rest])
     assert args.command == command
 

@@ -34,6 +34,11 @@ class Mistake:
         return (self.directory / EXPECTED).read_text()
 
     @property
+    def code(self) -> str:
+        """The stable code of the first error."""
+        return self.expected.partition("error[")[2].partition("]")[0]
+
+    @property
     def sources(self) -> list[tuple[str, bytes]]:
         """The policy's files: name in the policy, content."""
         files = sorted(file for file in self.directory.rglob("*") if file.is_file() and file.name != EXPECTED)

@@ -98,6 +98,11 @@ class Route:
         """Whether the order depends on how hard the prompt is."""
         return self.band is not None or BANDS.get(self.pick) is not None
 
+    @property
+    def weighs_cost(self) -> bool:
+        """Whether the order depends on what the request costs, and not only where two are equally good."""
+        return self.band is not None or self.pick in (Pick.CHEAPEST, Pick.BALANCED)
+
 
 @dataclass(frozen=True, slots=True)
 class Refuse:

@@ -20,7 +20,7 @@ from routebook.routing.affinity import Conversation, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.demand import Demand, Size
 from routebook.routing.memory import AccountKey, Memory, Recollection
-from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
+from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
 from routebook.routing.picking import Way, ordered, spread
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
@@ -299,7 +299,7 @@ class _Planning:
             closely = (
                 self.route.within.cost is not None
                 or self.asked_within.cost is not None
-                or self.route.pick in BANDS
+                or self.route.weighs_cost
                 or any(model.context is not None and self.room > model.context for model in models)
             )
             self.size = self.demand.size(closely)

@@ -173,15 +173,15 @@ async def test_a_bad_policy_keeps_the_old_one_and_is_seen_everywhere(tmp_path: P
         assert (await state_of(proxy))["digest"] != before
 
 
-@pytest.mark.timeout(900)
-async def test_every_mistake_of_the_corpus_keeps_the_old_policy_and_names_its_place(
+async def test_every_kind_of_mistake_keeps_the_old_policy_and_names_its_place(
     tmp_path: Path, upstream: Upstream
 ) -> None:
-    """Over two hundred broken policies: after each the old one serves, and the answer names file, line and column."""
+    """One broken policy for each error code of the corpus: after each the old one serves, and the answer names file, line
+    and column. (What is said of every mistake is the same calculation, tested without processes.)"""
     async with running_proxy(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
         before = (await state_of(proxy))["digest"]
-        corpus = mistakes()
-        assert len(corpus) >= 200
+        corpus = list({mistake.code: mistake for mistake in mistakes()}.values())
+        assert len(corpus) >= 60
         for mistake in corpus:
             mistake.copy_to(proxy.policy_dir)
             status, outcome = await reload(proxy)

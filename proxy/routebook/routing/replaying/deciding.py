@@ -15,7 +15,7 @@ from routebook.catalogue.models import Model
 from routebook.policy.rules import Rule
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import KnownDemand, Size
-from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Outcome, Pick, Route, Within
+from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Outcome, Pick, Route, Within
 from routebook.routing.policy import Policy
 from routebook.routing.recorded import Recorded, conversation_of, demand_of, keyless_of, memory_of, within_of
 from routebook.routing.replay import Replayer
@@ -138,7 +138,7 @@ class Redeciding:
         """Whether the plan depends on the prompt's tokens more closely than its bytes tell."""
         if route.within.cost is not None or asked_within.cost is not None:
             return True
-        if route.pick in BANDS:
+        if route.weighs_cost:
             return True
         if demand.texts > 1:
             return False
