@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -115,14 +115,6 @@ def stay(kept: Sequence[Candidate], dropped: Sequence[Dropped], before: Place | 
         return found, Stick(Event.RETAIN.value, before)
     found.sort(key=lambda each: (each.reason != "kept", each.name != model))
     return found, Stick(Event.SWITCH.value, before, _why(dropped, before) if at is None else found[-1].reason)
-
-
-def recorded_conversation(line: Any) -> Conversation | None:
-    """The conversation of a record (its `stick`), None where it had none."""
-    if line is None:
-        return None
-    before = line.get("from")
-    return Conversation(None if before is None else (before["model"], before["account"]))
 
 
 def _why(dropped: Sequence[Dropped], before: Place) -> str:

@@ -35,7 +35,7 @@ def given_facts(policy: Policy, given: Mapping[str, Value], clocks: Collection[s
     """What a request with these facts would answer to the policy's questions. `clocks` are its `zoned_keys`, where they
     are at hand."""
     if clocks is None:
-        clocks = zoned_keys(policy) if any(key in _CLOCKS for key in given) else ()
+        clocks = zoned_keys(policy) if any(key in CLOCKS for key in given) else ()
     client = client_of(policy, given)
     return GivenFacts(
         {**USUAL, **zoned_facts(clocks, given), **_of_client(client, given), **given, **_tags(client, given)}
@@ -45,17 +45,18 @@ def given_facts(policy: Policy, given: Mapping[str, Value], clocks: Collection[s
 def clock_facts(policy: Policy, now: float) -> dict[str, Value]:
     """What the clock shows at a moment (seconds since 1970), in every zone that the policy names."""
     facts: dict[str, Value] = {}
-    for key in {*_CLOCKS, *(key for key in _asked(policy) if key.partition("[")[0] in _CLOCKS)}:
+    for key in {*CLOCKS, *(key for key in _asked(policy) if key.partition("[")[0] in CLOCKS)}:
         name, _, zone = key.partition("[")
-        facts[key] = _CLOCKS[name](datetime.datetime.fromtimestamp(now, zoneinfo.ZoneInfo(zone.rstrip("]") or "UTC")))
+        facts[key] = CLOCKS[name](datetime.datetime.fromtimestamp(now, zoneinfo.ZoneInfo(zone.rstrip("]") or "UTC")))
     return facts
 
 
-_CLOCKS: Mapping[str, Callable[[datetime.datetime], Value]] = {
+CLOCKS: Mapping[str, Callable[[datetime.datetime], Value]] = {
     "time.of_day": lambda clock: clock.hour * 3600 + clock.minute * 60 + clock.second,
     "time.weekday": lambda clock: WEEKDAYS[clock.weekday()],
     "time.date": lambda clock: clock.toordinal(),
 }
+"""Facts of the clock, from the moment in the zone that a rule names."""
 
 
 def plan_for_given(
@@ -99,7 +100,7 @@ def client_of(policy: Policy, given: Mapping[str, Value]) -> Client:
 
 def zoned_keys(policy: Policy) -> frozenset[str]:
     """The clocks of a zone of their own that the policy asks about, by key."""
-    return frozenset(key for key in _asked(policy) if key.endswith("]") and key.partition("[")[0] in _CLOCKS)
+    return frozenset(key for key in _asked(policy) if key.endswith("]") and key.partition("[")[0] in CLOCKS)
 
 
 def zoned_facts(keys: Iterable[str], given: Mapping[str, Value]) -> dict[str, Value]:

@@ -143,7 +143,7 @@ class _Planning:
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
         self.size: Size | None = None
-        self.judged: Judged | None = demand.judged() if _judges(route) else None
+        self.judged: Judged | None = demand.judged() if judges(route) else None
         self.place: int | None = None
         wanted, cap = demand.max_output, route.caps.max_output
         self.answer = wanted if cap is None else cap if wanted is None else min(wanted, cap)
@@ -329,7 +329,7 @@ class _Planning:
 _NOTHING: Final[dict[str, Any]] = {}
 
 
-def _judges(route: Route) -> bool:
+def judges(route: Route) -> bool:
     """Whether the order depends on how hard the prompt is."""
     return route.band is not None or BANDS.get(route.pick) is not None
 
