@@ -1,4 +1,4 @@
-"""Replay: seconds to decide recorded requests again, by how many there are.
+"""Replay and diff: seconds to decide recorded requests again, by how many there are, and to compare policies, by their rules.
 
     python bench/replay.py [--quick]
 
@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from routebook.edge.journal.records import first_id
 from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.journal.writer import DIRECTORY, ROTATE_BYTES
 from routebook.protocols.openai_chat.request import read_chat
+from routebook.routing.comparing.regions import compare
 from routebook.routing.demand import LiveDemand
 from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import Remembered
@@ -49,8 +51,11 @@ from routebook.routing.record import Ending, Heading, decided_line, ended_line
 SIZES = (10_000, 100_000, 1_000_000)
 """Records."""
 
-GATE = 60.0
-"""Seconds that a replay of a million records may take on two processors."""
+GATE, PROCESSORS = 60.0, 2
+"""Seconds of the clock that a replay of a million records may take, on so many processors."""
+
+DIFFS = ((10, 2, 10), (100, 10, 20), (1000, 20, 50))
+"""Rules, guarantees and models of policies that are compared."""
 
 RULES, MODELS, DISTINCT, IN_FLIGHT = 100, 10, 4000, 64
 BEGAN = 1_763_719_200.0
@@ -61,11 +66,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure replay.")
     parser.add_argument("--quick", action="store_true", help="few records, to see that it works")
     args = parser.parse_args()
-    sizes = SIZES[:1] if args.quick else SIZES
+    sizes, diffs = (SIZES[:1], DIFFS[:2]) if args.quick else (SIZES, DIFFS)
     print(
         f"Python {platform.python_version()}, {platform.machine()}, {len(os.sched_getaffinity(0))} processors; seconds"
     )
-    print(f"{'records':>10}{'MB':>8}{'own':>9}{'a rule':>9}{'prices':>9}")
+    print(f"{'records':>10}{'MB':>8}{'own':>18}{'a rule':>18}{'prices':>18}")
     kept = True
     with tempfile.TemporaryDirectory() as folder:
         served, policies = prepared(Path(folder))
@@ -76,11 +81,44 @@ def main() -> int:
             save_snapshot(state, served.digest, served.sources)
             times = [replayed(state, "--own", count)]
             times += [replayed(state, f"--policy={path}", count) for path in policies]
-            print(f"{count:>10,}{size / 1e6:>8,.0f}" + "".join(f"{each:>9.2f}" for each in times), flush=True)
-            kept = kept and (count < SIZES[-1] or max(times) <= GATE)
+            shown = "".join(f"{clock:>9.1f} ({cpu / PROCESSORS:>5.1f})" for clock, cpu in times)
+            print(f"{count:>10,}{size / 1e6:>8,.0f}{shown}", flush=True)
+            kept = kept and (count < SIZES[-1] or max(cpu for _, cpu in times) / PROCESSORS <= GATE)
             for path in (state / DIRECTORY).iterdir():
                 path.unlink()
+    print(f"\n{'rules':>10}" + "".join(f"{name:>18}" for name in ("same", "a rule", "wide", "bounds", "order")))
+    for size in diffs:
+        found = [f"{cpu:>9.2f} {changes:>8}" for cpu, changes in compared(*size)]
+        print(f"{size[0]:>10,}" + "".join(found) + "   (with the regions found)", flush=True)
     return 0 if kept else 1
+
+
+def compared(rules: int, guarantees: int, models: int) -> Iterator[tuple[float, int]]:
+    """CPU seconds to compare a policy with others, and how many regions are found."""
+    text = proven_policy(rules, guarantees, models, broken=False)
+    before, _, body = text.partition("rules:\n")
+    own = [line for line in body.splitlines() if line.startswith("  - {name: r")]
+    shuffled = random.Random(1).sample(own, len(own))
+    front = "  - {name: new, when: {%s}, route: {to: [m0, m2]}}\n"
+    old = read(text)
+    for other in (
+        text,
+        f"{before}rules:\n{front % 'client.team: team-3'}{body}",
+        f"{before}rules:\n{front % 'prompt.tokens: {at_least: 10k, below: 12k}'}{body}",
+        text.replace("at_least: 8k", "at_least: 9k"),
+        text.replace("\n".join(own), "\n".join(shuffled)),
+    ):
+        new = read(other)
+        began = time.process_time()
+        found = compare(old, new)
+        yield time.process_time() - began, len(found.moved)
+
+
+def read(text: str) -> Policy:
+    """A policy, not proven."""
+    policy = load_sources([("bench.yaml", text)], proving=False).policy
+    assert policy is not None
+    return policy
 
 
 def prepared(folder: Path) -> tuple[Policy, list[Path]]:
@@ -91,9 +129,7 @@ def prepared(folder: Path) -> tuple[Policy, list[Path]]:
     proposed = {"rule.yaml": text.replace("rules:\n", rule), "prices.yaml": text.replace("input: 1,", "input: 2,")}
     for name, content in proposed.items():
         (folder / name).write_text(content)
-    served = load_sources([("bench.yaml", text)], proving=False).policy
-    assert served is not None
-    return served, [folder / name for name in proposed]
+    return read(text), [folder / name for name in proposed]
 
 
 def lines(policy: Policy, count: int) -> Iterator[tuple[bytes, bytes]]:
@@ -162,16 +198,22 @@ def write_journal(state: Path, pairs: list[tuple[bytes, bytes]], count: int) -> 
     return whole
 
 
-def replayed(state: Path, under: str, count: int) -> float:
-    """Seconds of a replay, which must have gone through all records."""
+def replayed(state: Path, under: str, count: int) -> tuple[float, float]:
+    """Seconds of a replay, by the clock and of CPU time, which must have gone through all records."""
     command = [sys.executable, "-m", "routebook", "replay", under, "--state-dir", str(state), "--format", "json"]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), cpu_of_children()
     done = subprocess.run(command, capture_output=True, check=True)
-    seconds = time.perf_counter() - began
+    seconds, used = time.perf_counter() - began, cpu_of_children() - used
     found = json.loads(done.stdout)
     assert found["records"] == count and found["unreadable"] == 0, found
     assert found.get("alike", count) == count and not found.get("undecidable", 0), found
-    return seconds
+    return seconds, used
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all processes that were started and have ended, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

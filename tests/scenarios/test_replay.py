@@ -124,6 +124,12 @@ async def test_every_record_written_under_load_replays_to_itself(tmp_path: Path,
             ("long", "large"),
             ("long", None),
         }
+        told = await proxy.command(
+            "diff", str(same), str(proposed), "--replay", "--state-dir", str(proxy.state_dir), "--format", "json"
+        )
+        regions = json.loads(told.stdout)["moved"]
+        assert [(each["was"]["rule"], each["now"]["rule"]) for each in regions] == [("long", "long")]
+        assert regions[0]["requests"] == sum(record.decided["rule"] == "long" for record in records.values())
         files = sorted(map(str, (proxy.state_dir / "journal").glob("*.jsonl")))
         named = await replayed(proxy, "--policy", str(proposed), *files)
         assert named == found

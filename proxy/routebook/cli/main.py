@@ -23,6 +23,7 @@ COMMANDS = {
     "why-not": "say why a model was not chosen, and what would choose it",
     "tree": "draw the decision tree of a policy",
     "decisions": "list recorded decisions",
+    "diff": "say what changes in meaning from one policy to another",
     "replay": "decide recorded requests again, under another policy or their own",
     "budgets": "show every budget and limit, and how it stands",
     "ledger": "count the ledger again and say what differs, or export it",

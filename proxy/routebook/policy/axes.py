@@ -218,6 +218,10 @@ class FactAxes:
         """The axis of a set's member."""
         return self._numbers.get(member)
 
+    def masks_of_patterns(self) -> dict[str, int]:
+        """The patterns that are asked for and are not opaque, each with the cells of the texts that match it."""
+        return {key.pattern: mask for key, mask in self._masks.items() if isinstance(key, Glob)}
+
     def mask_of_word(self, word: str) -> int:
         """The cell of a text; 0 where it has none of its own."""
         return self._masks.get(word, 0)

@@ -83,6 +83,10 @@ class Space:
     def __contains__(self, fact: str) -> bool:
         return fact in self._facts
 
+    def axes_of(self, fact: str) -> FactAxes:
+        """The axes of a fact that is asked for."""
+        return self._facts[fact]
+
     def region(self, condition: Condition, *, missing_holds: bool = False) -> Region:
         """What a condition holds for; with `missing_holds`, a test of a missing value holds whatever its author wrote.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -100,8 +101,11 @@ def _tallies(pieces: Sequence[Piece], begin: Callable[[], Taker[T]], processes: 
         yield from map(_Sweeper(begin).tally_of, pieces)
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(begin,)) as pool:
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(begin,))
+    try:
         yield from cast(Iterator[T], pool.map(_tally_of, pieces))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Sweeper(Generic[T]):
@@ -120,6 +124,7 @@ _sweepers: list[_Sweeper[object]] = []
 
 
 def _begin(begin: Callable[[], Taker[object]]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked hears it, and lets nobody begin another piece
     gc.freeze()
     gc.disable()  # what is made of a line is let go with the next: there are no cycles to look for
     _sweepers.append(_Sweeper(begin))

@@ -65,7 +65,7 @@ class Proving:
         self.problems = problems
         self._progress = progress or (lambda what, done, of: None)
         conditions = [each.when for each in chain(rules, guarantees, counting)]
-        self.space = Space(conditions, FACTS, _words(rules, conditions, catalogue, clients))
+        self.space = Space(conditions, FACTS, words_told_apart(rules, conditions, catalogue, clients))
         self.ordered = Ordered(self.space, [rule.when for rule in rules])
         self._reaching = Reaching(self.space, catalogue)
         self._standings: list[Standing] = []
@@ -286,7 +286,7 @@ class Proving:
         )
 
 
-def _words(
+def words_told_apart(
     rules: Sequence[Rule[Outcome]], conditions: Iterable[Condition], catalogue: Catalogue, clients: Iterable[Client]
 ) -> dict[str, set[str]]:
     """What must be told apart although no condition names it: clients, and models where they may be asked for."""

@@ -7,6 +7,7 @@ A recorded fact is what it is said to be only where both policies mean the same 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from routebook.catalogue.callers import ANONYMOUS, Client, client_named
 from routebook.policy.sameness import bare, same
@@ -14,8 +15,14 @@ from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import Outcome, Route
 from routebook.routing.policy import Policy
 
-OF_CLIENTS = ("client.team", "tags")
-"""Facts that come from what a policy declares of a client; with them, its labels."""
+
+class Caller(NamedTuple):
+    """Who a recorded caller is under the proposed policy (None: it is not let in). `is_kept`: all that is declared of it
+    is as it was; `tags_are_kept`: its tags and what it may add to them are."""
+
+    client: Client | None
+    is_kept: bool
+    tags_are_kept: bool
 
 
 class Between:
@@ -32,7 +39,7 @@ class Between:
         self.plans_alike = served is not None and _plans_alike(served, proposed)
         """Whether equal routes make equal plans: what they lead to, and what keeps requests from it, is the same."""
         self._vouched: dict[str, bool] = {}
-        self._clients: dict[str, tuple[Client | None, bool]] = {}
+        self._clients: dict[str, Caller] = {}
         self._prices: dict[str, bool] = {}
 
     def __repr__(self) -> str:
@@ -60,12 +67,11 @@ class Between:
             found = self._vouched[fact] = self._means_the_same(fact)
         return found
 
-    def client(self, name: str) -> tuple[Client | None, bool]:
-        """Who a recorded caller is now (None: the proposed policy does not let it in), and whether all that the policy
-        declares of it is as it was. Raises KeyError where that cannot be known: callers had no names then."""
+    def caller(self, name: str) -> Caller:
+        """Who a recorded caller is now. Raises KeyError where that cannot be known: callers had no names then."""
         found = self._clients.get(name)
         if found is None:
-            found = self._clients[name] = self._client(name)
+            found = self._clients[name] = self._caller(name)
         return found
 
     def price_is_kept(self, model: str) -> bool:
@@ -77,16 +83,18 @@ class Between:
             found = self._prices[model] = then is not None and now is not None and then.price == now.price
         return found
 
-    def _client(self, name: str) -> tuple[Client | None, bool]:
+    def _caller(self, name: str) -> Caller:
         served, clients = self.served, self.proposed.clients
         if not clients:
-            return ANONYMOUS, name == ANONYMOUS.name
+            is_anonymous = name == ANONYMOUS.name
+            return Caller(ANONYMOUS, is_anonymous, is_anonymous)
         if name == ANONYMOUS.name and name not in clients:
             raise KeyError("client.name")
         now = client_named(clients, name)
         if now is ANONYMOUS:
-            return None, False
-        return now, served is not None and same(client_named(served.clients, name), now)
+            return Caller(None, False, False)
+        then = None if served is None else client_named(served.clients, name)
+        return Caller(now, then is not None and same(then, now), then is not None and _tags(then) == _tags(now))
 
     def _means_the_same(self, fact: str) -> bool:
         argument = FACTS.argument(fact)
@@ -96,6 +104,11 @@ class Between:
         if fact.startswith("budget.") and argument is not None:
             return served is not None and same(served.budgets.get(argument), proposed.budgets.get(argument))
         return True
+
+
+def _tags(client: Client) -> object:
+    """What the tags of a client's requests follow from."""
+    return client.tags, client.may_set_tags, None if client.tokens is None else client.tokens.claims.tags
 
 
 def _plans_alike(served: Policy, proposed: Policy) -> bool:

@@ -86,18 +86,18 @@ class Redeciding:
         passed_over = _passed_over(record)
         then = _recorded(record, passed_over)
         try:
-            client, is_kept = between.client(record.client or "")
+            caller = between.caller(record.client or "")
         except KeyError as unknown:
             raise NotRecorded(unknown.args[0]) from None
-        if client is None:
+        if caller.client is None:
             return Redecided(then, Destination(SHUT_OUT))
-        facts = RecordedFacts(record, between, client, is_kept)
+        facts = RecordedFacts(record, between, caller)
         rule = self.proposed.tree.decide(facts).rule
         if rule is None:
             return Redecided(then, Destination(NO_RULE))
         if not isinstance(rule.outcome, Route):
             return Redecided(then, Destination(REFUSED, rule.name))
-        if is_kept and between.plans_as_before(record.rule, rule.name):
+        if caller.is_kept and between.plans_as_before(record.rule, rule.name):
             return Redecided(then, then._replace(rule=rule.name))
         demand = self._demand(record, rule.outcome)
         self._check(record, rule, between, demand)
@@ -106,7 +106,7 @@ class Redeciding:
             rule.name,
             demand,
             facts,
-            client,
+            caller.client,
             memory_of(record),
             at=0.0,
             draw=0.0 if record.draw is None else record.draw.draw,

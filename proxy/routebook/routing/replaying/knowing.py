@@ -13,7 +13,7 @@ from routebook.catalogue.callers import Client
 from routebook.policy.facts import Value
 from routebook.routing.given import CLOCKS
 from routebook.routing.recorded import Recorded, value_of
-from routebook.routing.replaying.between import OF_CLIENTS, Between
+from routebook.routing.replaying.between import Between, Caller
 
 _UNASKED: Final = object()
 """Of a fact that the record does not speak of: another thing than one that was missing."""
@@ -30,31 +30,44 @@ class NotRecorded(Exception):
 
 
 class RecordedFacts:
-    """Answers for one record (`policy.facts.Ask`); raises NotRecorded for what it cannot vouch for.
+    """Answers for one record (`policy.facts.Ask`); raises NotRecorded for what it cannot vouch for."""
 
-    `client` is the caller as the proposed policy has it, `client_is_kept` whether all of that is as it was.
-    """
+    __slots__ = ("_between", "_caller", "_client", "_facts", "_record")
 
-    __slots__ = ("_between", "_client", "_client_is_kept", "_facts", "_record")
-
-    def __init__(self, record: Recorded, between: Between, client: Client, client_is_kept: bool) -> None:
+    def __init__(self, record: Recorded, between: Between, caller: Caller) -> None:
+        """`caller` must be let in."""
+        assert caller.client is not None
         self._record = record
         self._facts = record.facts
         self._between = between
-        self._client = client
-        self._client_is_kept = client_is_kept
+        self._caller = caller
+        self._client: Client = caller.client
 
     def __repr__(self) -> str:
         return f"<RecordedFacts of {self._record.id}>"
 
     def __call__(self, key: str) -> Value | None:
         written: Any = self._facts.get(key, _UNASKED)
-        if written is not _UNASKED and self._between.vouches(key) and (self._client_is_kept or not _of_client(key)):
+        if written is not _UNASKED and self._between.vouches(key) and (self._caller.is_kept or self._stands(key)):
             return value_of(written)
         return self._derived(key)
 
+    def _stands(self, key: str) -> bool:
+        """Whether a recorded fact is what it was although the proposed policy says something else of the client."""
+        if key == "tags":
+            return self._caller.tags_are_kept
+        return key not in ("client.name", "client.team") and (not key.startswith(_LABEL) or self._is_claimed(key))
+
+    def _is_claimed(self, key: str) -> bool:
+        """Whether a client's team or label comes from its token, and not from the policy."""
+        claims = None if self._client.tokens is None else self._client.tokens.claims
+        if claims is None:
+            return False
+        return claims.team is not None if key == "client.team" else key.removeprefix(_LABEL) in claims.labels
+
     def _derived(self, key: str) -> Value | None:
-        record, name = self._record, key.partition("[")[0]
+        """What follows from the parts that every record has, and from what the policy declares of the client."""
+        record, asked, name = self._record, self._record.asked, key.partition("[")[0]
         reader = _READERS.get(key)
         if reader is not None:
             return reader(record)
@@ -62,12 +75,10 @@ class RecordedFacts:
             return CLOCKS[name](_clock(record.time, key.partition("[")[2].rstrip("]") or "UTC"))
         if key == "client.name":
             return self._client.name if self._client.bearers is None else record.client
-        claims = None if self._client.tokens is None else self._client.tokens.claims
         if key == "client.team":
-            return record.team if claims is not None and claims.team is not None else self._client.team
-        if key.startswith(_LABEL) and (claims is None or key.removeprefix(_LABEL) not in claims.labels):
+            return record.team if self._is_claimed(key) else self._client.team
+        if key.startswith(_LABEL) and not self._is_claimed(key):
             return self._client.labels.get(key.removeprefix(_LABEL))
-        asked = record.asked
         if key == "prompt.tokens" and asked.tokens_by == "estimate":
             return asked.tokens
         counted = {"prompt.messages": asked.messages, "prompt.images": asked.images, "prompt.tools": asked.tools}
@@ -86,10 +97,6 @@ _READERS: Final[Mapping[str, Callable[[Recorded], Value | None]]] = {
     "prompt.bytes": lambda record: record.asked.bytes,
 }
 """Facts that every record holds, whatever its rules asked."""
-
-
-def _of_client(key: str) -> bool:
-    return key in OF_CLIENTS or key == "client.name" or key.startswith(_LABEL)
 
 
 def _clock(written: str, zone: str) -> datetime.datetime:
