@@ -111,7 +111,7 @@ class Differing:
 
     def _between(self, old: int, new: int, apart: Region) -> Change | None:
         whole = self._common(self.old.regions[old], self.new.regions[new])
-        whole = intersect(whole, apart) if whole else whole
+        whole = self._narrowed(intersect(whole, apart), old, new)
         known = self.old.regions[old] is not None and self.new.regions[new] is not None
         example, undecided = None, False
         work = Work(SEARCH)
@@ -134,6 +134,37 @@ class Differing:
     @staticmethod
     def _common(one: Region | None, other: Region | None) -> Region:
         return intersect(EVERYTHING if one is None else one, EVERYTHING if other is None else other)
+
+    def _narrowed(self, region: Region, old: int, new: int) -> Region:
+        """A region without what a rule before takes from one of its sides: what is left of a box is one box again."""
+        found: list[Box] = []
+        for box in region:
+            narrow: dict[int, int] | None = dict(box)
+            standing = self._barriers(box, old, new)
+            before = -1
+            while narrow is not None and before != len(standing):
+                before = len(standing)
+                narrow, standing = self._past(narrow, standing)
+            if narrow is not None:
+                found.append(narrow)
+        return tuple(found)
+
+    def _past(self, box: dict[int, int], barriers: Sequence[Barrier]) -> tuple[dict[int, int] | None, list[Barrier]]:
+        """A box past every barrier that leaves one way out of it, and the barriers that leave several; None where one
+        leaves none."""
+        standing: list[Barrier] = []
+        for barrier in barriers:
+            here = [(axis, box.get(axis, self.space.full[axis]), mask) for axis, mask in barrier.cells]
+            if not all(cells & mask for _, cells, mask in here):
+                continue
+            ways = [(axis, cells & ~mask) for axis, cells, mask in here if cells & ~mask]
+            if not ways:
+                return None, []
+            if len(ways) == 1:
+                box[ways[0][0]] = ways[0][1]
+            else:
+                standing.append(barrier)
+        return box, standing
 
     def _barriers(self, box: Box, old: int, new: int) -> list[Barrier]:
         """What stands before either rule and has something in common with a box, each once."""

@@ -90,6 +90,7 @@ def as_json(found: Comparison, requests: Requests | None = None) -> dict[str, An
         "new": found.new.digest,
         "moved": [
             {
+                "when": moved.said.when,
                 "where": list(moved.where),
                 "exact": moved.exact,
                 "sure": moved.sure,
