@@ -15,7 +15,7 @@ from routebook.catalogue.models import Model
 from routebook.policy.rules import Rule
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import KnownDemand, Size
-from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Outcome, Pick, Route, Within
+from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Outcome, Pick, Route, Within
 from routebook.routing.planning import judges
 from routebook.routing.policy import Policy
 from routebook.routing.recorded import Recorded, conversation_of, demand_of, keyless_of, memory_of, within_of
@@ -139,7 +139,7 @@ class Redeciding:
         """Whether the plan depends on the prompt's tokens more closely than its bytes tell."""
         if route.within.cost is not None or asked_within.cost is not None:
             return True
-        if route.pick in (Pick.CHEAPEST, Pick.BALANCED):
+        if route.pick in BANDS:
             return True
         if demand.texts > 1:
             return False
