@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from routebook.catalogue.models import Catalogue
 from routebook.policy.rules import Rule
-from routebook.policy.sameness import Bare, bare
+from routebook.policy.sameness import Bare, bare, names_of_parts
 from routebook.routing.outcomes import REQUESTED, Outcome, Route
 
 
@@ -19,12 +19,8 @@ def meaning(rule: Rule[Outcome] | None, catalogue: Catalogue) -> Bare:
     if route.split is not None:
         shares = tuple((tuple(models_of((name,), catalogue)), parts) for name, parts in route.split.shares)
         split = (rule.name, route.split.by, shares)
-    return (
-        Route,
-        tuple(models_of(route.to, catalogue)),
-        split,
-        bare((route.pick, route.weights, route.within, route.stick, route.shadow, route.caps, route.cache)),
-    )
+    others = (getattr(route, name) for name in names_of_parts(route) or () if name not in ("to", "split"))
+    return Route, tuple(models_of(route.to, catalogue)), split, bare(tuple(others))
 
 
 def models_of(names: Iterable[str], catalogue: Catalogue) -> Iterator[str]:
