@@ -88,6 +88,7 @@ def model_schemas(
             ),
         ),
         "labels": LABELS,
+        "first_token": build.quantity(Unit.DURATION),
         "tokenizer": build.text(),
     }
     return {

@@ -26,6 +26,7 @@ MODEL_KEYS = {
     "operations": "what it can be asked for (default: chat)",
     "quality": "how good its answers are, from 0 to 1, for `pick: best`, `pick: balanced` and `within`; or by class of task",
     "labels": "your own words about it, by name",
+    "first_token": "how long its first token usually takes, for `pick: fastest` and `within` while nothing was measured",
     "tokenizer": "the family of its tokenizer, for estimates",
 }
 """The keys of one model, with what they mean."""
@@ -98,6 +99,7 @@ def _read_model(
     lacks = _read_words(fields, "lacks", features, "a field")
     quality, qualities = _read_quality(fields, tasks)
     labels = read_labels(fields)
+    first_token = bounded(fields, "first_token", Unit.DURATION, "1ms", "1h")
     upstream_id, tokenizer = fields.text("id", key.text), fields.text("tokenizer", "o200k_base")
     if context is not None and max_output is not None and max_output > context:
         fields.problems.error(
@@ -123,6 +125,7 @@ def _read_model(
         labels,
         tokenizer or "o200k_base",
         lacks,
+        None if first_token is None else float(first_token),
     )
 
 

@@ -103,6 +103,8 @@ class Entry:
         self._calls: list[Call] = []
         self._holds = False
         self._answering: Call | None = None
+        self._client = ""
+        self._choices = 1
         gateway.metrics.began()
 
     def __repr__(self) -> str:
@@ -192,6 +194,7 @@ class Entry:
     def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         assert self._plan is not None
+        self._client, self._choices = facts.client.name, max(1, demand.choices)
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
         line = decided_line(
@@ -313,6 +316,7 @@ class Entry:
             place = call.candidate.name, call.candidate.path
             self.gateway.affinities.answered(self.answer_digest(said.id), place, self.gateway.clock.monotonic())
         self._write_end(ending)
+        self._learn(ending)
         self.gateway.metrics.ended(
             self.operation,
             status,
@@ -364,6 +368,20 @@ class Entry:
                 line["exceeded"] = exceeded
                 self.gateway.metrics.exceeded(exceeded)
         self.gateway.journal.ended(line)
+
+    def _learn(self, ending: Ending) -> None:
+        """Remember how long the answer was, and how much of its prompt came from a cache, where its upstream counted."""
+        usage, candidate = ending.metered.usage, ending.candidate
+        if candidate is None or ending.metered.by != "measured" or ending.error is not None or self.operation != "chat":
+            return
+        prompt = usage.total_input
+        self.gateway.memory.learnt.habits.answered(
+            self._client,
+            candidate.name,
+            usage.total_output // self._choices,
+            usage.cached_input / prompt if prompt else 0.0,
+            self.gateway.clock.monotonic(),
+        )
 
     def _elapsed(self) -> float:
         return self.gateway.clock.monotonic() - self.began

@@ -92,7 +92,7 @@ def list_candidates(
     if rule is None or not isinstance(rule.outcome, Route):
         return None, None
     conversation = follow(rule.outcome, facts, entry, keeps)
-    return rule.outcome, entry.serving.planner.plan(
+    plan = entry.serving.planner.plan(
         rule.outcome,
         rule.name,
         demand,
@@ -104,6 +104,9 @@ def list_candidates(
         asked_within=within,
         conversation=conversation,
     )
+    if plan.leader is not None:
+        entry.gateway.memory.led(rule.name, plan.leader)
+    return rule.outcome, plan
 
 
 def caps_of(route: Route | None, draws: RequestDraws | None) -> Caps:

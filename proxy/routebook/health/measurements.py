@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 
 from routebook.catalogue.providers import Provider
 from routebook.health.breakers import Thresholds, Window, why_ejected, why_open
+from routebook.health.habits import Habit
+from routebook.health.learnt import Learnt
 from routebook.health.pace import Pace
 from routebook.health.quota_headers import LONGEST, LONGEST_QUOTA
+from routebook.health.ratings import Rating
+from routebook.health.speeds import ALL, Speed
 from routebook.health.standings import Standing, Standings, State, of_account, of_breaker, of_bucket
 from routebook.health.verdicts import Kind, Verdict
 
@@ -77,6 +81,7 @@ class Measurements:
 
     def __init__(self, instance: str = "local") -> None:
         self.standings = Standings()
+        self.learnt = Learnt()
         self.pairs: dict[tuple[AccountKey, str], ModelByAccount] = {}
         self.on_news: Callable[[], object] = lambda: None
         self.on_breaker: Callable[[str, str, str], object] = lambda model, account, to: None
@@ -88,6 +93,7 @@ class Measurements:
         self._thresholds = Thresholds()
         self._quotas: dict[AccountKey, str] = {}
         self._siblings: dict[str, tuple[AccountKey, ...]] = {}
+        self._leaders: dict[str, tuple[str, str]] = {}
 
     def __repr__(self) -> str:
         busy = sum(account.in_flight for account in self._accounts.values())
@@ -101,6 +107,7 @@ class Measurements:
         self._thresholds = thresholds
         self._quotas.clear()
         self._siblings.clear()
+        self._leaders.clear()
         for provider in providers:
             self._siblings[provider.name] = tuple((provider.name, each.name) for each in provider.accounts)
             for account in provider.accounts:
@@ -132,6 +139,22 @@ class Measurements:
         """The decaying mean of first-token times in seconds; None where nothing was measured."""
         return self._first_token.get(model)
 
+    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+        """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
+        return self.learnt.speeds.of(account or ALL, model, at)
+
+    def expected_output(self, client: str, model: str, at: float) -> Habit | None:
+        """What the model's answers to the client are like; None where nothing is known."""
+        return self.learnt.habits.of(client, model, at)
+
+    def rating(self, model: str, task: str) -> Rating | None:
+        """How the model's answers to prompts of the class were rated; None where none was."""
+        return self.learnt.ratings.of(model, task)
+
+    def leader(self, rule: str) -> tuple[str, str] | None:
+        """Model and account (`provider/account`) that the rule's order put first the last time."""
+        return self._leaders.get(rule)
+
     def in_flight(self, account: AccountKey) -> int:
         """Calls of the account that are running."""
         known = self._accounts.get(account)
@@ -144,6 +167,10 @@ class Measurements:
         return turn
 
     # What the edge reports.
+
+    def led(self, rule: str, leader: tuple[str, str]) -> None:
+        """The rule's order has put this model by this account (`provider/account`) first."""
+        self._leaders[rule] = leader
 
     def begin(self, account: AccountKey, model: str, at: float) -> Call:
         """A call begins; each must be told to `release`, and most of them to `outcome` before. Where the account or the
@@ -190,6 +217,7 @@ class Measurements:
         call.load.in_flight -= 1
         if call.answered:
             call.pair.whole.note(at - call.began)
+            self.learnt.speeds.ended(call.account, call.model, at - call.began, at)
         self._end_trials(call)
 
     # What operators and other workers say.
@@ -239,6 +267,7 @@ class Measurements:
             before = self._first_token.get(call.model)
             self._first_token[call.model] = first if before is None else before + WEIGHT_OF_LATEST * (first - before)
             call.pair.first.note(first)
+            self.learnt.speeds.began(call.account, call.model, first, at)
         slow = slow_after is not None and first is not None and first > slow_after
         for name in self._names(call.account, call.model) if self.standings else ():
             if not (slow and name.startswith("breaker")):

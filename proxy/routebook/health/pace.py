@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 WEIGHT_OF_LATEST = 0.05
 """How much the newest time counts against all before it: after sixty answers the past weighs a twentieth."""
@@ -22,6 +22,12 @@ BUCKETS = 96
 LARGEST_GAIN = 1e12
 """Where the histogram is brought back to its measure."""
 
+MOST_TOGETHER = 40
+"""Of times that are told together, so many count as if each came after the other."""
+
+MOST_HALVINGS = 40.0
+"""What is older than so many half-lives weighs nothing."""
+
 Weights = list[float]
 """How much each bucket weighs. Those of several paces may be added up."""
 
@@ -29,9 +35,10 @@ Weights = list[float]
 class Pace:
     """The times of one thing that happens again and again, in seconds."""
 
-    __slots__ = ("_gain", "_weights", "count", "mean")
+    __slots__ = ("_gain", "_weight_of_latest", "_weights", "count", "mean")
 
-    def __init__(self) -> None:
+    def __init__(self, weight_of_latest: float = WEIGHT_OF_LATEST) -> None:
+        self._weight_of_latest = weight_of_latest
         self.count = 0
         self.mean: float | None = None
         self._weights: Weights = [0.0] * BUCKETS
@@ -42,18 +49,34 @@ class Pace:
 
     @property
     def weights(self) -> Weights:
-        """The histogram; what is a step older weighs less by `WEIGHT_OF_LATEST`, the newest time weighs 1."""
+        """The histogram; what is a step older weighs less by the weight of the latest, the newest time weighs 1."""
         return [weight / self._gain for weight in self._weights]
 
     def note(self, seconds: float) -> None:
         """It took so long this time."""
         self.count += 1
+        latest = self._weight_of_latest
         # instead of making all that is past lighter, the newest is made heavier
-        self._gain /= 1.0 - WEIGHT_OF_LATEST
-        self._weights[_bucket(seconds)] += self._gain
+        self._gain /= 1.0 - latest
+        self._weights[bucket_of(seconds)] += self._gain
         if self._gain > LARGEST_GAIN:
             self._weights, self._gain = self.weights, 1.0
-        self.mean = seconds if self.mean is None else self.mean + WEIGHT_OF_LATEST * (seconds - self.mean)
+        self.mean = seconds if self.mean is None else self.mean + latest * (seconds - self.mean)
+
+    def add(self, counts: Mapping[int, int], halvings: float = 0.0) -> None:
+        """So many times fell into each bucket, in whatever order; all before them has aged by so many half-lives. The
+        mean stays what it was."""
+        number = sum(counts.values())
+        together = min(number, MOST_TOGETHER)
+        kept = (1.0 - self._weight_of_latest) ** together
+        self._gain *= 2.0 ** min(halvings, MOST_HALVINGS) / kept
+        # together they weigh what they would have weighed one after the other
+        each = self._gain * (1.0 - kept) / self._weight_of_latest / number
+        for bucket, count in counts.items():
+            self._weights[bucket] += each * count
+        self.count += number
+        if self._gain > LARGEST_GAIN:
+            self._weights, self._gain = self.weights, 1.0
 
 
 def quantile(paces: Iterable[Weights], share: float) -> float | None:
@@ -67,7 +90,8 @@ def quantile(paces: Iterable[Weights], share: float) -> float | None:
     return None
 
 
-def _bucket(seconds: float) -> int:
+def bucket_of(seconds: float) -> int:
+    """The bucket into which a time falls."""
     if seconds <= SHORTEST:
         return 0
     return min(math.ceil(math.log(seconds / SHORTEST) / _LOG_STEP), BUCKETS - 1)

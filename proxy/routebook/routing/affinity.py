@@ -3,6 +3,9 @@ still serve them. Prompt caches, signatures of thoughts and answers that are kep
 elsewhere.
 
 Staying is an order, never a permission: who was dropped for any reason is not brought back.
+
+Where candidates are put in order by what they are likely to cost, a conversation stays while what another would save with
+each request is less than what the move costs once: the prompt that the vendor has in its cache, read anew elsewhere.
 """
 
 from __future__ import annotations
@@ -26,6 +29,12 @@ KEPT: Final = 30 * 86400.0
 
 ELSEWHERE: Final = "route.elsewhere"
 """Why a conversation moves whose model is not in the route that was decided."""
+
+SAVES: Final = "route.saves"
+"""Why a conversation moves that could stay: another candidate saves more than the move costs."""
+
+WORSE: Final = "route.quality"
+"""Why a conversation moves that could stay: its model is much worse for this prompt than the best."""
 
 Place = tuple[str, str]
 """A model's name and the account's path (`provider/account`)."""
@@ -51,10 +60,11 @@ class Table(Protocol):
 
 class Conversation(msgspec.Struct, frozen=True, gc=False):
     """The conversation of a request under a rule that sticks. `digest` is empty where only a record is known; `before`
-    is where it was answered last, None where it is new here."""
+    is where it was answered last, None where it is new here; `bound` that it goes on from what only its provider has."""
 
     before: Place | None = None
     digest: bytes = b""
+    bound: bool = False
 
     @property
     def draw(self) -> float:
@@ -75,7 +85,7 @@ def conversation_of(route: Route, facts: RequestFacts, table: Table, secret: byt
         found = answer_digest(facts.client.name, answer, secret)
         place = table.place_of(found, facts.at, KEPT)
         if place is not None:
-            return Conversation(place, found)
+            return Conversation(place, found, bound=True)
     if route.stick is None:
         return None
     named = facts.headers.get(SESSION_HEADER) or asked.session
@@ -102,19 +112,42 @@ def _digest(client: str, parts: Sequence[bytes], secret: bytes) -> bytes:
     return digest.digest()
 
 
-def stay(kept: Sequence[Candidate], dropped: Sequence[Dropped], before: Place | None) -> tuple[list[Candidate], Stick]:
+def stay(
+    kept: Sequence[Candidate], dropped: Sequence[Dropped], conversation: Conversation, floor: float | None = None
+) -> tuple[list[Candidate], Stick]:
     """The candidates with the one in front that the conversation is with; where it cannot serve, with its model's
-    other accounts in front. One that the prompt may not fit stays behind those that it does."""
-    found = list(kept)
+    other accounts in front. One that the prompt may not fit stays behind those that it does.
+
+    `floor` is the predicted quality below which it is not worth staying, where the order goes by cost (None: elsewhere).
+    """
+    found, before, bound = list(kept), conversation.before, conversation.bound
     if before is None:
-        return found, Stick(Event.INITIALIZE.value)
+        return found, Stick(Event.INITIALIZE.value, bound=bound)
     model, path = before
     at = next((index for index, each in enumerate(found) if each.name == model and each.path == path), None)
     if at is not None and (found[at].reason == "kept" or all(each.reason != "kept" for each in found)):
+        weighed = None if floor is None or bound else _weigh(found[at], found[0], floor)
+        gain, loss, why = (None, None, None) if weighed is None else weighed
+        if why is not None:
+            return found, Stick(Event.SWITCH.value, before, why, gain, loss)
         found.insert(0, found.pop(at))
-        return found, Stick(Event.RETAIN.value, before)
+        return found, Stick(Event.RETAIN.value, before, None, gain, loss, bound)
     found.sort(key=lambda each: (each.reason != "kept", each.name != model))
-    return found, Stick(Event.SWITCH.value, before, _why(dropped, before) if at is None else found[-1].reason)
+    why = _why(dropped, before) if at is None else found[-1].reason
+    return found, Stick(Event.SWITCH.value, before, why, bound=bound)
+
+
+def _weigh(stays: Candidate, other: Candidate, floor: float) -> tuple[int | None, int | None, str | None] | None:
+    """What moving gains with each request and costs once, in nano-dollars, and why the conversation moves where it
+    does; None where nothing is to be weighed."""
+    if other.name == stays.name:
+        return None
+    if stays.quality is not None and stays.quality < floor:
+        return None, None, WORSE
+    if stays.expected_cost is None or other.expected_cost is None:
+        return None
+    gain, loss = stays.expected_cost - other.expected_cost, other.cached
+    return gain, loss, SAVES if gain > loss and gain > 0 else None
 
 
 def _why(dropped: Sequence[Dropped], before: Place) -> str:

@@ -22,7 +22,12 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A model by one of its accounts that may serve the request; `path` is `provider/account`, for records.
 
     `estimated_cost` is nano-dollars at most, None where a price is unknown; `first_token` seconds as measured,
-    `quality` what is predicted of its answer (what is declared, where nobody judged the prompt). `reason` is `kept`, or `kept.tight` where the prompt may not fit: such candidates come last.
+    `quality` what is predicted of its answer (what is declared, where nobody judged the prompt). `reason` is `kept`, or
+    `kept.tight` where the prompt may not fit: such candidates come last.
+
+    `expected_cost` is nano-dollars as they are likely to be, worked out where the order goes by cost: `cached` of them are
+    saved by the vendor's prompt cache. `seconds` is how long the answer is likely to take, where the order goes by that.
+    `age` is how many seconds ago the last of what these rest on was learnt, None where nothing was.
     """
 
     model: Model
@@ -33,6 +38,10 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     reason: str = "kept"
     numbers: dict[str, Any] = {}
     quality: float | None = None
+    expected_cost: int | None = None
+    cached: int = 0
+    seconds: float | None = None
+    age: float | None = None
 
     @property
     def name(self) -> str:
@@ -66,11 +75,19 @@ class Dropped(msgspec.Struct, frozen=True, gc=False):
 
 class Stick(msgspec.Struct, frozen=True, gc=False):
     """What became of a conversation under a rule that sticks: `event` is `initialize`, `retain` or `switch`, `before`
-    where it was (a model's name and the path of its account), `why` the reason's code where it could not stay."""
+    where it was (a model's name and the path of its account), `why` the reason's code where it could not stay, or did not.
+
+    `gain` is what another candidate would save from now on, in nano-dollars a request, `loss` what it would cost once
+    because it has nothing of the conversation in its cache; None where that was not weighed. `bound`: the conversation
+    goes on from what only its provider has.
+    """
 
     event: str
     before: tuple[str, str] | None = None
     why: str | None = None
+    gain: int | None = None
+    loss: int | None = None
+    bound: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -80,7 +97,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     request's place in a split, `share` the name that it chose there, `stick` what became of its conversation (None
     where the rule does not stick and the request goes on from no answer, or belongs to none), `place` where its
     conversation stands among a provider's accounts (None where that was not asked for), `judged` how hard the prompt is
-    (None where nobody asked).
+    (None where nobody asked). `leader` is who came first in the order that what was learnt gave, `probed` who came before
+    that to be measured again (a model's name and the path of its account; None where the order does not depend on that).
     """
 
     kept: tuple[Candidate, ...]
@@ -92,3 +110,5 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     stick: Stick | None = None
     place: int | None = None
     judged: Judged | None = None
+    leader: tuple[str, str] | None = None
+    probed: tuple[str, str] | None = None

@@ -50,6 +50,10 @@ class Demand(Protocol):
         """The client's dialect."""
 
     @property
+    def stream(self) -> bool:
+        """Whether the answer is wanted as a stream."""
+
+    @property
     def needs(self) -> frozenset[str]:
         """Capabilities that it cannot do without."""
 
@@ -95,6 +99,7 @@ class LiveDemand:
         self.operation = self._asked.operation
         self.model = self._asked.model
         self.dialect = self._asked.dialect
+        self.stream = self._asked.stream
         self._lost: dict[tuple[str, str | None, frozenset[str]], tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
@@ -184,6 +189,7 @@ class KnownDemand:
     dialect: str = "openai-chat"
     lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_judged: Judged | None = None
+    stream: bool = False
 
     def judged(self) -> Judged | None:
         """As it was."""
@@ -220,6 +226,7 @@ def demand_of_facts(given: dict[str, Value]) -> KnownDemand:
         most_tokens=size,
         known_size=Size(size, "given"),
         dialect=dialect if isinstance(dialect, str) else "openai-chat",
+        stream=given.get("request.stream") is True,
     )
 
 

@@ -17,6 +17,20 @@ RESTING = "account.resting"
 """The reason's code of an account that cools down, whatever the model."""
 
 
+Speed = tuple[float | None, float | None, float]
+"""Seconds to the first token and to the last (None: not measured), and how many seconds ago the last was measured."""
+
+Habit = tuple[float, float, float, float]
+"""Tokens of an answer, the share of the prompt that was read from a cache, how many answers that is known from (what is
+old or long ago counts less), and how many seconds ago the last one was."""
+
+Rating = tuple[float, float]
+"""The sum of what answers were rated with, from 0 to 1 each, and how many there were."""
+
+Place = tuple[str, str]
+"""A model's name and the account's path (`provider/account`)."""
+
+
 class Memory(Protocol):
     """What was measured (`health.measurements` is one); `at` is the moment of the request, monotonic seconds."""
 
@@ -25,6 +39,18 @@ class Memory(Protocol):
 
     def first_token(self, model: str) -> float | None:
         """Seconds to the first byte, as measured; None where nothing was."""
+
+    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+        """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
+
+    def expected_output(self, client: str, model: str, at: float) -> Habit | None:
+        """What the model's answers to the client are like; None where nothing is known."""
+
+    def rating(self, model: str, task: str) -> Rating | None:
+        """How the model's answers to prompts of the class were rated; None where none was."""
+
+    def leader(self, rule: str) -> Place | None:
+        """Who came first the last time that the rule put candidates in order."""
 
     def in_flight(self, account: AccountKey) -> int:
         """Calls of the account that are running."""
@@ -45,6 +71,10 @@ class Remembered:
     running: Mapping[AccountKey, int] = field(default_factory=dict)
     bars: Mapping[tuple[AccountKey, str], Bar] = field(default_factory=dict)
     turns: Mapping[str, int] = field(default_factory=dict)
+    speeds: Mapping[tuple[AccountKey | None, str], Speed] = field(default_factory=dict)
+    habits: Mapping[str, Habit] = field(default_factory=dict)
+    ratings: Mapping[tuple[str, str], Rating] = field(default_factory=dict)
+    led: Place | None = None
 
     def barred(self, account: AccountKey, model: str, at: float) -> Bar | None:
         """As it was at the request's moment, whatever `at` is."""
@@ -54,6 +84,25 @@ class Remembered:
     def first_token(self, model: str) -> float | None:
         """As it was."""
         return self.first_tokens.get(model)
+
+    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+        """As it was; of all accounts together also where only the time to the first token is known."""
+        known = self.speeds.get((account, model))
+        if known is None and account is None and model in self.first_tokens:
+            return self.first_tokens[model], None, 0.0
+        return known
+
+    def expected_output(self, client: str, model: str, at: float) -> Habit | None:
+        """As it was, for whoever asked."""
+        return self.habits.get(model)
+
+    def rating(self, model: str, task: str) -> Rating | None:
+        """As it was."""
+        return self.ratings.get((model, task))
+
+    def leader(self, rule: str) -> Place | None:
+        """As it was, for the rule that decided."""
+        return self.led
 
     def in_flight(self, account: AccountKey) -> int:
         """As it was."""
@@ -71,7 +120,7 @@ BLANK = Remembered()
 class Recollection:
     """A memory that notes what was asked of it and was not the usual, for the record."""
 
-    __slots__ = ("_memory", "bars", "first_tokens", "rests", "running", "turns")
+    __slots__ = ("_memory", "bars", "first_tokens", "habits", "led", "ratings", "rests", "running", "speeds", "turns")
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -80,6 +129,10 @@ class Recollection:
         self.running: dict[AccountKey, int] = {}
         self.bars: dict[tuple[AccountKey, str], Bar] = {}
         self.turns: dict[str, int] = {}
+        self.speeds: dict[tuple[AccountKey | None, str], Speed] = {}
+        self.habits: dict[str, Habit] = {}
+        self.ratings: dict[tuple[str, str], Rating] = {}
+        self.led: Place | None = None
 
     def __repr__(self) -> str:
         return f"<Recollection rests {self.rests}, first tokens {self.first_tokens}, running {self.running}>"
@@ -102,6 +155,32 @@ class Recollection:
         if seconds is not None:
             self.first_tokens[model] = seconds
         return seconds
+
+    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+        """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
+        speed = self._memory.speed(account, model, at)
+        if speed is not None:
+            self.speeds[account, model] = speed
+        return speed
+
+    def expected_output(self, client: str, model: str, at: float) -> Habit | None:
+        """What the model's answers to the client are like; None where nothing is known."""
+        habit = self._memory.expected_output(client, model, at)
+        if habit is not None:
+            self.habits[model] = habit
+        return habit
+
+    def rating(self, model: str, task: str) -> Rating | None:
+        """How the model's answers to prompts of the class were rated; None where none was."""
+        rating = self._memory.rating(model, task)
+        if rating is not None:
+            self.ratings[model, task] = rating
+        return rating
+
+    def leader(self, rule: str) -> Place | None:
+        """Who came first the last time that the rule put candidates in order."""
+        self.led = self._memory.leader(rule)
+        return self.led
 
     def in_flight(self, account: AccountKey) -> int:
         """Calls of the account that are running."""

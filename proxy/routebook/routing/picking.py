@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from routebook.catalogue.providers import Account, Spread
 from routebook.routing.candidates import Candidate
-from routebook.routing.memory import AccountKey, Memory
+from routebook.routing.expecting import CHEAPER, FASTER, PROBED, due, keep_leading
+from routebook.routing.memory import AccountKey, Memory, Place
 from routebook.routing.outcomes import BANDS, Pick, Route
 
 T = TypeVar("T")
@@ -23,16 +24,24 @@ Way = tuple[Account, AccountKey, str]
 """An account, its key in memory, and its path in records."""
 
 
-def ordered(candidates: Sequence[Candidate], route: Route, memory: Memory, draw: float) -> list[Candidate]:
-    """The candidates in the order in which they are tried. Equal ones keep the order of the route."""
+LEARNING: Final = frozenset({Pick.FASTEST, *BANDS})
+"""Ways to pick whose order follows from what was learnt of answers."""
+
+
+def ordered(
+    candidates: Sequence[Candidate], route: Route, memory: Memory, draw: float, leader: Place | None = None
+) -> list[Candidate]:
+    """The candidates in the order in which they are tried. Equal ones keep the order of the route; `leader` is who came
+    first the last time."""
     found = list(candidates)
     match route.pick:
         case Pick.IN_ORDER:
             pass
         case Pick.CHEAPEST | Pick.BEST | Pick.BALANCED:
-            found = _within_band(found, BANDS[route.pick] if route.band is None else route.band)
+            found = _within_band(found, band_of(route), leader)
         case Pick.FASTEST:
-            found.sort(key=lambda each: _UNKNOWN if each.first_token is None else each.first_token)
+            found.sort(key=_seconds)
+            found = keep_leading(found, leader, _seconds, FASTER)
         case Pick.LEAST_BUSY:
             found.sort(key=lambda each: memory.in_flight(each.key) / max(1, each.account.weight))
         case Pick.WEIGHTED:
@@ -109,19 +118,58 @@ def _weighted(found: list[Candidate], weights: Mapping[str, int], draw: float) -
     return by_weight(found, lambda each: each.account.weight, draw, "accounts")
 
 
-def _within_band(found: list[Candidate], band: float | None) -> list[Candidate]:
+def to_probe(
+    found: Sequence[Candidate], route: Route, draw: float, alike: Callable[[Candidate], int | None]
+) -> int | None:
+    """Whom of those behind the first this request tries anew: one that only what was learnt some time ago speaks
+    against; None for most requests. The draw decides. `alike` is what a candidate would cost if its answers were like
+    those of the first."""
+    if route.pick not in LEARNING or len(found) < 2 or not probes(draw):
+        return None
+    if route.pick is Pick.FASTEST:
+        return due(found, lambda each: True)
+    floor, first = _floor(found, band_of(route)), _cost(found[0])
+
+    def could_lead(each: Candidate) -> bool:
+        cost = None if each.age is None or _quality(each) < floor else alike(each)
+        return cost is not None and cost <= first
+
+    return due(found, could_lead)
+
+
+def probes(draw: float) -> bool:
+    """Whether this request may be used to measure anew who was too slow for a limit."""
+    return _chance(draw, "probe", 0) < PROBED
+
+
+def band_of(route: Route) -> float | None:
+    """How far below the best predicted quality the cheapest is taken; None: however far."""
+    return BANDS.get(route.pick) if route.band is None else route.band
+
+
+def _floor(found: Sequence[Candidate], band: float | None) -> float:
+    return 0.0 if band is None else max(map(_quality, found)) - band
+
+
+def _within_band(found: list[Candidate], band: float | None, leader: Place | None) -> list[Candidate]:
     """The cheapest of those whose predicted quality is at most a band below the best, then the others by quality; by
     cost alone where there is no band."""
-    if not found or band is None:
-        return sorted(found, key=_cost)
-    floor = max(map(_quality, found)) - band
-    return sorted(
-        found, key=lambda each: (_quality(each) < floor, _cost(each) if _quality(each) >= floor else -_quality(each))
-    )
+    if not found:
+        return found
+    floor = _floor(found, band)
+    near = sorted((each for each in found if _quality(each) >= floor), key=_cost)
+    below = sorted((each for each in found if _quality(each) < floor), key=lambda each: -_quality(each))
+    return [*keep_leading(near, leader, _cost, CHEAPER), *below]
 
 
 def _cost(candidate: Candidate) -> float:
-    return _UNKNOWN if candidate.estimated_cost is None else candidate.estimated_cost
+    """What it is likely to cost; at most, where nobody worked out more."""
+    cost = candidate.estimated_cost if candidate.expected_cost is None else candidate.expected_cost
+    return _UNKNOWN if cost is None else cost
+
+
+def _seconds(candidate: Candidate) -> float:
+    return _UNKNOWN if candidate.seconds is None else candidate.seconds
 
 
 def _quality(candidate: Candidate) -> float:

@@ -16,12 +16,13 @@ from routebook.catalogue.providers import Account
 from routebook.ledger.cost import MILLION
 from routebook.policy.facts import Ask
 from routebook.protocols.spoken import TRANSLATED, asked_in
-from routebook.routing.affinity import Conversation, stay
+from routebook.routing.affinity import Conversation, Place, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.demand import Demand, Size
-from routebook.routing.memory import AccountKey, Memory, Recollection
-from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
-from routebook.routing.picking import Way, ordered, spread
+from routebook.routing.expecting import STALE_AFTER, Outlook, outlook, wait
+from routebook.routing.memory import AccountKey, Habit, Memory, Recollection, Speed
+from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
+from routebook.routing.picking import LEARNING, Way, band_of, ordered, probes, spread, to_probe
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
 from routebook.routing.reach import forbidden_by, label_of, may_hold
@@ -151,6 +152,11 @@ class _Planning:
         self.operation, self.needs = demand.operation, demand.needs
         self.served_as = "chat" if self.operation == "count_tokens" else self.operation
         """Whoever chats can be asked how many tokens a chat has."""
+        self.times_matter = route.pick is Pick.FASTEST or any(
+            within.first_token is not None for within, _ in self.limits
+        )
+        self.leader: Place | None = None
+        self.probed: Place | None = None
         self.room = 0 if demand.texts > 1 else demand.most_tokens + (self.answer or 0)
         """A context of so many tokens surely holds prompt and answer; texts to embed have one each."""
 
@@ -169,10 +175,28 @@ class _Planning:
             kept = self._ordered(kept, share)
         stick: Stick | None = None
         if self.conversation is not None:
-            kept, stick = stay(kept, self.dropped, self.conversation.before)
+            kept, stick = stay(kept, self.dropped, self.conversation, self._worth_staying(kept))
         return Plan(
-            tuple(kept), tuple(self.dropped), self.size, self.memory, point, share, stick, self.place, self.judged
+            tuple(kept),
+            tuple(self.dropped),
+            self.size,
+            self.memory,
+            point,
+            share,
+            stick,
+            self.place,
+            self.judged,
+            self.leader,
+            self.probed,
         )
+
+    def _worth_staying(self, kept: Sequence[Candidate]) -> float | None:
+        """The predicted quality below which a conversation moves: a band below that of candidates that are about as good
+        as the best. None where the order does not go by cost."""
+        if self.route.pick not in (Pick.CHEAPEST, Pick.BALANCED):
+            return None
+        band = band_of(self.route)
+        return 0.0 if band is None or not kept else max(each.quality or 0.0 for each in kept) - 2 * band
 
     def _targets(self) -> Sequence[_Target]:
         planner, names = self.planner, self.route.to
@@ -201,7 +225,11 @@ class _Planning:
 
     def _ordered(self, kept: list[Candidate], share: str | None) -> list[Candidate]:
         """By `pick`; the share that a split chose comes first, and who may be too small for the prompt comes last."""
-        found = ordered(kept, self.route, self.memory, self.draw)
+        learns = self.route.pick in LEARNING
+        found = ordered(kept, self.route, self.memory, self.draw, self.memory.leader(self.rule) if learns else None)
+        if learns:
+            self.leader = found[0].name, found[0].path
+            self._probe(found)
         if share is not None:
             chosen = {
                 target.model.name for target in self.planner.named(self.demand.model if share == REQUESTED else share)
@@ -210,6 +238,22 @@ class _Planning:
         if self.room and any(each.reason != "kept" for each in found):
             found.sort(key=lambda each: each.reason != "kept")
         return found
+
+    def _probe(self, found: list[Candidate]) -> None:
+        """Try somebody anew of whom long ago something was learnt, where this request is one that may; no request of a
+        conversation that is somewhere already."""
+        if self.conversation is not None and self.conversation.before is not None:
+            return
+        habit = self.memory.habits.get(found[0].name)
+
+        def alike(each: Candidate) -> int | None:
+            expected = self._outlook(each.model, habit)
+            return None if expected is None else expected.cost
+
+        at = to_probe(found, self.route, self.draw, alike)
+        if at is not None:
+            self.probed = found[at].name, found[at].path
+            found.insert(0, found.pop(at))
 
     def _fault_of_request(self, target: _Target) -> Fault | None:
         """The first check that the model fails for this request, whichever account pays."""
@@ -251,27 +295,81 @@ class _Planning:
         model = target.model
         size = self.size or self._size([each.model for each in targets])
         cost = self._cost(model, size.tokens)
-        first_token = self.memory.first_token(model.name) if self.limits or self.route.pick is Pick.FASTEST else None
         for within, by in self.limits:
-            fault = _outside(model, within, cost, first_token, by)
+            fault = _outside(model, within, cost, by)
             if fault is not None:
                 self.dropped.append(Dropped(model.name, fault[0], fault[1]))
                 return
+        speeds = self._speeds(target) if self.times_matter else {}
+        usual = speeds.get(None)
+        if len(speeds) == 1 and (fault := self._too_slow(usual)) is not None:
+            self.dropped.append(Dropped(model.name, fault[0], fault[1]))
+            return
         reason, numbers = "kept", _NOTHING
         if model.context is not None and self.room > model.context:
             reason, numbers = self._tightness(model.context, size.tokens)
-        accounts: Sequence[Way] = target.accounts
-        if len(accounts) > 1:
-            accounts = spread(
-                accounts, model.provider.spread, self.memory, self.draw, model.name, self._place_of_conversation
-            )
-        for account, key, path in accounts:
-            fault = self._fault_of_account(key, model.name)
+        expected = None
+        if self.route.pick in BANDS:
+            expected = self._outlook(model, self.memory.expected_output(self.client.name, model.name, self.at))
+        quality = self.planner.predictor.quality(model, self.judged, self.memory.rating)
+        for account, key, path in self._ways(target):
+            speed = speeds.get(key, usual)
+            fault = self._fault_of_account(key, model.name) or self._too_slow(speed)
             if fault is None:
-                quality = self.planner.predictor.quality(model, self.judged)
-                kept.append(Candidate(model, account, path, cost, first_token, reason, numbers, quality))
+                kept.append(
+                    Candidate(
+                        model,
+                        account,
+                        path,
+                        cost,
+                        None if speed is None else speed[0],
+                        reason,
+                        numbers,
+                        quality,
+                        None if expected is None else expected.cost,
+                        0 if expected is None else expected.cached,
+                        seconds=wait(speed, self.demand.stream),
+                        age=_age(expected, speed),
+                    )
+                )
             else:
                 self.dropped.append(Dropped(model.name, fault[0], fault[1], path))
+
+    def _ways(self, target: _Target) -> Sequence[Way]:
+        """The accounts of a model in the order in which they share its requests."""
+        accounts, model = target.accounts, target.model
+        if len(accounts) == 1:
+            return accounts
+        return spread(accounts, model.provider.spread, self.memory, self.draw, model.name, self._place_of_conversation)
+
+    def _speeds(self, target: _Target) -> dict[AccountKey | None, Speed]:
+        """How fast each account that was measured answers for the model. Under None stands what is taken for the others:
+        that of all accounts together, or what the policy declares."""
+        model = target.model
+        found: dict[AccountKey | None, Speed] = {}
+        for _, key, _ in target.accounts:
+            speed = self.memory.speed(key, model.name, self.at)
+            if speed is not None:
+                found[key] = speed
+        if len(found) < len(target.accounts):
+            usual = self.memory.speed(None, model.name, self.at)
+            if usual is not None:
+                found[None] = usual
+            elif model.first_token is not None:
+                found[None] = model.first_token, None, _DECLARED
+        return found
+
+    def _too_slow(self, speed: Speed | None) -> Fault | None:
+        """Whether the first token comes too late. What was never measured is not ruled out, and what was measured long
+        ago not for every request: it could otherwise never be measured again."""
+        if speed is None or speed[0] is None:
+            return None
+        for within, by in self.limits:
+            if within.first_token is not None and speed[0] > within.first_token:
+                if speed[2] > STALE_AFTER and probes(self.draw):
+                    return None
+                return "within.first-token", {"first_token": speed[0], "limit": within.first_token, "by": by}
+        return None
 
     def _place_of_conversation(self) -> int:
         if self.place is None:
@@ -315,27 +413,45 @@ class _Planning:
     def _cost(self, model: Model, prompt: int) -> int | None:
         """What the request costs at most, in nano-dollars; None where a price is unknown."""
         price = model.price
-        answer = self.answer
-        if answer is None:
-            answer = self.planner.policy.settings.default_max_output
-        if model.max_output is not None:
-            answer = min(answer, model.max_output)
+        answer = self._most_answer(model)
         if price.input is None or (price.output is None and answer):
             return None
         dearest = max(price.output or 0, price.reasoning or 0)
         return (prompt * price.input + answer * self.demand.choices * dearest) // MILLION + price.request
 
+    def _outlook(self, model: Model, habit: Habit | None) -> Outlook | None:
+        """What the request is likely to cost, where answers are like this."""
+        usual, most = self.planner.policy.settings.expected_output, self._most_answer(model)
+        prompt = 0 if self.size is None else self.size.tokens
+        return outlook(model, prompt, usual, most, self.demand.choices, habit)
+
+    def _most_answer(self, model: Model) -> int:
+        """The tokens that an answer may have; vectors have none."""
+        if self.operation == "embeddings":
+            return 0
+        answer = self.answer
+        if answer is None:
+            answer = self.planner.policy.settings.default_max_output
+        return answer if model.max_output is None else min(answer, model.max_output)
+
 
 _NOTHING: Final[dict[str, Any]] = {}
 
+_DECLARED: Final = -1.0
+"""The age of a time that nobody measured."""
 
-def _outside(model: Model, within: Within, cost: int | None, first_token: float | None, by: str) -> Fault | None:
-    """The first constraint that a model does not meet. What is not known does not meet a limit, but for the time to
-    the first token: a model that was never called could otherwise never be measured."""
+
+def _age(expected: Outlook | None, speed: Speed | None) -> float | None:
+    """How long ago the last of what a candidate's place rests on was learnt; None where nothing was."""
+    if expected is not None:
+        return expected.age
+    return None if speed is None or speed[2] == _DECLARED else speed[2]
+
+
+def _outside(model: Model, within: Within, cost: int | None, by: str) -> Fault | None:
+    """The first constraint that a model does not meet, whatever was measured. What is not known does not meet a limit."""
     if within.cost is not None and (cost is None or cost > within.cost):
         return "within.cost", {"cost": cost, "limit": within.cost, "by": by}
-    if within.first_token is not None and first_token is not None and first_token > within.first_token:
-        return "within.first-token", {"first_token": first_token, "limit": within.first_token, "by": by}
     if within.quality is not None and (model.quality is None or model.quality < within.quality):
         return "within.quality", {"quality": model.quality, "limit": within.quality, "by": by}
     if within.regions is not None and model.region not in within.regions:

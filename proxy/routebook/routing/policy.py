@@ -67,7 +67,8 @@ class CacheRoom:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds. `losses` is what is done with what a dialect
-    cannot carry, instead of a feature's default."""
+    cannot carry, instead of a feature's default; `expected_output` is how many tokens an answer is taken to have of which
+    nothing was learnt."""
 
     max_body: int = 32 * 1024 * 1024
     body_timeout: float = 30.0
@@ -82,6 +83,7 @@ class Settings:
     orphans: Orphans = Orphans.HOLD
     abandoned: Abandoned = Abandoned.ESTIMATE
     losses: dict[Feature, Done] = field(default_factory=dict)
+    expected_output: int = 500
 
 
 @dataclass(frozen=True, slots=True)

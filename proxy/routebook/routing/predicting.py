@@ -1,18 +1,31 @@
 """How good a model's answer to this prompt is likely to be: what the policy says of the model, and how hard the prompt is.
 
 The declared quality is the model's mean over all prompts, or over those of a class of task; the scorer says how far this
-prompt is from the usual one, and how much a strong model gains there. Nothing is learnt here, so the same policy and the
-same prompt give the same figure.
+prompt is from the usual one, and how much a strong model gains there. How answers were rated moves the quality in the
+class: what is declared counts for `DECLARED` ratings (a Beta distribution's pseudo-counts). The same policy, prompt and
+ratings give the same figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from routebook.catalogue.models import Model
-from routebook.scoring.fitting import logit
+from routebook.routing.memory import Rating
+from routebook.scoring.fitting import logit, sigmoid
 from routebook.scoring.judged import Judged
 from routebook.scoring.scorer import Scorer
+
+DECLARED: Final = 20.0
+"""Ratings that the declared quality counts for."""
+
+Rated = Callable[[str, str], Rating | None]
+"""How a model's answers to prompts of a class were rated."""
+
+
+def unrated(model: str, task: str) -> None:
+    """Nobody has rated anything."""
 
 
 class Predictor:
@@ -27,7 +40,7 @@ class Predictor:
     def __repr__(self) -> str:
         return f"<Predictor of {len(self._strengths)} models by {self.scorer.version}>"
 
-    def quality(self, model: Model, judged: Judged | None) -> float | None:
+    def quality(self, model: Model, judged: Judged | None, rated: Rated = unrated) -> float | None:
         """From 0 to 1; None where the policy says nothing of the model. What is declared where nobody judged."""
         by_task = None if judged is None else model.qualities.get(judged.task)
         declared = model.quality if by_task is None else by_task
@@ -35,4 +48,16 @@ class Predictor:
             return declared
         strength = self._strengths.get(model.name, 0.0)
         task = "" if by_task is None else judged.task
-        return round(self.scorer.chance(judged.difficulty, judged.gain, declared, strength, task), 4)
+        chance = self.scorer.chance(judged.difficulty, judged.gain, declared, strength, task)
+        rating = rated(model.name, judged.task)
+        if rating is not None:
+            level = self.scorer.levels.get(judged.task) or self.scorer.levels[""]
+            in_class = self.scorer.chance(*level, declared, strength, task)
+            chance = sigmoid(logit(chance) + logit(after(in_class, rating)) - logit(in_class))
+        return round(chance, 4)
+
+
+def after(prior: float, rating: Rating) -> float:
+    """The quality in a class of task after its ratings: the mean of the Beta distribution."""
+    total, count = rating
+    return (DECLARED * prior + total) / (DECLARED + count)

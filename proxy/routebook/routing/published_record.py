@@ -10,7 +10,7 @@ from routebook.chat.usage import KINDS
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
 from routebook.ledger.claims import Why
-from routebook.routing.affinity import ELSEWHERE, Event
+from routebook.routing.affinity import ELSEWHERE, SAVES, WORSE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.published_asked import asked_schema
 from routebook.routing.reasons import REASONS
@@ -89,7 +89,11 @@ _BARRED = {
 _STICK = {
     "event": "whether the conversation is new here, stays, or cannot stay",
     "from": "the model and account that answered last; null where the conversation is new here",
-    "why": "the reason for which that may not serve it, as a candidate's; `route.elsewhere`: it is not in the route",
+    "why": "the reason for which that may not serve it, as a candidate's; `route.elsewhere`: it is not in the route; "
+    "`route.saves`: another saves more than the move costs; `route.quality`: another is much better for this prompt",
+    "gain": "nano-dollars a request that the first of the others is likely to save",
+    "loss": "nano-dollars that moving to it costs once, because it has nothing of the conversation in its cache",
+    "bound": "true where the conversation goes on from what only its provider has: it stays as long as it may",
 }
 _CACHE = {
     "hit": "whether a kept answer was used",
@@ -110,7 +114,9 @@ _CANDIDATE = {
     "reason": "a stable code",
     "numbers": "what the reason rests on; seconds, nano-dollars, tokens",
     "cost": "nano-dollars that the request costs at most; null where a price is unknown",
-    "first_token": "seconds to the first token, as measured of late",
+    "expected_cost": "nano-dollars that the request is likely to cost, where candidates are compared by that",
+    "first_token": "seconds to the first token, as measured of late, or declared",
+    "seconds": "seconds that a client is likely to wait, for the first token of a stream or for all of anything else",
     "quality": "the quality that is predicted of its answer, from 0 to 1, where the prompt was judged for it",
 }
 _HELD = {
@@ -234,12 +240,14 @@ def _decided() -> Schema:
             "point": "the request's place in a split, from 0 to 1",
             "share": "the model or pool that the place chose",
             "conversation": "the place of the conversation among a provider's accounts, in parts per million",
+            "probed": "model and account that were tried first to measure them anew",
         },
         {
             "draw": {"type": "number"},
             "point": {"type": ["number", "null"]},
             "share": _MAYBE_TEXT,
             "conversation": _COUNT,
+            "probed": build.listed(_TEXT, 2),
         },
         ["draw"],
     )
@@ -294,7 +302,10 @@ def _stick() -> Schema:
     values = {
         "event": build.word([event.value for event in Event]),
         "from": build.one_of_kinds(place, {"type": "null"}),
-        "why": build.word([*REASONS, ELSEWHERE]),
+        "why": build.word([*REASONS, ELSEWHERE, SAVES, WORSE]),
+        "gain": {"type": "integer"},
+        "loss": _MONEY,
+        "bound": {"const": True},
     }
     return build.growing(_STICK, values, ["event", "from"])
 
@@ -329,7 +340,13 @@ def _memory() -> Schema:
             "barred": "what else kept an account from a model: provider, account, model, reason, seconds left, why",
             "turns": "whose turn it was, by provider, where accounts take turns",
             "in_flight": "requests under way: provider, account, number",
-            "first_token": "seconds by model",
+            "first_token": "seconds by model, where a rule asks",
+            "speeds": "times: provider and account (null: all that serve the model), model, seconds to the first token and to "
+            "the last (medians of late), seconds since the last was measured",
+            "answers": "by model: tokens of an answer to this client, share of the prompt that came from a cache, answers that "
+            "this is known from, seconds since the last",
+            "ratings": "feedback: model, class of task, sum, number",
+            "leader": "model and account that the rule's order put first the last time",
         },
         {
             "resting": build.listed(row),
@@ -337,6 +354,10 @@ def _memory() -> Schema:
             "turns": build.named(_COUNT),
             "in_flight": build.listed(row),
             "first_token": build.named(_SECONDS),
+            "speeds": build.listed(row),
+            "answers": build.named({"type": "array", "minItems": 4, "maxItems": 4}),
+            "ratings": build.listed(row),
+            "leader": build.listed(_TEXT, 2),
         },
     )
 
@@ -349,7 +370,9 @@ def _candidate() -> Schema:
         "reason": build.word(list(REASONS)),
         "numbers": _NUMBERS,
         "cost": _MAYBE_COUNT,
+        "expected_cost": _MONEY,
         "first_token": _SECONDS,
+        "seconds": _SECONDS,
         "quality": {"type": "number", "minimum": 0, "maximum": 1},
     }
     return build.growing(_CANDIDATE, values, ["model", "account", "verdict", "reason"])

@@ -96,10 +96,7 @@ def decided_line(
         line["candidates"] = [_kept(each, plan.judged is not None) for each in plan.kept] + [
             _dropped(each) for each in plan.dropped
         ]
-        if plan.point is not None:
-            line["draw"]["point"], line["draw"]["share"] = plan.point, plan.share
-        if plan.place is not None:
-            line["draw"]["conversation"] = plan.place
+        line["draw"].update(_drawn(plan))
         if plan.memory is not None and (memory := _memory(plan.memory)):
             line["memory"] = memory
         if plan.stick is not None:
@@ -291,11 +288,27 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
     return line
 
 
+def _drawn(plan: Plan) -> Line:
+    """What chance decided besides the draw itself."""
+    line: Line = {}
+    if plan.point is not None:
+        line["point"], line["share"] = plan.point, plan.share
+    if plan.place is not None:
+        line["conversation"] = plan.place
+    if plan.probed is not None:
+        line["probed"] = list(plan.probed)
+    return line
+
+
 def _stick(stick: Stick) -> Line:
     before = stick.before
     line: Line = {"event": stick.event, "from": None if before is None else {"model": before[0], "account": before[1]}}
     if stick.why is not None:
         line["why"] = stick.why
+    if stick.gain is not None:
+        line["gain"], line["loss"] = stick.gain, stick.loss
+    if stick.bound:
+        line["bound"] = True
     return line
 
 
@@ -320,6 +333,10 @@ def _kept(candidate: Candidate, judged: bool) -> Line:
         line["quality"] = candidate.quality
     if candidate.first_token is not None:
         line["first_token"] = _rounded(candidate.first_token)
+    if candidate.seconds is not None:
+        line["seconds"] = _rounded(candidate.seconds)
+    if candidate.expected_cost is not None:
+        line["expected_cost"] = candidate.expected_cost
     return line
 
 
@@ -375,6 +392,14 @@ def _memory(memory: Recollection) -> Line:
         line["in_flight"] = _listed(memory.running)
     if memory.first_tokens:
         line["first_token"] = dict(memory.first_tokens)
+    if memory.speeds:
+        line["speeds"] = [[*(key or (None, None)), model, *speed] for (key, model), speed in memory.speeds.items()]
+    if memory.habits:
+        line["answers"] = {model: list(habit) for model, habit in memory.habits.items()}
+    if memory.ratings:
+        line["ratings"] = [[*of, *rating] for of, rating in memory.ratings.items()]
+    if memory.led is not None:
+        line["leader"] = list(memory.led)
     return line
 
 

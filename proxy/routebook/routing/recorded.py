@@ -55,6 +55,7 @@ class Considered(msgspec.Struct, gc=False):
     verdict: str = ""
     reason: str = ""
     cost: int | None = None
+    expected_cost: int | None = None
     numbers: dict[str, Any] = {}
 
 
@@ -74,6 +75,10 @@ class MemoryThen(msgspec.Struct, gc=False):
     turns: dict[str, int] = {}
     in_flight: list[tuple[str, str, int]] = []
     first_token: dict[str, float] = {}
+    speeds: list[tuple[str | None, str | None, str, float | None, float | None, float]] = []
+    answers: dict[str, tuple[float, float, float, float]] = {}
+    ratings: list[tuple[str, str, float, float]] = []
+    leader: tuple[str, str] | None = None
 
 
 class PlaceThen(msgspec.Struct, gc=False):
@@ -87,6 +92,7 @@ class StickThen(msgspec.Struct, gc=False):
     """Where the conversation was."""
 
     before: PlaceThen | None = msgspec.field(default=None, name="from")
+    bound: bool = False
 
 
 class HoldThen(msgspec.Struct, gc=False):
@@ -182,6 +188,7 @@ def demand_of(record: Recorded) -> KnownDemand:
         lost={each.model: each.numbers["lost"] for each in record.candidates if each.reason == "model.loses"},
         conversation=None if draw is None else draw.conversation,
         known_judged=asked.judged,
+        stream=record.stream,
     )
 
 
@@ -199,6 +206,13 @@ def memory_of(record: Recorded) -> Remembered:
             for provider, account, model, code, seconds, because in memory.barred
         },
         turns=memory.turns,
+        speeds={
+            (None if provider is None or account is None else (provider, account), model): (first, whole, age)
+            for provider, account, model, first, whole, age in memory.speeds
+        },
+        habits=memory.answers,
+        ratings={(model, task): (total, number) for model, task, total, number in memory.ratings},
+        led=memory.leader,
     )
 
 
@@ -219,7 +233,8 @@ def conversation_of(record: Recorded) -> Conversation | None:
     if stick is None:
         return None
     before = stick.before
-    return Conversation(None if before is None or before.account is None else (before.model, before.account))
+    place = None if before is None or before.account is None else (before.model, before.account)
+    return Conversation(place, bound=stick.bound)
 
 
 def keyless_of(record: Recorded) -> frozenset[AccountKey]:

@@ -108,12 +108,12 @@ def _facts(record: Recorded) -> dict[str, Value]:
     }
 
 
-_Line = tuple[str, str | None, str, int | None]
-"""A candidate as two decisions are compared: model, account, reason, cost at most."""
+_Line = tuple[str, str | None, str, int | None, int | None]
+"""A candidate as two decisions are compared: model, account, reason, cost at most, likely cost."""
 
 
 def _of_record(line: Considered) -> _Line:
-    return line.model, line.account, line.reason, line.cost
+    return line.model, line.account, line.reason, line.cost, line.expected_cost
 
 
 def _of_plan(plan: Plan | None, verdict: str) -> Iterator[_Line]:
@@ -121,14 +121,17 @@ def _of_plan(plan: Plan | None, verdict: str) -> Iterator[_Line]:
         return
     if verdict == "kept":
         for kept in plan.kept:
-            yield kept.name, kept.path, kept.reason, kept.estimated_cost
+            yield kept.name, kept.path, kept.reason, kept.estimated_cost, kept.expected_cost
     else:
         for dropped in plan.dropped:
-            yield dropped.name, dropped.account, dropped.reason, None
+            yield dropped.name, dropped.account, dropped.reason, None, None
 
 
 def _in_words(lines: list[_Line]) -> str:
-    return (
-        ", ".join(f"{model} ({account or 'any account'}: {reason}, {cost})" for model, account, reason, cost in lines)
-        or "none"
-    )
+    return ", ".join(map(_said, lines)) or "none"
+
+
+def _said(line: _Line) -> str:
+    model, account, reason, cost, likely = line
+    beside = "" if likely is None else f", likely {likely}"
+    return f"{model} ({account or 'any account'}: {reason}, {cost}{beside})"

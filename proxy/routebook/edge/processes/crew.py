@@ -17,6 +17,7 @@ from routebook.edge.processes.children import KILL_AFTER, Child
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.processes.reload import Compiled
 from routebook.edge.scrape import added, lasting
+from routebook.health.learnt import Learnt
 
 WORKER = "routebook.edge.processes.worker"
 
@@ -74,6 +75,7 @@ class Crew:
         self.size = size
         self.replaced = 0
         self.board = Board()
+        self.learnt = Learnt()
         self.on_ready: Callable[[Hand], object] = lambda hand: None
         self.on_end: Callable[[Hand], object] = lambda hand: None
         self.on_begin: Callable[[Hand], object] = lambda hand: None
@@ -164,7 +166,12 @@ class Crew:
         hand = Hand(f"{self._host}-w{slot}-{stamp()}", await Child.start(WORKER, self._listen))
         self._hands.append(hand)
         self.on_begin(hand)
-        fields = {**self._fields, "instance": hand.instance, "standings": self.board.all()}
+        fields = {
+            **self._fields,
+            "instance": hand.instance,
+            "standings": self.board.all(),
+            "learnt": self.learnt.known(),
+        }
         await hand.child.tell(Message("start", fields, self._current().pickled))
         if self._leaving.is_set():
             await hand.child.tell(Message("drain", {"seconds": 0}))
@@ -208,6 +215,9 @@ class Crew:
                 self._pass_on_health(message, hand)
             case "leaves":
                 hand.leaves.set()
+            case "learnt":
+                self.learnt.hear(message.fields)
+                self._pass_on(message, hand)
             case "sticks":
                 self._pass_on(message, hand)
             case "farewell":

@@ -31,6 +31,9 @@ from routebook.routing.policy import Policy
 NEWS_SECONDS = 0.1
 """How often the other workers are told where conversations are now."""
 
+LEARNT_SECONDS = 1.0
+"""How often they are told what was learnt of answers: a row for each model by account, and for each client and model."""
+
 GARBAGE = 10_000
 """Objects that come to more than have gone before the garbage collector looks for cycles among them. A request makes
 hundreds and leaves none behind: looking at the requests under way after every few of them finds nothing."""
@@ -59,6 +62,7 @@ class Worker:
         """Do what the supervisor says until it says `drain`, is gone, or this process is told to end."""
         listening = asyncio.create_task(self._listen())
         telling = asyncio.create_task(self._tell_news())
+        teaching = asyncio.create_task(self._tell_learnt())
         watching = asyncio.create_task(self._reporter.watch_keys())
         await self._leaving.wait()
         draining = asyncio.create_task(self._listener.drain(self._drain_seconds))
@@ -73,6 +77,7 @@ class Worker:
         watching.cancel()
         listening.cancel()
         telling.cancel()
+        teaching.cancel()
 
     def leave(self, seconds: float | None = None) -> None:
         """Stop accepting and end when the running exchanges have, or cut them after so many seconds; 0 cuts now."""
@@ -114,6 +119,8 @@ class Worker:
             case "sticks":
                 self._gateway.affinities.hear(message.fields["news"])
                 self._gateway.memories.hear(message.fields["memories"])
+            case "learnt":
+                self._gateway.memory.learnt.hear(message.fields)
             case "health":
                 self._reporter.hear(message.fields["standings"])
             case "accounts":
@@ -134,6 +141,13 @@ class Worker:
             news, memories = self._gateway.affinities.news(), self._gateway.memories.news()
             if news or memories:
                 self._channel.mention(Message("sticks", {"news": news, "memories": memories}))
+
+    async def _tell_learnt(self) -> None:
+        """Tell the other workers what answers are like, how fast they come and how they were rated."""
+        while True:
+            await asyncio.sleep(LEARNT_SECONDS)
+            if news := self._gateway.memory.learnt.news():
+                self._channel.mention(Message("learnt", news))
 
     async def _stage(self, pickled: bytes) -> str | None:
         """Unpickle a policy beside the one in force; what went wrong, or None."""
@@ -196,6 +210,7 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     )
     reporter = Reporter(channel, gateway)
     reporter.hear(start.fields["standings"])
+    gateway.memory.learnt.hear(start.fields["learnt"])
     gc.freeze()
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     worker = Worker(channel, gateway, reporter, await start_server(gateway, listen), start.fields["drain"])

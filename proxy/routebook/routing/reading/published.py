@@ -228,6 +228,7 @@ def _setting_schemas() -> dict[str, Schema]:
         "max_body": size,
         "body_timeout": duration,
         "default_max_output": tokens,
+        "expected_output": tokens,
         "timeouts": build.ref("timeouts"),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
         "cache": build.or_nothing(build.record(settings.CACHE_KEYS, {"bytes": size, "entry": size})),

@@ -23,6 +23,8 @@ SETTING_KEYS = {
     "body_timeout": "how long a client may take to send its request (default 30s)",
     "default_max_output": "tokens of answer assumed where a client names no limit (default 4096); where it is declared, "
     "also the bound that is sent upstream with requests whose tokens or money a budget or limit counts",
+    "expected_output": "tokens that an answer is taken to have, where candidates are compared by cost and nothing was learnt "
+    "of their answers yet (default 500)",
     "timeouts": "how long to wait for providers that name no timeouts of their own",
     "stream": "what holds for streamed answers",
     "cache": "how much room the answers have that rules keep by `cache`",
@@ -87,12 +89,14 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
     max_body = whole(fields, "max_body", Unit.BYTES, "1KiB", "1GiB")
     body_timeout = bounded(fields, "body_timeout", Unit.DURATION, "100ms", "1h")
     max_output = whole(fields, "default_max_output", Unit.TOKENS, "1")
+    expected = whole(fields, "expected_output", Unit.TOKENS, "1")
     headers, content = _read_record(fields)
     orphans, abandoned = _read_ledger(fields)
     settings = Settings(
         max_body=usual.max_body if max_body is None else max_body,
         body_timeout=usual.body_timeout if body_timeout is None else body_timeout,
         default_max_output=usual.default_max_output if max_output is None else max_output,
+        expected_output=usual.expected_output if expected is None else expected,
         stall=_read_stall(fields, usual.stall),
         retries=_read_retries(fields),
         breaker=_read_breaker(fields),

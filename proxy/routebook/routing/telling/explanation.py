@@ -31,7 +31,7 @@ class CandidateExplained:
 
     `cost` is nano-dollars at most, None where it is unknown or was not worked out; `account` is `provider/account`,
     None where the verdict is the model's, whoever pays; `quality` is predicted of its answer, 0 to 1, None where nobody
-    judged the prompt.
+    judged the prompt. `likely` is nano-dollars that it is likely to cost, None where nobody compared that.
     """
 
     model: str
@@ -41,6 +41,8 @@ class CandidateExplained:
     words: str
     cost: int | None = None
     quality: float | None = None
+    likely: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ def _kept(candidate: Candidate) -> CandidateExplained:
         candidate.words,
         candidate.estimated_cost,
         candidate.quality,
+        candidate.expected_cost,
+        candidate.seconds,
     )
 
 
@@ -152,6 +156,8 @@ def _recorded(line: Mapping[str, Any]) -> CandidateExplained:
         in_words(line["reason"], line.get("numbers") or {}),
         line.get("cost"),
         line.get("quality"),
+        line.get("expected_cost"),
+        line.get("seconds"),
     )
 
 

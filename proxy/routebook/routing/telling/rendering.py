@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from routebook.policy.explain import Account, RuleAccount, rule_lines, why_not_line
+from routebook.routing.affinity import SAVES, WORSE
 from routebook.routing.drawings.lettering import visible
 from routebook.routing.endings import end_in_words
 from routebook.routing.facts import FACTS
@@ -57,6 +58,8 @@ def as_json(found: Explanation) -> dict[str, Any]:
                 "words": each.words,
                 "cost": each.cost,
                 "quality": each.quality,
+                "expected_cost": each.likely,
+                "seconds": each.seconds,
             }
             for each in found.candidates
         ],
@@ -74,6 +77,8 @@ def _story(found: Explanation) -> list[str]:
         return [*lines, "No rule matched."]
     lines.append(f"The rule `{found.rule}` decided ({found.where}): {found.outcome}.")
     if found.record is not None:
+        probed = (found.record.get("draw") or {}).get("probed")
+        lines += [f"{probed[0]} by {probed[1]} was tried first to measure it anew."] if probed else []
         lines += [*_stick(found.record.get("stick")), *_cache(found.record.get("cache"))]
     return lines
 
@@ -115,7 +120,18 @@ def _stick(line: Mapping[str, Any] | None) -> Iterator[str]:
     place = "" if before is None else f"{before['model']} by {before['account']}"
     match line["event"]:
         case "retain":
-            yield f"The conversation stays with {place}."
+            gain, loss = line.get("gain"), line.get("loss")
+            weighed = (
+                f": another would save {dollars(gain)}, and moving costs {dollars(loss or 0)}"
+                if gain and gain > 0
+                else ""
+            )
+            yield f"The conversation stays with {place}{weighed}."
+        case "switch" if line["why"] == SAVES:
+            saved, cost = dollars(line["gain"]), dollars(line["loss"])
+            yield f"The conversation was with {place} and moves: another saves {saved} a request, and moving costs {cost}."
+        case "switch" if line["why"] == WORSE:
+            yield f"The conversation was with {place} and moves: another is much better for this prompt."
         case "switch":
             yield f"The conversation was with {place} and cannot stay there: {line['why']}."
         case _:
@@ -166,9 +182,11 @@ def _candidates(candidates: Iterable[CandidateExplained]) -> Iterator[str]:
         mark = f"{place}." if each.kept else "-"
         account = f" by {each.account}" if each.account else ""
         cost = f", costs at most {dollars(each.cost)}" if each.kept and each.cost is not None else ""
+        likely = f", {dollars(each.likely)} is likely" if each.kept and each.likely is not None else ""
+        wait = f", answers in about {seconds(each.seconds)}" if each.kept and each.seconds is not None else ""
         good = f", predicted quality {each.quality:.2f}" if each.kept and each.quality is not None else ""
         verdict = "" if each.kept else "passed over: "
-        yield f"{mark:3}{each.model}{account}: {verdict}{each.words}{cost}{good}"
+        yield f"{mark:3}{each.model}{account}: {verdict}{each.words}{cost}{likely}{wait}{good}"
 
 
 def _attempts(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
