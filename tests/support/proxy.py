@@ -79,6 +79,8 @@ def read_records(state_dir: Path) -> dict[str, Record]:
                 endings[line["id"]] = line
             elif line["event"] == "held":
                 holds.append(line)
+            elif line["event"] == "feedback":
+                continue
             else:
                 assert line["id"] not in records, f"two decisions of {line['id']}"
                 records[line["id"]] = Record(line)

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
+from routebook.edge import feedback
 from routebook.edge.answers import Failure, answer
 from routebook.edge.askers import asker_at, models_at
 from routebook.edge.discretion import QUIET, DiscreetConnection
@@ -97,6 +98,7 @@ class _Server(web.Server):
         super().__init__(self._dispatch, handler_cancellation=True)
         self.gateway = gateway
         self.running: set[asyncio.Task[Any]] = set()
+        self._feedback = feedback.Feedback(gateway)
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(
@@ -123,6 +125,8 @@ class _Server(web.Server):
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
+        if path == feedback.PATH and request.method == "POST":
+            return await self._feedback.take(request)
         found = PATHS.find(path, query)
         if found is not None and request.method == "POST":
             return await exchange(request, self.gateway, found)
@@ -130,9 +134,9 @@ class _Server(web.Server):
         if models is not None and request.method == "GET":
             return await show_models(request, self.gateway, *models)
         dialect = asker_at(path, request.headers) if models is None else models[0]
-        if found is None and models is None:
+        if found is None and models is None and path != feedback.PATH:
             return answer(Failure("request.unknown-path", "there is nothing at this path"), None, dialect)
-        method = "GET" if found is None else "POST"
+        method = "GET" if models is not None else "POST"
         refused = answer(Failure("request.wrong-method", f"this path takes {method}"), None, dialect)
         refused.headers["Allow"] = method
         return refused

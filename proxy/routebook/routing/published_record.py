@@ -167,6 +167,15 @@ _ENDED = {
 }
 """The keys of the `ended` line."""
 
+_FEEDBACK = {
+    **_LINE,
+    "by": "the client who got the answer, or `an operator`",
+    "model": "the model that had answered",
+    "task": "the class of task; empty where the prompt was not judged",
+    "quality": "from 0 to 1",
+}
+"""The keys of the `feedback` line: somebody said how good the answer was. Of several, the first counts."""
+
 _ATTEMPT = {
     "model": "the model",
     "account": "provider and account",
@@ -197,6 +206,17 @@ def record_schema() -> Schema:
         "decided": _decided(),
         "ended": _ended(),
         "held": build.growing(_HELD, {**_line("held"), "draws": build.listed(_DRAW)}, ["event", "id", "draws"]),
+        "feedback": build.growing(
+            _FEEDBACK,
+            {
+                **_line("feedback"),
+                "by": _TEXT,
+                "model": _TEXT,
+                "task": _TEXT,
+                "quality": {"type": "number", "minimum": 0, "maximum": 1},
+            },
+            list(_FEEDBACK),
+        ),
         "hold": build.growing(
             _HOLD, {"draws": build.listed(_DRAW), "refused": build.listed(build.ref("refused"))}, ["draws"]
         ),
@@ -214,7 +234,7 @@ def record_schema() -> Schema:
     either: Schema = {
         "type": "object",
         "required": ["event"],
-        "oneOf": [build.ref("decided"), build.ref("held"), build.ref("ended")],
+        "oneOf": [build.ref("decided"), build.ref("held"), build.ref("ended"), build.ref("feedback")],
     }
     return build.document(
         either,

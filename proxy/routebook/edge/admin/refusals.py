@@ -18,10 +18,13 @@ STATUSES: Final = {
     "admin.unknown-account": 404,
     "admin.unknown-key": 404,
     "admin.wrong-method": 405,
+    "admin.unanswered": 409,
+    "admin.rated-already": 409,
     "admin.too-large": 413,
     "admin.bug": 500,
     "admin.tokens-unreadable": 503,
     "admin.keys-unreadable": 503,
+    "admin.not-recorded": 503,
 }
 """Each code and the status it is answered with."""
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from routebook.edge.admin import accounts, budgets, decisions, health, keys, ledger, policy
+from routebook.edge.admin import accounts, budgets, decisions, feedback, health, keys, ledger, policy
 from routebook.edge.admin.document import openapi
 from routebook.edge.admin.refusals import Refused
 from routebook.edge.admin.route import Asked, Reply, Role, Route
@@ -33,6 +33,7 @@ ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
     *policy.ROUTES,
     *decisions.ROUTES,
+    *feedback.ROUTES,
     *accounts.ROUTES,
     *budgets.ROUTES,
     *ledger.ROUTES,

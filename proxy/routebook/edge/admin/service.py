@@ -12,6 +12,7 @@ from typing import Annotated, Any, Protocol
 import msgspec
 from msgspec import Meta
 
+from routebook.edge.feedback import Rated
 from routebook.edge.processes.rollout import Reloaded
 
 
@@ -98,6 +99,10 @@ class Service(Protocol):
 
     async def tell_account(self, provider: str, account: str, does: str, seconds: float | None) -> bool:
         """Have an account `rest` (for so long; None: a day), or `admit` it again; whether there is such an account."""
+        ...
+
+    async def rate(self, decision: str, quality: float) -> Rated:
+        """Note how good an answer was; raises NotRated."""
         ...
 
     async def reload(self) -> Reloaded:

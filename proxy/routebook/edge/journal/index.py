@@ -19,7 +19,7 @@ from routebook.edge.journal.writer import DIRECTORY
 FILE = "index.sqlite"
 """The index inside a state directory."""
 
-VERSION = 1
+VERSION = 2
 """Of the tables below: an index of another version is built again."""
 
 DECIDED_COLUMNS = (
@@ -43,6 +43,7 @@ ENDED_COLUMNS = ("status", "end", "model", "cost", "input", "output", "seconds",
 TABLES = f"""
 {SEGMENT_TABLE}
 CREATE TABLE IF NOT EXISTS decision(id TEXT PRIMARY KEY, {", ".join(DECIDED_COLUMNS + ENDED_COLUMNS)}) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS feedback(id TEXT PRIMARY KEY, model, task, quality, segment) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unended ON decision(instance) WHERE end_place IS NULL;
 PRAGMA user_version = {VERSION};
 """
@@ -69,6 +70,8 @@ class Line(msgspec.Struct):
     input: int | None = None
     output: int | None = None
     seconds: float | None = None
+    task: str | None = None
+    quality: float | None = None
 
 
 Rows = dict[str, tuple[Any, ...]]
@@ -128,6 +131,7 @@ class Index:
             numbers = self._database.execute("SELECT number FROM segment WHERE name = ?", (name,)).fetchall()
             for (number,) in numbers:
                 self._database.execute("DELETE FROM decision WHERE segment = ?1 OR end_segment = ?1", (number,))
+                self._database.execute("DELETE FROM feedback WHERE segment = ?", (number,))
                 self._database.execute("DELETE FROM segment WHERE number = ?", (number,))
 
     def close(self) -> None:
@@ -146,19 +150,21 @@ def absorb(
 
     def write(chunk: Chunk) -> None:
         nonlocal unreadable
-        decided, ended, skipped = _sorted(chunk)
+        decided, ended, rated, skipped = _sorted(chunk)
         unreadable += skipped
         prepare(decided.keys() | ended.keys())
         _write(database, decided, ended)
+        database.executemany("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?, ?)", rated)
 
     follow(database, folder, write)
     return unreadable
 
 
-def _sorted(chunk: Chunk) -> tuple[Rows, Rows, int]:
-    """The rows of first lines, of second lines, and how many lines were neither."""
+def _sorted(chunk: Chunk) -> tuple[Rows, Rows, list[tuple[Any, ...]], int]:
+    """The rows of first lines, of second lines, and of feedback, and how many lines were not to be understood."""
     decided: Rows = {}
     ended: Rows = {}
+    rated: list[tuple[Any, ...]] = []
     skipped = 0
     for place, text in chunk.lines:
         try:
@@ -192,7 +198,9 @@ def _sorted(chunk: Chunk) -> tuple[Rows, Rows, int]:
                 chunk.segment,
                 place,
             )
-    return decided, ended, skipped
+        elif line.event == "feedback":
+            rated.append((line.id, line.model, line.task, line.quality, chunk.segment))
+    return decided, ended, rated, skipped
 
 
 def _write(database: sqlite3.Connection, decided: Rows, ended: Rows) -> None:

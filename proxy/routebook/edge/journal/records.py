@@ -126,6 +126,22 @@ class Records:
             return Record(self._line(row["segment"], row["place"]), self._line(row["end_segment"], row["end_place"]))
         return None
 
+    def has_feedback(self, identity: str) -> bool:
+        """Whether the answer of this record was rated."""
+        query = " UNION ALL ".join(f"SELECT 1 FROM {each}.feedback WHERE id = ?1" for each in self._schemas())
+        return self._database.execute(query, (identity,)).fetchone() is not None
+
+    def ratings(self) -> list[tuple[str, str, float, float]]:
+        """How answers were rated, by model and class of task: the sum and the number."""
+        rows = " UNION ".join(f"SELECT id, model, task, quality FROM {each}.feedback" for each in self._schemas())
+        query = f"SELECT model, task, SUM(quality), COUNT(*) FROM ({rows}) WHERE task <> '' GROUP BY model, task"
+        return [
+            (model, task, float(total), float(count)) for model, task, total, count in self._database.execute(query)
+        ]
+
+    def _schemas(self) -> list[str]:
+        return ["main", "disk"] if self._has_index else ["main"]
+
     def select(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
         """Rows of the newest records that match, newest first."""
         condition, values = filters.as_sql()
@@ -158,6 +174,7 @@ class Records:
             self._database.execute("ATTACH ? AS disk", (f"file:{index}?mode=ro",))
             self._database.execute("INSERT INTO main.segment SELECT * FROM disk.segment")
             self._database.execute("SELECT id FROM disk.decision LIMIT 1")
+            self._database.execute("SELECT id FROM disk.feedback LIMIT 1")
             self._database.commit()
         except sqlite3.Error:
             self._database.rollback()

@@ -1,7 +1,8 @@
 """The journal: what was decided and how it ended, on disk when the call returns.
 
 One record is two lines of JSON: `decided` before anything goes upstream, `ended` before the last byte goes to the
-client; where a request comes to hold more than it began with, a line `held` between them. A line is one write to a file opened for appending, so it survives `kill -9` of the process the moment the call
+client; where a request comes to hold more than it began with, a line `held` between them; where somebody rates its answer,
+a line `feedback` after them. A line is one write to a file opened for appending, so it survives `kill -9` of the process the moment the call
 returns (it stands in the kernel's page cache; only a loss of power can take it).
 
 Every process writes segments of its own, `<instance>-<time>.jsonl`, and holds a lock on the one it writes: whether the
@@ -82,6 +83,10 @@ class Journal:
     def held(self, line: Mapping[str, Any]) -> None:
         """Write what a record holds from now on, in place of what it held; raises JournalUnavailable like `decided`."""
         self._begin("held", line)
+
+    def feedback(self, line: Mapping[str, Any]) -> None:
+        """Write how good an answer was; raises JournalUnavailable like `decided`."""
+        self._begin("feedback", line)
 
     def ended(self, line: Mapping[str, Any]) -> None:
         """Write the second line of a record. Never raises: on a full disk it goes into the space set aside.

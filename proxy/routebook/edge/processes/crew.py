@@ -225,6 +225,12 @@ class Crew:
             case _:
                 await self.on_message(hand, message)
 
+    def learn(self, told: dict[str, Any]) -> None:
+        """Tell all workers what was learnt elsewhere."""
+        self.learnt.hear(told)
+        for hand in self._hands:
+            hand.channel.mention(Message("learnt", told))
+
     def _pass_on(self, message: Message, teller: Hand) -> None:
         """Let the other workers know what one of them has learnt."""
         for hand in self.serving():

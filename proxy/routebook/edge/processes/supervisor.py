@@ -12,6 +12,7 @@ import platform
 import re
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -29,17 +30,20 @@ from routebook.edge.admin.ledger import CounterShown, LedgerShown
 from routebook.edge.admin.listener import start_admin
 from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
 from routebook.edge.admin.tokens import LOCAL, TokensUnreadable, new_secret
+from routebook.edge.feedback import NotRated, Rated, rated
 from routebook.edge.identity.pepper import given_pepper
 from routebook.edge.identity.store import clients_without_key
 from routebook.edge.journal.archive import Archive
+from routebook.edge.journal.records import Records
 from routebook.edge.journal.snapshots import save_snapshot
+from routebook.edge.journal.writer import Journal, JournalUnavailable
 from routebook.edge.ledger.entries import Changes
 from routebook.edge.ledger.owner import Owner
 from routebook.edge.ledger.store import SharedLedger
 from routebook.edge.operations_log import operations_log
 from routebook.edge.processes import accounts, state
 from routebook.edge.processes.control import Gone, Message
-from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand
+from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand, stamp
 from routebook.edge.processes.listening import Address, bind, is_loopback, written
 from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
 from routebook.edge.processes.rollout import Reloaded, Rollout
@@ -154,6 +158,18 @@ class Supervisor:
         assert self._owner is not None
         return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._owner, self._began, reports))
 
+    async def rate(self, decision: str, quality: float) -> Rated:
+        """Note how good an answer was, and tell the workers; raises NotRated."""
+        found = await asyncio.to_thread(rated, self._options.state_dir, decision, quality)
+        try:
+            with contextlib.closing(Journal(self._options.state_dir, f"{self._host}-rating-{stamp()}")) as journal:
+                journal.feedback(found.line(accounts.OPERATOR, time.time()))
+        except (OSError, JournalUnavailable) as error:
+            raise NotRated("journal.unavailable", "feedback cannot be recorded at the moment") from error
+        if found.task:
+            self._crew.learn({"ratings": [(found.model, found.task, found.quality, 1.0)]})
+        return found
+
     async def reload(self) -> Reloaded:
         """Read the policy again and say what came of it."""
         return await self._rollout.reload()
@@ -258,6 +274,7 @@ class Supervisor:
             "log": options.log,
         }
         self._crew = Crew(options.workers, listen, self._host, fields, lambda: self._rollout.current)
+        self._crew.learnt.ratings.hear(await asyncio.to_thread(_ratings, options.state_dir))
         self._rollout = Rollout(current, self._compile, self._crew.serving, options.state_dir, options.policy)
         self._crew.on_begin = lambda hand: owner.opened(hand.instance, hand.channel)
         self._crew.on_ready = self._greet
@@ -361,3 +378,13 @@ class Supervisor:
         if self._told_to_end.is_set():
             self._told_twice.set()
         self._told_to_end.set()
+
+
+def _ratings(state_dir: Path) -> list[tuple[str, str, float, float]]:
+    """How answers were rated before the service began, as far as records are kept."""
+    try:
+        with Records(state_dir) as records:
+            return records.ratings()
+    except sqlite3.Error as error:
+        operations_log().error("feedback not read", reason=str(error), does="goes by what the policy declares")
+        return []
