@@ -218,4 +218,3 @@ def test_what_is_not_in_force_is_admitted() -> None:
     """Whatever `check` warns of as not in force is named on the page of limits."""
     page = (ROOT / "docs" / "limits.md").read_text()
     assert in_force.CODE in page
-    assert not [name for name in in_force.ROUTE_TERMS if f"`{name}`" not in page]

@@ -179,3 +179,69 @@ def test_a_decision_that_stuck_made_again_is_the_same(before: Place | None, memo
     if line["stick"]["event"] == "retain" and before != first(plan(None, facts, memory, draw)):
         del line["stick"]
         assert differences(line, decide_again(STICKY, line))
+
+
+PRICED = """
+version: 1
+providers:
+  one: {{dialect: openai, base_url: "https://one.example/v1", accounts: [{{name: main}}]}}
+  two: {{dialect: openai, base_url: "https://two.example/v1", accounts: [{{name: main}}]}}
+models:
+  here: {{provider: one, price: {{input: 10, cached_input: 1, output: 10}}, quality: {here}}}
+  there: {{provider: two, price: {{input: {input}, cached_input: {cached}, output: 8}}, quality: 0.8}}
+rules: [{{name: all, route: {{to: [here, there], pick: {pick}, stick: 10m}}}}]
+"""
+LONG = [{"role": "user", "content": "word " * 4000}]
+WARM = (100.0, 0.9, 10.0, 1.0)
+
+
+def weighed(
+    *, input: float, cached: float, pick: str = "cheapest", here: float = 0.8, bound: bool = False
+) -> tuple[Plan, dict[str, Any]]:
+    """A conversation that is `here`, of which most is in the cache; and its line in the record."""
+    under = policy("", PRICED.format(input=input, cached=cached, pick=pick, here=here))
+    facts = facts_of(under, messages=LONG)
+    memory = Remembered(habits={"here": WARM, "there": WARM})
+    conversation = Conversation(("here", "one/main"), bound=bound)
+    demand, route = LiveDemand(facts), route_of(under)
+    found = Planner(under).plan(
+        route, "all", demand, facts, facts.client, memory, at=0.0, draw=0.5, conversation=conversation
+    )
+    decision = under.tree.decide(facts)
+    line = decided_line(Heading("0" * 26, "test", under.digest, NOW), facts, demand, decision, found, 0.5)
+    assert differences(line, decide_again(under, line)) == []
+    return found, line["stick"]
+
+
+def test_a_conversation_stays_while_moving_costs_more_than_it_saves() -> None:
+    """A fifth cheaper with each request, and the cached part of the prompt would be read anew once."""
+    found, line = weighed(input=8, cached=0.8)
+    assert first(found) == ("here", "one/main") and line["event"] == "retain"
+    assert 0 < line["gain"] < line["loss"]
+
+
+def test_a_conversation_moves_where_that_pays_at_once() -> None:
+    """Even with nothing of it in the cache the other one is cheaper than staying."""
+    found, line = weighed(input=0.5, cached=0.05)
+    assert first(found) == ("there", "two/main")
+    assert (line["event"], line["why"]) == ("switch", "route.saves") and line["gain"] > line["loss"]
+
+
+def test_a_conversation_whose_state_its_provider_has_is_not_moved_for_money() -> None:
+    """It would be lost."""
+    found, line = weighed(input=0.5, cached=0.05, bound=True)
+    assert first(found) == ("here", "one/main") and line["event"] == "retain" and line["bound"] is True
+
+
+@pytest.mark.parametrize(("here", "stays"), [(0.785, True), (0.7, False)])
+def test_a_conversation_leaves_a_model_that_is_much_worse_for_its_prompt(here: float, stays: bool) -> None:
+    """More than two bands below the best; within them it stays, whatever the order would be."""
+    found, line = weighed(input=8, cached=0.8, pick="balanced", here=here)
+    assert (first(found)[0] == "here") is stays
+    assert (line["event"], line.get("why")) == (("retain", None) if stays else ("switch", "route.quality"))
+
+
+def test_a_route_in_order_weighs_nothing() -> None:
+    """What an author put in order stays as it is."""
+    found, line = weighed(input=0.5, cached=0.05, pick="in_order")
+    assert first(found) == ("here", "one/main") and "gain" not in line

@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 from routebook.chat.loss import Loss
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.calls import Call
-from routebook.edge.gateway import Gateway
+from routebook.edge.gateway import Gateway, Serving
 from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import finish
@@ -75,17 +75,18 @@ class Entry:
 
     `recalled` is what was found among the kept answers, `conversation` what the request continues: None where its rule
     keeps none, or does not stick. `answer_digest` is what requests are known by that go on from the answer with an id,
-    where its dialect keeps answers.
+    where its dialect keeps answers. `original` is the entry of the request that this is a copy of (`edge.shadowing`).
     """
 
-    def __init__(self, gateway: Gateway, operation: str) -> None:
+    def __init__(self, gateway: Gateway, operation: str, original: Entry | None = None) -> None:
         self.gateway = gateway
-        self.serving = gateway.serving
+        self.serving: Serving = gateway.serving if original is None else original.serving
+        self._original = original
         self.policy = self.serving.policy
         self.operation = operation
         self.began = gateway.clock.monotonic()
         self.now = gateway.clock.now()
-        self.draw = gateway.clock.draw()
+        self.draw: float = gateway.clock.draw() if original is None else original.draw
         self.id = new_id(int(self.now * 1000), gateway.clock.noise())
         self.phase = Phase.REQUEST
         self.attempts = Attempts((), 0)
@@ -204,10 +205,13 @@ class Entry:
             line["hold"] = hold_part(self._sums().with_orphans(), self.refusals)
         if self.barred:
             line["barred"] = [barred_part(candidate, bar) for candidate, bar in self.barred]
+        if self._original is not None:
+            line["shadow"] = {"of": self._original.id}
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
         self.rule = line["rule"] or ""
-        self._count_decision(decision)
+        if self._original is None:
+            self._count_decision(decision)
 
     def calls(self, call: Call) -> None:
         """An upstream is about to be called."""
@@ -318,7 +322,7 @@ class Entry:
         self._write_end(ending)
         self._learn(ending)
         self.gateway.metrics.ended(
-            self.operation,
+            self.operation if self._original is None else "shadow",
             status,
             ending.end,
             seconds,

@@ -18,6 +18,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.intake import read_body, wanted_within
 from routebook.edge.relay import relay
 from routebook.edge.securing import figures, next_call
+from routebook.edge.shadowing import begin_shadow
 from routebook.edge.sticking import follow, remember
 from routebook.edge.translating import Job
 from routebook.policy.rules import Decision
@@ -67,6 +68,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
             return await replay(job, entry.recalled.answer, entry)
         if call is None:
             raise refused(decision.rule, plan, entry.refusals)
+        begin_shadow(decision, facts, demand, within, job, entry)
         # Attempt
         reply = await attempt(job, entry, call)
         remember(entry)

@@ -43,6 +43,10 @@ DIGESTED = 64 * 1024
 """Bytes of a prompt that its digest is made of, besides its size: what a large one may cost is bounded."""
 
 
+LAST_WORDS = 1.0
+"""Seconds that whatever goes on beside the exchanges has, when it is cut, to write what became of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How one account of a provider is reached.
@@ -110,6 +114,7 @@ class Gateway:
         self._key_book = key_book or KeyBook(None)
         self._key_sets = KeySets(self.look_after)
         self.draining = False
+        self.shadows = 0
         self.take(policy)
 
     def __repr__(self) -> str:
@@ -147,8 +152,11 @@ class Gateway:
     async def close(self) -> None:
         """Close the connections to upstreams, and give back what was granted and not used."""
         await self.till.leave()
-        for chore in tuple(self._chores):
+        chores = tuple(self._chores)
+        for chore in chores:
             chore.cancel()
+        if chores:
+            await asyncio.wait(chores, timeout=LAST_WORDS)
         self.connections.close()
 
     def look_after(self, work: Coroutine[Any, Any, None]) -> None:

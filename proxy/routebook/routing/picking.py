@@ -139,7 +139,12 @@ def to_probe(
 
 def probes(draw: float) -> bool:
     """Whether this request may be used to measure anew who was too slow for a limit."""
-    return _chance(draw, "probe", 0) < PROBED
+    return falls_within(draw, "probe", PROBED)
+
+
+def falls_within(draw: float, salt: str, share: float) -> bool:
+    """Whether the draw is among this share of all draws; another `salt`, an independent share."""
+    return _chance(draw, salt, 0) < share
 
 
 def band_of(route: Route) -> float | None:

@@ -61,13 +61,14 @@ _DECIDED = {
     "memory": "what was read of earlier measurements",
     "stick": "what became of the conversation, under a rule that sticks or where the request goes on from an answer",
     "cache": "what was found among the kept answers, under a rule that keeps them",
+    "shadow": "where this is a copy of a request whose answer was thrown away: the record of the request itself",
     "keyless": "accounts (provider, name) whose key was not set",
     "barred": "candidates that were kept, and began to rest before they were called",
     "hold": "what is held of budgets until the record ends, and which candidates a budget or limit did not allow",
 }
 """The keys of the `decided` line."""
 
-_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold", "barred"}
+_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold", "barred", "shadow"}
 """Those of them that stand there only where there is something to say."""
 
 _OUTCOMES = {
@@ -296,6 +297,7 @@ def _decided() -> Schema:
         "memory": _memory(),
         "stick": _stick(),
         "cache": _recalled(),
+        "shadow": build.growing({"of": "its id"}, {"of": _TEXT}, ["of"]),
         "keyless": build.listed(build.listed(_TEXT, 2)),
         "barred": build.listed(_barred()),
         "hold": build.ref("hold"),

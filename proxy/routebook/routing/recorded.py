@@ -121,6 +121,7 @@ class Recorded(msgspec.Struct, gc=False):
     draw: DrawThen | None = None
     memory: MemoryThen | None = None
     stick: StickThen | None = None
+    shadow: dict[str, str] | None = None
     keyless: list[tuple[str, str]] = []
     barred: list[PlaceThen] = []
     hold: HoldThen | None = None

@@ -26,6 +26,7 @@ from routebook.routing.recorded import (
     value_of,
     within_of,
 )
+from routebook.routing.shadowing import shadow_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,11 @@ class Replayer:
         rule = decision.rule
         if rule is None or not isinstance(rule.outcome, Route) or record.draw is None:
             return Again(decision, None)
+        route = rule.outcome if record.shadow is None else shadow_route(rule.outcome)
+        if route is None:
+            return Again(decision, None)
         plan = self.planner(keyless_of(record)).plan(
-            rule.outcome,
+            route,
             rule.name,
             demand_of(record),
             facts,

@@ -122,7 +122,6 @@ def test_what_is_not_in_force_is_said_once_each() -> None:
     assert [(each.message.split(" not in force")[0], each.location.line) for each in found] == [
         ("`settings.record` is", 1),
         ("`allow_private: false` is", 3),
-        ("`shadow` is", 6),
     ]
     assert codes_of(found) == {"policy.not-in-force"}
 

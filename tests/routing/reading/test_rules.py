@@ -119,10 +119,7 @@ def test_shares_of_a_split_may_name_models_of_a_pool_and_what_was_requested() ->
         ),
         (
             "route: {to: large, shadow: {to: smal}}",
-            [
-                "3:24 warning policy.not-in-force `shadow` is not in force in this version: no copy of a request is sent",
-                "3:37 policy.unknown-model `smal` is not a model or pool of this policy",
-            ],
+            ["3:37 policy.unknown-model `smal` is not a model or pool of this policy"],
         ),
         ("refuse: {status: 200}", ["3:22 document.out-of-range `200` is out of range"]),
         ("refuse: {mesage: no}", ["3:14 document.unknown-key unknown key `mesage` in `refuse`"]),

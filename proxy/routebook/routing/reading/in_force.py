@@ -23,9 +23,6 @@ CODE = "policy.not-in-force"
 TOKEN_LIBRARY = "joserfc"
 """What the extra `jwt` installs."""
 
-ROUTE_TERMS = {"shadow": "no copy of a request is sent"}
-"""Keys of `route` that are read and checked, and have no effect yet."""
-
 
 def report_not_in_force(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: Catalogue) -> None:
     """Warn once for each thing that is declared and not in force, at its first place."""
@@ -55,8 +52,3 @@ def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, L
     for provider in catalogue.providers.values():
         if not provider.allow_private:
             yield "`allow_private: false` is", provider.location, "private addresses are called all the same"
-    for rule in sections.items["rules"]:
-        route = rule.get("route") if isinstance(rule, Mapping) else None
-        for key, _ in route if isinstance(route, Mapping) else ():
-            if key.text in ROUTE_TERMS:
-                yield f"`{key.text}` is", key.location, ROUTE_TERMS[key.text]

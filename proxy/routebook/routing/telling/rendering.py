@@ -94,6 +94,8 @@ def _asked(record: Mapping[str, Any]) -> Iterator[str]:
         size += f", about {count(asked['tokens'])} tokens"
     stream = " as a stream" if record["stream"] else ""
     yield f"The client `{record['client']}`{team} asked `{record['requested']}` for {record['operation']}{stream}: {size}"
+    if record.get("shadow"):
+        yield f"It is a copy of {record['shadow']['of']}: nobody was given its answer, and its cost is its own."
     if asked.get("judged"):
         yield _judged(asked["judged"])
     if asked.get("needs"):
