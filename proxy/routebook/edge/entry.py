@@ -360,10 +360,18 @@ class Entry:
         line = ended_line(self.id, self.gateway.clock.now(), ending)
         if self._holds:
             line["settled"] = self._sums().plain()
-            if exceeded := sum(call.exceeded for call in self._calls):
+            if exceeded := self._exceeded():
                 line["exceeded"] = exceeded
                 self.gateway.metrics.exceeded(exceeded)
+        self._add_to(line)
         self.gateway.journal.ended(line)
+
+    def _exceeded(self) -> int:
+        """By how much calls cost more than was held for them, in nano-dollars."""
+        return sum(call.exceeded for call in self._calls)
+
+    def _add_to(self, line: Line) -> None:
+        """What else the last line says."""
 
     def _elapsed(self) -> float:
         return self.gateway.clock.monotonic() - self.began

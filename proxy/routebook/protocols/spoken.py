@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 SPOKEN: Final[Mapping[str, tuple[str, ...]]] = {
-    "openai": ("openai-chat",),
-    "openai-responses": ("openai-responses",),
+    "openai": ("openai-chat", "openai-realtime"),
+    "openai-responses": ("openai-responses", "openai-realtime"),
     "anthropic": ("anthropic",),
     "gemini": ("gemini",),
     "ollama": ("ollama",),
