@@ -69,6 +69,8 @@ MODEL: Final = "{model}"
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
+_VERSION: Final = re.compile(r"/v\d\w*/?$")
+
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
 
 LONGEST_RETRY: Final = 86_400.0
@@ -123,9 +125,12 @@ class Heads(dict[str, bytes]):
             known = self._by_model[model] = Heads(base, self._key, self._key_header)
         return known[path]
 
-    def once(self, path: str, model: str, how: tuple[str, ...]) -> bytes:
-        """The head of a call that is made in another way, and is not kept."""
+    def once(self, path: str, model: str, how: tuple[str, ...], rooted: bool = False) -> bytes:
+        """The head of a call that is made in another way, and is not kept; `rooted`: without the version in which base
+        URLs end."""
         base = self._base if self._form is None else URL(self._form.replace(MODEL, quote(model, safe="")), encoded=True)
+        if rooted:
+            base = base.with_path(_VERSION.sub("", base.raw_path), encoded=True)
         return request_head(base, path, self._key, self._key_header, how)
 
     def __missing__(self, path: str) -> bytes:

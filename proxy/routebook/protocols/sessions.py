@@ -136,8 +136,8 @@ class SessionDialect:
     know over HTTP. `paths` are where clients ask, `queries` the parameters in which they may show a key.
 
     Where `first`, the model stands in the client's first frame, else in its address. `read` takes the
-    parameters of the address and that frame, and raises ProtocolError; `path` takes what was asked and the upstream's
-    name of the model, and is what follows a base URL. `opening` is the client's first frame with that name in it.
+    path, the parameters of the address and that frame, and raises ProtocolError; `path` takes what was asked and the upstream's
+    name of the model, and is what follows a base URL, or, where it is `rooted`, what it is without its version. `opening` is the client's first frame with that name in it.
     `error` writes an error as a frame. `protocol` is chosen from what a client offers, where it is offered; what begins
     with `secret` there is a key. `spoken_by` are the words of providers that speak it; `greets` says that their first
     frame comes unasked.
@@ -146,7 +146,7 @@ class SessionDialect:
     name: str
     refuses_as: str
     paths: tuple[str, ...]
-    read: Callable[[Mapping[str, str], bytes], SessionAsked]
+    read: Callable[[str, Mapping[str, str], bytes], SessionAsked]
     path: Callable[[SessionAsked, str], str]
     reader: Callable[[], SessionReader]
     error: Callable[..., bytes]
@@ -158,3 +158,4 @@ class SessionDialect:
     secret: str | None = None
     forwarded: tuple[str, ...] = ()
     greets: bool = True
+    rooted: bool = False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from aiohttp import log, web
+from aiohttp import WSMsgType, log, web
 from multidict import CIMultiDict
 
 from routebook.catalogue.callers import ANONYMOUS, Client
@@ -89,3 +90,15 @@ async def accept(
     socket.headers.update(headers)
     await socket.prepare(request)
     return socket
+
+
+async def opening(socket: web.WebSocketResponse[Any], seconds: float) -> bytes:
+    """The client's first message, where its dialect names the model there; raises Failure where none comes in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            message: Any = await socket.receive()
+    except TimeoutError:
+        raise Failure("request.slow", f"the first message did not arrive within {seconds:g} s") from None
+    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+        raise Failure("client.gone", "the client left before it said anything")
+    return bytes(message.data)

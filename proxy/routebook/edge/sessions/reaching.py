@@ -89,7 +89,7 @@ async def _ask(
     access = entry.serving.access[candidate.key]
     model = candidate.model.upstream_id
     key, how = asking()
-    begun = access.heads.once(dialect.path(asked, model), model, how)
+    begun = access.heads.once(dialect.path(asked, model), model, how, dialect.rooted)
     head = upgrade_head(begun, client, access.simulated, dialect.forwarded)
     with Deadlines(access.limits) as deadlines:
         found = await upgraded(
@@ -100,6 +100,8 @@ async def _ask(
             raise _refusal(dialect, found, await whole(found, REFUSAL_BYTES), access.key, entry.now)
     try:
         reader = dialect.reader()
+        if dialect.first:
+            await _open(found, dialect.opening(asked, model))
         greeting = await _greeting(found, reader) if dialect.greets else None
     except BaseException:
         found.abort()
@@ -117,6 +119,13 @@ def _refusal(dialect: SessionDialect, answer: Answer, body: bytes, key: str | No
     message = fault.message if key is None else fault.message.replace(key, "***")
     failure = Failure("upstream.rejected", message, status=answer.status, shown_code=fault.code, param=fault.param)
     return _Refused(outcome, failure)
+
+
+async def _open(socket: UpstreamSocket, frame: bytes) -> None:
+    try:
+        await socket.send(frame, WSMsgType.TEXT)
+    except Gone:
+        raise CallFailed("upstream.disconnected", "it left before it was told anything") from None
 
 
 async def _greeting(socket: UpstreamSocket, reader: SessionReader) -> WSMessage | None:

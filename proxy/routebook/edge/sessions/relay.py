@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from aiohttp import WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
-from routebook.edge.answers import Failure, words_of
+from routebook.edge.answers import Failure, failure_of, words_of
 from routebook.edge.sessions.entry import SessionEntry
 from routebook.edge.sessions.reaching import Line
 from routebook.edge.sessions.spending import Spending
@@ -75,6 +75,37 @@ async def relay(
     entry.closed = {"closed_by": end.who.name.lower(), "close_code": end.code}
     entry.end(101, talk.said, None if failure is None else failure.code)
     await talk.say_goodbye(end)
+
+
+async def refuse(
+    error: BaseException,
+    request: web.BaseRequest,
+    client: web.WebSocketResponse[Any],
+    dialect: SessionDialect,
+    entry: SessionEntry,
+) -> web.WebSocketResponse[Any]:
+    """Refuse a session whose upgrade had to be answered before it could be decided: in the dialect's words, and by a
+    close that says the same."""
+    failure = failure_of(error, request)
+    entry.closed = {"closed_by": "gateway", "close_code": 1008}
+    entry.end(failure.status, code=failure.code)
+    if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
+        task.uncancel()
+    if failure.is_told:
+        try:
+            await client.send_frame(error_frame(failure, dialect, entry), WSMsgType.TEXT)
+        except ConnectionError:
+            pass
+    await client.close(code=1008, message=failure.message.encode()[:120])
+    return client
+
+
+def error_frame(failure: Failure, dialect: SessionDialect, entry: SessionEntry, event: str | None = None) -> bytes:
+    """A failure as a message of the dialect; `event` is the client's, that it answers."""
+    clock = entry.gateway.clock
+    identity = new_id(int(clock.now() * 1000), clock.noise())
+    words = words_of(failure, DIALECTS[dialect.refuses_as])
+    return dialect.error(failure.status, failure.message, id=identity, event=event, **words)
 
 
 class Said(NamedTuple):
@@ -182,7 +213,7 @@ class _Talk:
             if kind not in _DATA:
                 return _left(message)
             self._spoken = self._now()
-            if kind is WSMsgType.TEXT and not await self._may_pass(message.data):
+            if not await self._may_pass(message.data):
                 continue
             try:
                 await upstream.send(message.data, kind)
@@ -253,10 +284,7 @@ class _Talk:
                     self._told_why = True
 
     def _error(self, failure: Failure, event: str | None = None) -> bytes:
-        gateway = self._entry.gateway
-        identity = new_id(int(gateway.clock.now() * 1000), gateway.clock.noise())
-        words = words_of(failure, DIALECTS[self._dialect.refuses_as])
-        return self._dialect.error(failure.status, failure.message, id=identity, event=event, **words)
+        return error_frame(failure, self._dialect, self._entry, event)
 
 
 def _cut_off(request: web.BaseRequest) -> End:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -13,9 +14,9 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.intake import wanted_within
 from routebook.edge.securing import figures, next_call
 from routebook.edge.sessions.entry import SessionEntry
-from routebook.edge.sessions.handshake import accept, check_upgrade, identify_speaker, parameters
+from routebook.edge.sessions.handshake import accept, check_upgrade, identify_speaker, opening, parameters
 from routebook.edge.sessions.reaching import reach
-from routebook.edge.sessions.relay import relay
+from routebook.edge.sessions.relay import refuse, relay
 from routebook.protocols.dialects import DIALECTS
 from routebook.protocols.sessions import SessionDialect
 from routebook.routing.demand import LiveDemand
@@ -27,12 +28,17 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
     """Serve one session. Whatever happens on the way, its record is complete before the client is told of its end."""
     entry = SessionEntry(gateway)
     policy = entry.policy
+    socket: web.WebSocketResponse[Any] | None = None
     try:
         # Read
         check_upgrade(request)
         # Identify
         client = identify_speaker(request, dialect, entry)
-        asked = dialect.read(parameters(request), b"")
+        first = b""
+        if dialect.first:
+            socket = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
+            first = await opening(socket, policy.settings.body_timeout)
+        asked = dialect.read(request.raw_path.partition("?")[0], parameters(request), first)
         within = wanted_within(request, asked)
         entry.phase = Phase.ROUTING
         # See
@@ -54,7 +60,8 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         # Attempt
         line = await reach(dialect, asked, request.headers, entry, call)
         try:
-            socket = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
+            if socket is None:
+                socket = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
             # Relay
             entry.phase = Phase.DATA
             await relay(request, socket, line, dialect, entry)
@@ -62,6 +69,8 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
             line.socket.abort()
         return socket
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
+        if socket is not None and entry.phase is not Phase.DATA:
+            return await refuse(error, request, socket, dialect, entry)
         return end_early(error, request, entry, DIALECTS[dialect.refuses_as])
     finally:
         # Settle

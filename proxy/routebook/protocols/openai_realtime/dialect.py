@@ -21,7 +21,7 @@ SECRET: Final = "openai-insecure-api-key."
 _INTENTS: Final = frozenset({"transcription", "conversation"})
 
 
-def read_address(queries: Mapping[str, str], first: bytes = b"") -> SessionAsked:
+def read_address(path: str, queries: Mapping[str, str], first: bytes = b"") -> SessionAsked:
     """A session that is asked for by its address: `model` (Azure's older form: `deployment`), or what it is for."""
     intent = queries.get("intent")
     if "call_id" in queries:
