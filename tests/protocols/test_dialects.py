@@ -10,6 +10,7 @@ from routebook.protocols.codec import Dialect
 from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, SERVED, reader_at
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
+from routebook.protocols.session_dialects import SESSIONS
 from routebook.protocols.spoken import SPOKEN, asked_in
 from routebook.routing.fact_table import CLIENT_DIALECTS
 from routebook.routing.fact_table import OPERATIONS as ASKED
@@ -100,6 +101,9 @@ def test_what_providers_speak_is_what_the_table_has() -> None:
     for dialect in DIALECTS.values():
         if dialect.upstream is not None:
             table.setdefault(dialect.spoken_by, []).append(dialect.name)
+    for session in SESSIONS.values():
+        for word in session.spoken_by:
+            table.setdefault(word, []).append(session.name)
     assert {word: sorted(names) for word, names in SPOKEN.items()} == {
         word: sorted(names) for word, names in table.items()
     }

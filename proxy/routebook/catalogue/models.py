@@ -24,6 +24,7 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     output: int | None = None
     reasoning: int | None = None
     audio_output: int | None = None
+    cached_audio_input: int | None = None
     request: int = 0
 
 

@@ -36,6 +36,7 @@ PRICE_KEYS = {
     "cached_input": "tokens read from the vendor's prompt cache (default: as `input`)",
     "cache_write": "tokens written to that cache (default: as `input`)",
     "audio_input": "tokens of sound heard",
+    "cached_audio_input": "tokens of sound read from the vendor's prompt cache (default: as `audio_input`)",
     "output": "tokens of the answer",
     "reasoning": "tokens thought before it (default: as `output`)",
     "audio_output": "tokens of sound spoken",
@@ -176,6 +177,7 @@ def _read_price(fields: Fields) -> Price:
         reasoning=nano.get("reasoning", answer),
         audio_output=nano.get("audio_output"),
         request=nano.get("request") or 0,
+        cached_audio_input=nano.get("cached_audio_input", nano.get("audio_input")),
     )
 
 

@@ -6,8 +6,8 @@ import msgspec
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens by kind. Kinds do not overlap: `input` excludes what was read from or written to a cache and audio;
-    `output` excludes reasoning and audio. So cost is a plain sum over kinds, whatever dialect counted how.
+    """Tokens by kind. Kinds do not overlap: `input` excludes what was read from or written to a cache and audio, and
+    `audio_input` sound that was read from a cache; `output` excludes reasoning and audio. So cost is a plain sum over kinds, whatever dialect counted how.
     """
 
     input: int = 0
@@ -17,11 +17,12 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     output: int = 0
     reasoning: int = 0
     audio_output: int = 0
+    cached_audio_input: int = 0
 
     @property
     def total_input(self) -> int:
         """All tokens that went in, cached ones included."""
-        return self.input + self.cached_input + self.cache_write + self.audio_input
+        return self.input + self.cached_input + self.cache_write + self.audio_input + self.cached_audio_input
 
     @property
     def total_output(self) -> int:

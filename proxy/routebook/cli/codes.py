@@ -176,6 +176,8 @@ FAILURES: Final = {
     "upstream.error-event": "the provider reported an error within its stream",
     "upstream.rejected": "the provider rejects the request as wrong; its own answer is passed on",
     "client.gone": "the client went away; only records show this",
+    "session.idle": "nothing was said in a session for longer than `settings.sessions.idle` allows",
+    "session.too-long": "a session lasted as long as `settings.sessions.longest` allows",
     "client.stalled": "the client stopped reading; only records show this",
     "gateway.draining": "the server is about to stop; another attempt will reach another one",
     "gateway.bug": "a fault of the program itself; its log has more",

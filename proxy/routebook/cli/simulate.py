@@ -8,7 +8,8 @@ from routebook.edge.simulator.faults import WORDS
 
 _EXPLANATION = """\
 Serve a simulated upstream that speaks OpenAI Chat: chat completions (streamed at a realistic pace or whole, tools,
-usage), embeddings, models. Point a provider's `base_url` at the address it prints; `routebook serve --simulate` starts
+usage), embeddings, models; and sessions of OpenAI Realtime (text, a tone of 440 Hz for a voice, server VAD, tools).
+Point a provider's `base_url` at the address it prints; `routebook serve --simulate` starts
 one of its own for all providers.
 
 It fails on demand. Faults stand behind an `@` in the model's id (`gpt-small@429`), in the header `x-simulate`, or in

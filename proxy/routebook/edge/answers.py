@@ -85,6 +85,8 @@ KINDS: Final = {
     "upstream.cut": Kind(502, _SERVER, Who.UPSTREAM),
     "upstream.error-event": Kind(502, _SERVER, Who.UPSTREAM),
     "upstream.rejected": Kind(400, _ASKED, Who.UPSTREAM),
+    "session.idle": Kind(408, _ASKED, Who.TIME),
+    "session.too-long": Kind(408, _ASKED, Who.TIME),
     "client.gone": Kind(GONE, _ASKED, Who.CLIENT),
     "client.stalled": Kind(GONE, _ASKED, Who.TIME),
     "budget.exhausted": Kind(429, "insufficient_quota", Who.BUDGET),

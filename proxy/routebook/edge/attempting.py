@@ -76,7 +76,7 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
             entry.attempts.commit()
             return reply
         call = await another_call(entry)
-    raise _nobody_answered(entry.attempts)
+    raise nobody_answered(entry.attempts)
 
 
 async def _reply(job: Job, call: Call, entry: Entry) -> Reply | None:
@@ -229,7 +229,7 @@ def _without(body: bytes, key: str | None) -> bytes:
     return body if key is None else body.replace(key.encode(), b"***")
 
 
-def _nobody_answered(attempts: Attempts) -> Failure:
+def nobody_answered(attempts: Attempts) -> Failure:
     """What the client hears when every candidate failed: the last failure, and how many there were."""
     last = attempts.made[-1]
     code = last.outcome.failure

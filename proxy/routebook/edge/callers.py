@@ -8,15 +8,16 @@ from aiohttp import web
 from routebook.catalogue.callers import Client
 from routebook.edge.answers import Failure
 from routebook.edge.gateway import Gateway, Serving
+from routebook.edge.identity.presented import USUAL, Door
 from routebook.edge.identity.refusals import Reason, Refused
 
 _log = structlog.get_logger()
 
 
-def identify(request: web.BaseRequest, gateway: Gateway, serving: Serving) -> Client:
+def identify(request: web.BaseRequest, gateway: Gateway, serving: Serving, door: Door = USUAL) -> Client:
     """The client a request comes from; raises Failure, in the same words whatever is wrong with what was presented."""
     try:
-        return serving.callers.identify(request, gateway.clock)
+        return serving.callers.identify(request, gateway.clock, door)
     except Refused as refused:
         gateway.metrics.caller_refused(refused.reason.value)
         known = {name: text for name, text in (("client", refused.client), ("key", refused.key)) if text is not None}

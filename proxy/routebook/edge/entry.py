@@ -368,9 +368,10 @@ class Entry:
         line = ended_line(self.id, self.gateway.clock.now(), ending)
         if self._holds:
             line["settled"] = self._sums().plain()
-            if exceeded := sum(call.exceeded for call in self._calls):
+            if exceeded := self._exceeded():
                 line["exceeded"] = exceeded
                 self.gateway.metrics.exceeded(exceeded)
+        self._add_to(line)
         self.gateway.journal.ended(line)
 
     def _learn(self, ending: Ending) -> None:
@@ -386,6 +387,13 @@ class Entry:
             usage.cached_input / prompt if prompt else 0.0,
             self.gateway.clock.monotonic(),
         )
+
+    def _exceeded(self) -> int:
+        """By how much calls cost more than was held for them, in nano-dollars."""
+        return sum(call.exceeded for call in self._calls)
+
+    def _add_to(self, line: Line) -> None:
+        """What else the last line says."""
 
     def _elapsed(self) -> float:
         return self.gateway.clock.monotonic() - self.began

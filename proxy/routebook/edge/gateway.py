@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -108,6 +108,7 @@ class Gateway:
         self.cache_secret = os.urandom(32)
         self.connections = Connections()
         self.till = Till(instance, desk or Desk(Vault(), self.clock.now), self.clock.monotonic)
+        self.leaving: set[Callable[[], None]] = set()
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
         self._chores: set[asyncio.Task[None]] = set()

@@ -69,25 +69,31 @@ MODEL: Final = "{model}"
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
+_VERSION: Final = re.compile(r"/v\d\w*/?$")
+
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
 
 LONGEST_RETRY: Final = 86_400.0
 """Seconds; an upstream that asks for more is taken for one that asks for a day."""
 
 
-def request_head(base: URL, path: str, key: str | None, key_header: str = AUTHORIZATION) -> bytes:
-    """The part of a request's head that is the same for every call of an account: where to, what, and the key: a bearer
-    in `Authorization`, bare in any other header.
+POSTED: Final = ("POST", "Content-Type: application/json", "Accept-Encoding: identity")
+"""How requests are sent: the method, and the lines that all have. Encoded answers are not asked for: an answer is read along
+to count what was used."""
 
-    Encoded answers are not asked for: an answer is read along to count what was used.
+
+def request_head(
+    base: URL, path: str, key: str | None, key_header: str = AUTHORIZATION, how: tuple[str, ...] = POSTED
+) -> bytes:
+    """The part of a request's head that is the same for every call of an account: where to, what, and the key: a bearer
+    in `Authorization`, bare in any other header. `how` is the method, and further lines.
     """
     port = "" if base.is_default_port() else f":{base.port}"
     query = f"{'&' if '?' in path else '?'}{base.raw_query_string}" if base.raw_query_string else ""
     lines = [
-        f"POST {base.raw_path.rstrip('/')}{path}{query} HTTP/1.1",
+        f"{how[0]} {base.raw_path.rstrip('/')}{path}{query} HTTP/1.1",
         f"Host: {base.host_subcomponent}{port}",
-        "Content-Type: application/json",
-        "Accept-Encoding: identity",
+        *how[1:],
     ]
     if key is not None:
         lines.append(f"{key_header}: {'Bearer ' * (key_header == AUTHORIZATION)}{key}")
@@ -119,6 +125,14 @@ class Heads(dict[str, bytes]):
             known = self._by_model[model] = Heads(base, self._key, self._key_header)
         return known[path]
 
+    def once(self, path: str, model: str, how: tuple[str, ...], rooted: bool = False) -> bytes:
+        """The head of a call that is made in another way, and is not kept; `rooted`: without the version in which base
+        URLs end."""
+        base = self._base if self._form is None else URL(self._form.replace(MODEL, quote(model, safe="")), encoded=True)
+        if rooted:
+            base = base.with_path(_VERSION.sub("", base.raw_path), encoded=True)
+        return request_head(base, path, self._key, self._key_header, how)
+
     def __missing__(self, path: str) -> bytes:
         head = self[path] = request_head(self._base, path, self._key, self._key_header)
         return head
@@ -137,13 +151,24 @@ def upstream_head(
 
     A simulated upstream is also told which fault to commit.
     """
+    return b"%b%bContent-Length: %d\r\n\r\n" % (begun, _further(client, simulated, forwarded, ours), size)
+
+
+def upgrade_head(begun: bytes, client: Mapping[str, str], simulated: bool, forwarded: Iterable[str]) -> bytes:
+    """The whole head of a request to change the protocol, which has no body; as `upstream_head`."""
+    return b"%b%b\r\n" % (begun, _further(client, simulated, forwarded, ()))
+
+
+def _further(
+    client: Mapping[str, str], simulated: bool, forwarded: Iterable[str], ours: Iterable[tuple[str, str]]
+) -> bytes:
     names = (*FORWARDED, *forwarded)
     lines = [f"{name}: {header_safe(value)}\r\n" for name in names if (value := client.get(name)) is not None]
     said = {name.lower() for name in forwarded if name in client}
     lines += [f"{name}: {value}\r\n" for name, value in ours if name.lower() not in said]
     if simulated and (fault := client.get(_SIMULATE)) is not None:
         lines.append(f"{_SIMULATE}: {header_safe(fault)}\r\n")
-    return b"%b%bContent-Length: %d\r\n\r\n" % (begun, "".join(lines).encode("ascii"), size)
+    return "".join(lines).encode("ascii")
 
 
 def client_headers(upstream: Mapping[str, str]) -> CIMultiDict[str]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
+from multidict import CIMultiDict
 
 from routebook.edge import feedback
 from routebook.edge.answers import Failure, answer
@@ -21,7 +22,10 @@ from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
 from routebook.edge.listing import show_models
-from routebook.protocols.dialects import PATHS
+from routebook.edge.sessions.handshake import is_upgrade
+from routebook.edge.sessions.session import converse
+from routebook.protocols.dialects import DIALECTS, PATHS
+from routebook.protocols.session_dialects import session_at
 
 KEEPALIVE = 75.0
 """Seconds a client's connection may be idle; it also bounds the time a client may take to send a head."""
@@ -59,6 +63,8 @@ class Listener:
     def stop_accepting(self) -> None:
         """Leave new connections to others; those that are open go on, and are told to close after their answer."""
         self.gateway.draining = True
+        for leave in tuple(self.gateway.leaving):
+            leave()
         self._acceptor.close()
 
     async def drain(self, seconds: float) -> None:
@@ -130,6 +136,16 @@ class _Server(web.Server):
         found = PATHS.find(path, query)
         if found is not None and request.method == "POST":
             return await exchange(request, self.gateway, found)
+        session = None if found is not None else session_at(path)
+        if session is not None and is_upgrade(request):
+            return await converse(request, self.gateway, session)
+        if session is not None:
+            refused = answer(
+                Failure("request.wrong-method", "this path takes a WebSocket", status=426),
+                CIMultiDict(Upgrade="websocket"),
+                DIALECTS[session.refuses_as],
+            )
+            return refused
         models = None if found is not None else models_at(path, request.headers)
         if models is not None and request.method == "GET":
             return await show_models(request, self.gateway, *models)

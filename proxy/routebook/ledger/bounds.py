@@ -85,7 +85,7 @@ class _Rate(NamedTuple):
 def _dearest(price: Price, hears: bool, speaks: bool) -> tuple[_Rate | None, _Rate | None]:
     """The dearest prices that a token may have on its way in and out; None where one of those is unknown."""
     return (
-        _dearest_of(price, (*_INPUTS, "audio_input") if hears else _INPUTS),
+        _dearest_of(price, (*_INPUTS, "audio_input", "cached_audio_input") if hears else _INPUTS),
         _dearest_of(price, (*_OUTPUTS, "audio_output") if speaks else _OUTPUTS),
     )
 

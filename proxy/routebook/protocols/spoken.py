@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 SPOKEN: Final[Mapping[str, tuple[str, ...]]] = {
-    "openai": ("openai-chat",),
-    "openai-responses": ("openai-responses",),
+    "openai": ("openai-chat", "openai-realtime"),
+    "openai-responses": ("openai-responses", "openai-realtime"),
     "anthropic": ("anthropic",),
-    "gemini": ("gemini",),
+    "gemini": ("gemini", "gemini-live"),
     "ollama": ("ollama",),
 }
 """The dialects that a provider speaks, by the word of its declaration; the first for clients of all others."""

@@ -95,12 +95,12 @@ class RequestDraws:
     def __repr__(self) -> str:
         return f"<RequestDraws of {self.who} on {len(self._budgets)} budgets, {len(self._limits)} limits>"
 
-    def needs(self, candidate: Candidate, again: bool = False) -> tuple[Need, ...] | Refusal:
+    def needs(self, candidate: Candidate, again: bool = False, prompt: int | None = None) -> tuple[Need, ...] | Refusal:
         """What it needs at most of each pot, should this candidate serve it; `again` where another was called before
-        it, so that the request has been counted. A model whose price is not known cannot be paid for out of a budget of
+        it, so that the request has been counted; `prompt` the tokens of its prompt at most, where those are not the request's own. A model whose price is not known cannot be paid for out of a budget of
         money."""
         model = candidate.model
-        at_most, prompt = self._worst(model)
+        at_most, of_prompt = self._worst(model, prompt)
 
         def value(per: str) -> ScopeValue:
             return model.name if per == "model" else model.provider.name if per == "provider" else self._ask(per)
@@ -113,7 +113,7 @@ class RequestDraws:
                 if draws is None:
                     claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
                     return Refusal(claim, 0, None, Why.UNPRICED)
-                needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, prompt)) for draw in draws]
+                needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, of_prompt)) for draw in draws]
         for limit in self._limits:
             for draw in limit_draws(limit, value, at_most):
                 if not (again and is_spent_at_once(draw.claim)):
@@ -139,17 +139,17 @@ class RequestDraws:
                 return True
         return any(limit.tokens_per_minute is not None for limit in self._limits)
 
-    def _worst(self, model: Model) -> tuple[Amounts, Amounts]:
+    def _worst(self, model: Model, prompt: int | None) -> tuple[Amounts, Amounts]:
         """What it uses at most of a model, and what its prompt alone does."""
         demand = self._demand
-        needs = demand.needs
+        needs, talks = demand.needs, demand.operation == "realtime"
         return worst_cases(
             model.price,
-            demand.most_tokens,
+            demand.most_tokens if prompt is None else prompt,
             self._answer(model),
             demand.choices,
-            "audio_in" in needs,
-            "audio_out" in needs,
+            talks or "audio_in" in needs,
+            talks or "audio_out" in needs,
         )
 
     def _answer(self, model: Model) -> int:

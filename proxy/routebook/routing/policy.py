@@ -65,6 +65,14 @@ class CacheRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """How long a session may last, and how long nothing may be said in it, in seconds."""
+
+    longest: float = 3600.0
+    idle: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds. `losses` is what is done with what a dialect
     cannot carry, instead of a feature's default; `expected_output` is how many tokens an answer is taken to have of which
@@ -84,6 +92,7 @@ class Settings:
     abandoned: Abandoned = Abandoned.ESTIMATE
     losses: dict[Feature, Done] = field(default_factory=dict)
     expected_output: int = 500
+    sessions: SessionLimits = SessionLimits()
 
 
 @dataclass(frozen=True, slots=True)

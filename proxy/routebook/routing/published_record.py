@@ -141,6 +141,25 @@ _REFUSED = {
     "retry_after": "seconds after which it may suffice; null where it never does",
     "why": "why it was refused",
 }
+_SESSION = {
+    "closed_by": "who ended the session: `client`, `upstream`, `time` or `gateway`",
+    "close_code": "the WebSocket close code that came, or went out; 1006 where somebody left without one",
+    "responses": "a line for each response, in the order in which they ended",
+    "more_responses": "how many further ones there were; their usage and cost are in the sums",
+    "transcribed_seconds": "seconds written down by a model that is paid by the second",
+}
+_RESPONSE = {
+    "id": "the upstream's id of the response; null for what was said by the client and written down",
+    "status": "the upstream's word, `unconfirmed` where nobody saw the end, `transcription` where it was the client's words",
+    "reason": "the upstream's word for why it is not whole",
+    "asked": "when it was asked for, or its hold was made, in seconds since the record began",
+    "spoke": "when the first of it came",
+    "ended": "when it was over",
+    "usage": "tokens by kind",
+    "usage_by": "how the usage is known",
+    "cost": "nano-dollars",
+    "unpriced": "kinds that were used and have no price",
+}
 _ENDED = {
     **_LINE,
     "end": "two letters: by whom the exchange was ended, and in which phase; `--` is the normal end, `GX` a crash",
@@ -161,6 +180,7 @@ _ENDED = {
     "exceeded": "nano-dollars that the calls cost beyond what was held for them",
     "unpriced": "kinds of tokens that were used and have no price: the cost is a lower bound",
     "attempts": "every call, in order",
+    "session": "of a session: how it was closed, and what each response used",
     "first_token": "seconds from the request to the first token",
     "seconds": "seconds from the request to the end",
     "instance": "the process whose record this is, where another wrote the line",
@@ -400,6 +420,39 @@ def _candidate() -> Schema:
     return build.growing(_CANDIDATE, values, ["model", "account", "verdict", "reason"])
 
 
+_USAGE_BY = {
+    "measured": "the upstream counted",
+    "estimated": "counted here, from sizes",
+    "held": "nobody knows, so what was held is booked",
+    "orphan": "its process died, so what its hold says of that is booked",
+    "nothing": "no answer came, nothing is charged",
+    "cached": "nobody was called, the answer was there already",
+}
+
+
+def _session() -> Schema:
+    response = {
+        "id": _MAYBE_TEXT,
+        "status": _TEXT,
+        "reason": _TEXT,
+        "asked": _SECONDS,
+        "spoke": _SECONDS,
+        "ended": _SECONDS,
+        "usage": build.ref("tokens"),
+        "usage_by": build.word(_USAGE_BY),
+        "cost": _MONEY,
+        "unpriced": _TEXTS,
+    }
+    values = {
+        "closed_by": _TEXT,
+        "close_code": _COUNT,
+        "responses": build.listed(build.growing(_RESPONSE, response, ["id", "status", "usage", "usage_by", "cost"])),
+        "more_responses": _COUNT,
+        "transcribed_seconds": _SECONDS,
+    }
+    return build.growing(_SESSION, values, ["responses"])
+
+
 def _ended() -> Schema:
     values = {
         **_line("ended"),
@@ -411,16 +464,7 @@ def _ended() -> Schema:
         "served": _MAYBE_TEXT,
         "finish": _MAYBE_TEXT,
         "usage": build.ref("tokens"),
-        "usage_by": build.word(
-            {
-                "measured": "the upstream counted",
-                "estimated": "counted here, from sizes",
-                "held": "nobody knows, so what was held is booked",
-                "orphan": "its process died, so what its hold says of that is booked",
-                "nothing": "no answer came, nothing is charged",
-                "cached": "nobody was called, the answer was there already",
-            }
-        ),
+        "usage_by": build.word(_USAGE_BY),
         "input": _COUNT,
         "output": _COUNT,
         "cost": _MONEY,
@@ -434,6 +478,7 @@ def _ended() -> Schema:
         "exceeded": _COUNT,
         "unpriced": _TEXTS,
         "attempts": build.listed(build.ref("attempt")),
+        "session": _session(),
         "first_token": _MAYBE_SECONDS,
         "seconds": _SECONDS,
         "instance": _TEXT,

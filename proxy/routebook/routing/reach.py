@@ -63,6 +63,7 @@ def _costs_at_most(price: Price, limit: int) -> bool:
         price.output,
         price.reasoning,
         price.audio_output,
+        price.cached_audio_input,
     )
     known = [rate for rate in kinds if rate is not None]
     return bool(known) and max(known) <= limit

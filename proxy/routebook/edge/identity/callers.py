@@ -12,7 +12,7 @@ from routebook.edge.clock import Clock
 from routebook.edge.identity.book import KeyBook
 from routebook.edge.identity.key_sets import KeySets
 from routebook.edge.identity.keys import digest_of, is_ours, is_whole
-from routebook.edge.identity.presented import credential
+from routebook.edge.identity.presented import USUAL, Door, credential
 from routebook.edge.identity.refusals import Reason, Refused
 from routebook.edge.identity.store import StoredKey
 from routebook.edge.identity.tokens import Tokens
@@ -38,13 +38,13 @@ class Callers:
     def __repr__(self) -> str:
         return f"<Callers {len(self._clients)} clients>"
 
-    def identify(self, request: web.BaseRequest, clock: Clock) -> Client:
+    def identify(self, request: web.BaseRequest, clock: Clock, door: Door = USUAL) -> Client:
         """The client a request comes from; raises Refused."""
         if not self._clients:
             if _from_here(request):
                 return ANONYMOUS
             raise Refused(Reason.ELSEWHERE)
-        presented = credential(request)
+        presented = credential(request, door)
         if self._tokens.takes(presented):
             return self._tokens.client_of(presented, clock)
         return self._holder(presented, clock)

@@ -25,6 +25,7 @@ from routebook.chat.features import Telling
 from routebook.edge.askers import known_among
 from routebook.edge.simulator.answers import CREATED, Question, check_seals, events_of, identity_of, prompt_tokens
 from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
+from routebook.edge.simulator.realtime import serve_session
 from routebook.edge.simulator.vectors import completion, vectors_for
 from routebook.protocols.carrying import Way
 from routebook.protocols.codec import EVENTS, ClientSide, Dialect, Operation, ReplyTo
@@ -130,6 +131,8 @@ class _Call:
 
 async def _serve(request: web.Request, behaviour: _Behaviour) -> web.StreamResponse:
     path = _VERSION.sub("", request.raw_path.partition("?")[0], count=1)
+    if path == "/realtime" and request.headers.get("Upgrade", "").lower() == "websocket":
+        return await _serve_session(request, behaviour)
     if request.method == "GET":
         return _models(request, path)
     found = PATHS.find(path, request.query_string)
@@ -140,6 +143,26 @@ async def _serve(request: web.Request, behaviour: _Behaviour) -> web.StreamRespo
         return await _answer(request, found, behaviour)
     except ProtocolError as error:
         return _error(dialect, error.status, error.message, error.code, error.param)
+
+
+async def _serve_session(request: web.Request, behaviour: _Behaviour) -> web.StreamResponse:
+    """A session of voice; a fault with a status refuses it at the upgrade."""
+    dialect, model = DIALECTS["openai-chat"], request.query.get("model", MODELS[0])
+    try:
+        fault = fault_of(model, request.headers.get("x-simulate"), {})
+    except UnknownFault as error:
+        return _error(dialect, 400, str(error), "unknown_fault")
+    if fault.chance < 1 and behaviour.dice.random() >= fault.chance:
+        fault = Fault()
+    await asyncio.sleep(fault.slow)
+    if fault.hang:
+        await asyncio.Event().wait()
+    if fault.status is not None:
+        return _refusal(dialect, fault)
+    served: web.StreamResponse = await serve_session(
+        request, model.partition("@")[0], fault, behaviour.pace, behaviour.dice
+    )
+    return served
 
 
 async def _answer(request: web.Request, found: Found, behaviour: _Behaviour) -> web.StreamResponse:

@@ -230,6 +230,9 @@ def _setting_schemas() -> dict[str, Schema]:
         "default_max_output": tokens,
         "expected_output": tokens,
         "timeouts": build.ref("timeouts"),
+        "sessions": build.or_nothing(
+            build.record(settings.SESSION_KEYS, dict.fromkeys(settings.SESSION_KEYS, duration))
+        ),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
         "cache": build.or_nothing(build.record(settings.CACHE_KEYS, {"bytes": size, "entry": size})),
         "ledger": build.or_nothing(

@@ -15,7 +15,7 @@ from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
 from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Orphans
-from routebook.routing.policy import CacheRoom, Retries, Settings
+from routebook.routing.policy import CacheRoom, Retries, SessionLimits, Settings
 from routebook.routing.reading.terms import CREDENTIALS
 
 SETTING_KEYS = {
@@ -27,6 +27,7 @@ SETTING_KEYS = {
     "of their answers yet (default 500)",
     "timeouts": "how long to wait for providers that name no timeouts of their own",
     "stream": "what holds for streamed answers",
+    "sessions": "how long sessions of voice may last",
     "cache": "how much room the answers have that rules keep by `cache`",
     "retries": "how far attempts go on",
     "ledger": "what a request is settled with whose end nobody saw",
@@ -39,6 +40,12 @@ SETTING_KEYS = {
 
 STREAM_KEYS = {"stall": "how long a client may go without reading before its exchange is ended (default 60s)"}
 """The keys of `settings.stream`, with what they mean."""
+
+SESSION_KEYS = {
+    "longest": "how long a session may last (default 1h)",
+    "idle": "how long nothing may be said in it, either way (default 15m)",
+}
+"""The keys of `settings.sessions`, with what they mean."""
 
 CACHE_KEYS = {
     "bytes": "bytes of answers that a worker keeps (default 64MiB)",
@@ -107,6 +114,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         orphans=orphans,
         abandoned=abandoned,
         losses=_read_losses(fields),
+        sessions=_read_sessions(fields),
     )
     return settings, read_timeouts(fields, Timeouts())
 
@@ -122,6 +130,18 @@ def _read_stall(fields: Fields, usual: float) -> float:
     inner = _inner(fields, "stream", STREAM_KEYS)
     stall = None if inner is None else bounded(inner, "stall", Unit.DURATION, "100ms", "1d")
     return usual if stall is None else stall
+
+
+def _read_sessions(fields: Fields) -> SessionLimits:
+    usual = SessionLimits()
+    inner = _inner(fields, "sessions", SESSION_KEYS)
+    if inner is None:
+        return usual
+    longest = bounded(inner, "longest", Unit.DURATION, "1s", "1d")
+    idle = bounded(inner, "idle", Unit.DURATION, "100ms", "1d")
+    return SessionLimits(
+        usual.longest if longest is None else float(longest), usual.idle if idle is None else float(idle)
+    )
 
 
 def _read_cache(fields: Fields) -> CacheRoom:

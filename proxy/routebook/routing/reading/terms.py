@@ -23,7 +23,16 @@ CALLERS = {"client.name": ("client", "policy.unknown-client"), "client.team": ("
 """Facts whose values come from the `clients` section, where a policy has one."""
 
 CREDENTIALS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-goog-api-key", "api-key"}
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+        "x-goog-api-key",
+        "api-key",
+        "sec-websocket-protocol",
+    }
 )
 """Headers that hold secrets: no rule may ask for them, no record may hold them."""
 

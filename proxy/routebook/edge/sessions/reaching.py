@@ -1,0 +1,144 @@
+"""The way there: one candidate after the other is asked for a session, until one takes it.
+
+The client's own upgrade is not answered before, so whatever goes wrong here, the next candidate may mend it, and what
+cannot be mended is told as an HTTP status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import WSMessage, WSMsgType
+from aiohttp.http_websocket import WebSocketError
+
+from routebook.edge.answers import Failure
+from routebook.edge.attempting import nobody_answered
+from routebook.edge.calls import Call
+from routebook.edge.deadlines import Deadlines
+from routebook.edge.faults import CallFailed
+from routebook.edge.headers import retry_after, upgrade_head
+from routebook.edge.securing import another_call
+from routebook.edge.sessions.entry import SessionEntry
+from routebook.edge.sessions.upstream import Gone, UpstreamSocket, asking, upgraded
+from routebook.edge.upstream import Answer, whole
+from routebook.protocols.dialects import DIALECTS
+from routebook.protocols.sessions import Erred, SessionAsked, SessionDialect, SessionReader
+from routebook.routing.attempts import AttemptOutcome, Meaning
+
+GREETING: Final = 2.0
+"""Seconds in which an upstream that took a session may still say that it will not serve it; then the client is let in."""
+
+REFUSAL_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A session that an upstream has taken: its socket, what it said first (None: nothing yet), and who looks along."""
+
+    call: Call
+    socket: UpstreamSocket
+    greeting: WSMessage | None
+    reader: SessionReader
+
+
+async def reach(
+    dialect: SessionDialect, asked: SessionAsked, client: Mapping[str, str], entry: SessionEntry, first: Call
+) -> Line:
+    """Ask candidates in the plan's order; raises Failure where none takes the session. `client` are its headers."""
+    call: Call | None = first
+    while call is not None:
+        entry.calls(call)
+        found: Line | AttemptOutcome
+        told = Failure("upstream.failed", "")
+        try:
+            found = await _ask(dialect, asked, client, entry, call)
+        except CallFailed as failed:
+            found = AttemptOutcome(failed.code)
+        except _Refused as refused:
+            found, told = refused.outcome, refused.failure
+        if isinstance(found, Line):
+            entry.called(call, AttemptOutcome(status=101))
+            entry.passes_on(call)
+            entry.attempts.commit()
+            return found
+        entry.called(call, found)
+        entry.passes_over(call)
+        if found.meaning is Meaning.ANSWER:
+            raise told
+        call = await another_call(entry)
+    raise nobody_answered(entry.attempts)
+
+
+class _Refused(Exception):
+    """An upstream's own refusal, and what the client hears of it where nobody else is asked."""
+
+    def __init__(self, outcome: AttemptOutcome, failure: Failure) -> None:
+        super().__init__(outcome.failure)
+        self.outcome = outcome
+        self.failure = failure
+
+
+async def _ask(
+    dialect: SessionDialect, asked: SessionAsked, client: Mapping[str, str], entry: SessionEntry, call: Call
+) -> Line:
+    """One candidate; raises CallFailed or _Refused."""
+    candidate = call.candidate
+    access = entry.serving.access[candidate.key]
+    model = candidate.model.upstream_id
+    key, how = asking()
+    begun = access.heads.once(dialect.path(asked, model), model, how, dialect.rooted)
+    head = upgrade_head(begun, client, access.simulated, dialect.forwarded)
+    with Deadlines(access.limits) as deadlines:
+        found = await upgraded(
+            entry.gateway.connections, access.origin, head, key, deadlines, entry.policy.settings.max_body
+        )
+        if isinstance(found, Answer):
+            call.http = found
+            raise _refusal(dialect, found, await whole(found, REFUSAL_BYTES), access.key, entry.now)
+    try:
+        reader = dialect.reader()
+        if dialect.first:
+            await _open(found, dialect.opening(asked, model))
+        greeting = await _greeting(found, reader) if dialect.greets else None
+    except BaseException:
+        found.abort()
+        raise
+    return Line(call, found, greeting, reader)
+
+
+def _refusal(dialect: SessionDialect, answer: Answer, body: bytes, key: str | None, now: float) -> _Refused:
+    side = DIALECTS[dialect.refuses_as].upstream
+    assert side is not None
+    if answer.status < 300:
+        raise CallFailed("upstream.garbled", "it answered where it was asked to change the protocol")
+    fault = side.read_fault(answer.status, body)
+    outcome = AttemptOutcome(None, answer.status, retry_after(answer.headers, now), fault.code)
+    message = fault.message if key is None else fault.message.replace(key, "***")
+    failure = Failure("upstream.rejected", message, status=answer.status, shown_code=fault.code, param=fault.param)
+    return _Refused(outcome, failure)
+
+
+async def _open(socket: UpstreamSocket, frame: bytes) -> None:
+    try:
+        await socket.send(frame, WSMsgType.TEXT)
+    except Gone:
+        raise CallFailed("upstream.disconnected", "it left before it was told anything") from None
+
+
+async def _greeting(socket: UpstreamSocket, reader: SessionReader) -> WSMessage | None:
+    """What the upstream says first. Some take every session, and refuse it in the first frame; raises CallFailed."""
+    try:
+        async with asyncio.timeout(GREETING):
+            message = await socket.receive()
+    except TimeoutError:
+        return None
+    except (Gone, WebSocketError):
+        raise CallFailed("upstream.disconnected", "it left before it said anything") from None
+    if message.type is WSMsgType.CLOSE:
+        raise CallFailed("upstream.disconnected", "it closed the session before it began")
+    if any(isinstance(each, Erred) for each in reader.came(message.data)):
+        raise CallFailed("upstream.error-event", "the session began with an error")
+    return message

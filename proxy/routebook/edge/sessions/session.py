@@ -1,0 +1,77 @@
+"""One session, from its upgrade to its close: the steps of `docs/life-of-a-request.md`, under the same headings."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from routebook.edge.answers import refused
+from routebook.edge.exchange import end_early, list_candidates
+from routebook.edge.gateway import Gateway
+from routebook.edge.intake import wanted_within
+from routebook.edge.securing import figures, next_call
+from routebook.edge.sessions.entry import SessionEntry
+from routebook.edge.sessions.handshake import accept, check_upgrade, identify_speaker, opening, parameters
+from routebook.edge.sessions.reaching import reach
+from routebook.edge.sessions.relay import refuse, relay
+from routebook.protocols.dialects import DIALECTS
+from routebook.protocols.sessions import SessionDialect
+from routebook.routing.demand import LiveDemand
+from routebook.routing.endings import Phase
+from routebook.routing.facts import RequestFacts
+
+
+async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionDialect) -> web.StreamResponse:
+    """Serve one session. Whatever happens on the way, its record is complete before the client is told of its end."""
+    entry = SessionEntry(gateway)
+    policy = entry.policy
+    socket: web.WebSocketResponse[Any] | None = None
+    try:
+        # Read
+        check_upgrade(request)
+        # Identify
+        client = identify_speaker(request, dialect, entry)
+        first = b""
+        if dialect.first:
+            socket = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
+            first = await opening(socket, policy.settings.body_timeout)
+        asked = dialect.read(request.raw_path.partition("?")[0], parameters(request), first)
+        within = wanted_within(request, asked)
+        entry.phase = Phase.ROUTING
+        # See
+        facts = RequestFacts(asked, client, request.headers, entry.now, policy, gateway.memory, entry.began)
+        if entry.serving.drawing.asked:
+            facts.figures = await figures(entry, facts)
+        # Decide
+        decision = policy.tree.decide(facts)
+        # List
+        demand = LiveDemand(facts)
+        route, plan = list_candidates(decision, facts, demand, within, entry)
+        # Hold
+        entry.planned(plan, entry.draws_on(facts, demand, route))
+        call = await next_call(entry)
+        # Note
+        entry.decided(decision, facts, demand, within)
+        if call is None:
+            raise refused(decision.rule, plan, entry.refusals)
+        # Attempt
+        line = await reach(dialect, asked, request.headers, entry, call)
+        try:
+            if socket is None:
+                socket = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
+            # Relay
+            entry.phase = Phase.DATA
+            await relay(request, socket, line, dialect, entry)
+        finally:
+            line.socket.abort()
+        return socket
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
+        if socket is not None and entry.phase is not Phase.DATA:
+            return await refuse(error, request, socket, dialect, entry)
+        return end_early(error, request, entry, DIALECTS[dialect.refuses_as])
+    finally:
+        # Settle
+        entry.close()

@@ -1,0 +1,161 @@
+"""What a dialect of sessions must offer: conversations over one WebSocket, in which either side speaks when it likes.
+
+Sans-IO: frames are shown, what happened is told. Both sides of a session speak the same dialect, so its frames pass as
+they are; a reader only looks along, to know what is asked, what was used, and what broke off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+
+from routebook.chat.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAsked:
+    """A session as routing sees it when it is asked for (`chat.asked.Asked`): nothing has been said in it yet, so of a
+    prompt there is nothing. `purpose` is what else its address says (`transcription`); `body` the client's first frame,
+    where its dialect names the model there."""
+
+    dialect: str
+    model: str
+    purpose: str | None = None
+    body: bytes = b""
+    operation: str = "realtime"
+    stream: bool = True
+    max_output: int | None = None
+    user: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    body_bytes: int = 0
+    messages: int = 0
+    images: int = 0
+    tools: int = 0
+    needs: frozenset[str] = frozenset()
+    prompt: bytes = b""
+    text: str = ""
+    latest: str = ""
+    choices: int = 1
+    tool_bytes: int = 0
+    counted_tokens: int = 0
+    was_read: bool = True
+    opening: bytes = b""
+    goes_on_from: str | None = None
+    session: str | None = None
+
+
+class Began(msgspec.Struct, frozen=True, gc=False):
+    """The upstream has begun a response."""
+
+    id: str
+
+
+class Spoke(msgspec.Struct, frozen=True, gc=False):
+    """The first of a response has come: sound or words."""
+
+    id: str
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """A response is over, whole or not; `usage` None where the upstream did not say, `estimate` what it comes to by
+    what passed. `status` is the dialect's word, `reason` why it is not whole."""
+
+    id: str
+    status: str
+    reason: str | None
+    usage: Usage | None
+    estimate: Usage
+
+
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """What was said was written down by a model of its own: its tokens, or the seconds that it listened."""
+
+    usage: Usage | None
+    seconds: float = 0.0
+
+
+class Erred(msgspec.Struct, frozen=True, gc=False):
+    """The upstream told an error."""
+
+    code: str | None
+    message: str
+
+
+Happening = Began | Spoke | Finished | Heard | Erred
+
+NOTHING: Final[tuple[Happening, ...]] = ()
+
+
+class Wish(msgspec.Struct, frozen=True, gc=False):
+    """What a frame of a client comes to: whether it asks for a response outright, or, where `speaks`, may lead to one;
+    `event` is its own id, by which an error refers to it."""
+
+    asks: bool = False
+    speaks: bool = False
+    event: str | None = None
+
+
+class Unfinished(msgspec.Struct, frozen=True, gc=False):
+    """A response of which nobody knows the end, and what it has used as far as can be told from what passed."""
+
+    id: str
+    usage: Usage
+
+
+class SessionReader(Protocol):
+    """Looks along in one session. Never raises: what it cannot read passes all the same."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that serves, in the vendor's words."""
+
+    @property
+    def transcriber(self) -> str | None:
+        """The model that writes down what is said, in the vendor's words."""
+
+    @property
+    def most_input(self) -> int:
+        """More tokens than the next response can have to read."""
+
+    def sent(self, frame: bytes) -> Wish:
+        """A frame of the client, on its way to the upstream."""
+
+    def came(self, frame: bytes) -> Sequence[Happening]:
+        """A frame of the upstream, on its way to the client."""
+
+    def unfinished(self) -> Sequence[Unfinished]:
+        """The responses that are running."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDialect:
+    """One API of sessions. `name` is the word of facts and records; `refuses_as` the dialect whose errors its clients
+    know over HTTP. `paths` are where clients ask, `queries` the parameters in which they may show a key.
+
+    Where `first`, the model stands in the client's first frame, else in its address. `read` takes the
+    path, the parameters of the address and that frame, and raises ProtocolError; `path` takes what was asked and the upstream's
+    name of the model, and is what follows a base URL, or, where it is `rooted`, what it is without its version. `opening` is the client's first frame with that name in it.
+    `error` writes an error as a frame. `protocol` is chosen from what a client offers, where it is offered; what begins
+    with `secret` there is a key. `spoken_by` are the words of providers that speak it; `greets` says that their first
+    frame comes unasked.
+    """
+
+    name: str
+    refuses_as: str
+    paths: tuple[str, ...]
+    read: Callable[[str, Mapping[str, str], bytes], SessionAsked]
+    path: Callable[[SessionAsked, str], str]
+    reader: Callable[[], SessionReader]
+    error: Callable[..., bytes]
+    spoken_by: tuple[str, ...]
+    queries: frozenset[str] = frozenset()
+    first: bool = False
+    opening: Callable[[SessionAsked, str], bytes] = lambda asked, model: asked.body
+    protocol: str | None = None
+    secret: str | None = None
+    forwarded: tuple[str, ...] = ()
+    greets: bool = True
+    rooted: bool = False

@@ -1,0 +1,46 @@
+"""What a newcomer starts, `routebook serve --simulate` with the shipped policy, offers a session of voice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import aiohttp
+from aiohttp import WSMsgType
+from openai import AsyncOpenAI
+
+from tests.support.proxy import running_proxy
+
+ROOT = Path(__file__).parents[3]
+
+
+async def test_the_real_program_talks_and_drains(tmp_path: Path) -> None:
+    """A response by the official SDK; then SIGTERM ends a quiet session with 1001, and the program ends well."""
+    rules = ROOT / "rules"
+    files = {str(path.relative_to(rules)): path.read_text() for path in rules.rglob("*.yaml")}
+    async with running_proxy(tmp_path, files, "--simulate") as proxy:
+        client = AsyncOpenAI(base_url=proxy.base_url, api_key="sk-test", max_retries=0)
+        async with client.realtime.connect(model="gpt-realtime") as session:
+            await session.response.create(response={"output_modalities": ["text"]})
+            kinds = []
+            async with asyncio.timeout(60):
+                async for event in session:
+                    kinds.append(event.type)
+                    if event.type == "response.done":
+                        break
+        assert kinds[0] == "session.created"
+        async with (
+            aiohttp.ClientSession() as other,
+            other.ws_connect(proxy.base_url + "/realtime?model=gpt-realtime") as socket,
+        ):
+            await socket.receive_str()
+            proxy.process.send_signal(signal.SIGTERM)
+            told = json.loads(await socket.receive_str(timeout=60))
+            assert told["error"]["code"] == "gateway.draining"
+            assert (await socket.receive(timeout=60)).type is WSMsgType.CLOSE
+            assert socket.close_code == 1001
+        assert await asyncio.to_thread(proxy.process.wait, 60) == 0
+        records = proxy.records()
+    assert sorted(each.ended["end"] for each in records.values() if each.ended is not None) == ["--", "GD"]
