@@ -26,6 +26,9 @@ JS_SDKS  := $(SDKS)/js
 # A budget that several hosts share is tested with a real redis-server: the machine's own, else one unpacked in here.
 REDIS := .cache/redis
 
+# Alert rules are tested with promtool: the machine's own, else one unpacked in here.
+PROMTOOL := .cache/prometheus
+
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz bench check format docs clean
 
@@ -36,7 +39,7 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
 		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
 
-test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) ## run all tests
+test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
@@ -107,5 +110,10 @@ $(JS_SDKS): tests/sdk/js/package.json tests/sdk/js/package-lock.json
 		&& rm -rf $@ && mv $@.new $@ && touch $@
 
 # Not installed, so that no service starts; a machine that has none and can get none goes without these tests.
+# Of Redis the package of the tools is enough: it holds the server's program under the name of one of its other uses.
 $(REDIS):
-	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || sh tests/support/unpack_redis.sh $@
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || sh tests/support/unpack.sh $@ \
+		redis-check-rdb redis-tools libjemalloc2 liblzf1 libatomic1
+
+$(PROMTOOL):
+	@command -v promtool >/dev/null || sh tests/support/unpack.sh $@ promtool prometheus

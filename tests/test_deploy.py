@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from routebook.cli.main import ENVIRONMENT, build_parser
+from routebook.cli.main import ENVIRONMENT, build_parser, main
+from tests.support.proxy import running_proxy, small_policy
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -67,6 +68,35 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert not said
 
 
+EXPOSURE = 1.3
+"""The most that systemd may find the service exposed, on its scale from 0 to 10."""
+
+
+def test_the_unit_is_hardened() -> None:
+    """systemd's own judgement, without a running systemd; its scale for the threshold goes to 100."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed: the unit is only read by the other tests")
+    words = ["security", "--offline=yes", f"--threshold={EXPOSURE * 10:.0f}", str(DEPLOY / "routebook.service")]
+    done = subprocess.run([analyze, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [exposure] = re.findall(r"Overall exposure level for routebook.service: ([\d.]+)", done.stdout)
+    assert float(exposure) <= EXPOSURE
+
+
+async def test_a_reload_through_the_unit_fails_on_a_bad_policy(tmp_path: Path) -> None:
+    """`ExecReload`, run as systemd runs it but in another state directory: 0 for a good policy, 1 for a bad one."""
+    [line] = unit()["ExecReload"]
+    words = [tmp_path / "var" if word == "/var/lib/routebook" else word for word in shlex.split(line)[1:]]
+    assert "--wait" in words
+    policy = small_policy("http://127.0.0.1:9/v1")
+    async with running_proxy(tmp_path, policy) as proxy:
+        assert (await proxy.command(*map(str, words))).returncode == 0
+        proxy.write_policy(policy.replace("route:", "rout:"))
+        done = await proxy.command(*map(str, words))
+    assert done.returncode == 1 and "policy.yaml:" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["routebook.service", "Dockerfile"])
 def test_variables_are_those_that_are_read(name: str) -> None:
     """Every variable that a deployment sets is one that the program takes a default from."""
@@ -94,6 +124,50 @@ def test_compose_serves_with_options_that_exist() -> None:
     # while callers are told apart by their address alone, a network of its own would make all of them strangers
     assert service["network_mode"] == "host"
     assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+
+
+STACK = yaml.safe_load((DEPLOY / "stack" / "compose.yaml").read_text())["services"]
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+@pytest.mark.parametrize("name", ["routebook", "upstream"])
+def test_the_stack_runs_commands_that_exist(name: str) -> None:
+    """Gateway and simulated upstream are started with command lines that the program takes, on the loopback address."""
+    words = STACK[name]["command"]
+    args = build_parser([words[0]]).parse_args(words)
+    assert args.listen.split(":")[0] in LOOPBACK
+    assert args.command == "serve" or args.listen in (DEPLOY / "stack" / "rules" / "policy.yaml").read_text()
+
+
+def test_the_stack_fits_together() -> None:
+    """What one part is told of another is where that one listens; what is mounted is there; the ledger's library is in the image."""
+    routebook, redis, prometheus = (STACK[name]["command"] for name in ("routebook", "redis", "prometheus"))
+    assert "redis://127.0.0.1:6379/0" in routebook and "--port" not in redis
+    assert "[redis]" in (DEPLOY / "Dockerfile").read_text()
+    assert (
+        redis[redis.index("--appendonly") + 1] == "yes" and redis[redis.index("--maxmemory-policy") + 1] == "noeviction"
+    )
+    scraped = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yaml").read_text())["scrape_configs"][0]
+    assert scraped["static_configs"][0]["targets"] == [build_parser(["serve"]).parse_args(["serve"]).admin]
+    asked = yaml.safe_load(
+        (DEPLOY / "monitoring" / "grafana" / "provisioning" / "datasources" / "prometheus.yaml").read_text()
+    )["datasources"][0]["url"]
+    assert f"--web.listen-address={asked.removeprefix('http://')}" in prometheus
+    mounted = [each.split(":")[0] for part in STACK.values() for each in part.get("volumes", []) if each[0] == "."]
+    assert len(mounted) == 5 and not [path for path in mounted if not (DEPLOY / "stack" / path).exists()]
+
+
+@pytest.mark.parametrize("name", STACK)
+def test_the_stack_is_of_this_machine_and_may_do_little(name: str) -> None:
+    """Every part is on the host's network, without capabilities and with a root that it cannot write to."""
+    part = STACK[name]
+    assert part["network_mode"] == "host" and "ports" not in part
+    assert part["read_only"] and part["cap_drop"] == ["ALL"] and part["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_stack_serves_a_good_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` has nothing to say against it."""
+    assert main(["check", "--strict", str(DEPLOY / "stack" / "rules")]) == 0, capsys.readouterr()
 
 
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())

@@ -37,6 +37,8 @@ COMMANDS = {
     "reload": "make a running server read its policy again",
     "admin": "make, list and revoke tokens of the admin listener",
     "simulate": "serve simulated model APIs, to try a policy without keys",
+    "doctor": "look at what a service stands on, and say what is wrong with it",
+    "completion": "print a script with which a shell completes command lines",
 }
 """Every command with one line about it."""
 

@@ -127,7 +127,7 @@ def _options(args: argparse.Namespace) -> Options:
     if drain < 0 or args.reload_limit <= 0 or args.keep_days <= 0:
         raise ValueError("times must be positive")
     return Options(
-        policy=args.policy or _policy_at_hand(),
+        policy=args.policy or policy_at_hand(),
         listen=read_address(args.listen),
         admin=None if args.admin == "none" else read_address(args.admin),
         state_dir=Path(args.state_dir),
@@ -142,7 +142,7 @@ def _options(args: argparse.Namespace) -> Options:
     )
 
 
-def _policy_at_hand() -> Path:
+def policy_at_hand() -> Path:
     """`rules` where it stands, else the policy that is installed with the program."""
     import importlib.resources
 

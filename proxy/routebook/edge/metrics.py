@@ -134,7 +134,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[Labels, float]] = {
-            family.name: {} for family in FAMILIES if family.kind != "histogram"
+            # one without labels is there from the beginning, so that its first event is an increase
+            family.name: {} if family.labels else {(): 0}
+            for family in FAMILIES
+            if family.kind != "histogram"
         }
         self._histograms: dict[str, dict[Labels, Histogram]] = {
             family.name: {} for family in FAMILIES if family.kind == "histogram"
