@@ -9,10 +9,10 @@ from __future__ import annotations
 from routebook.chat.usage import KINDS
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
-from routebook.ledger.claims import Why
 from routebook.routing.affinity import ELSEWHERE, SAVES, WORSE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.published_asked import asked_schema
+from routebook.routing.published_candidates import barred_schema, candidate_schema, refused_schema
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
 
@@ -79,14 +79,6 @@ _OUTCOMES = {
 }
 """What a rule comes to."""
 
-_BARRED = {
-    "model": "the model",
-    "account": "provider and account",
-    "reason": "a stable code",
-    "numbers": "for how many seconds, because of what",
-}
-"""The keys of a candidate that began to rest."""
-
 _STICK = {
     "event": "whether the conversation is new here, stays, or cannot stay",
     "from": "the model and account that answered last; null where the conversation is new here",
@@ -108,18 +100,6 @@ _STEP = {
     "standing": "rules that still stood after the answer",
     "missing": "true where the fact was missing",
 }
-_CANDIDATE = {
-    "model": "the model",
-    "account": "provider and account",
-    "verdict": "whether it may serve the request",
-    "reason": "a stable code",
-    "numbers": "what the reason rests on; seconds, nano-dollars, tokens",
-    "cost": "nano-dollars that the request costs at most; null where a price is unknown",
-    "expected_cost": "nano-dollars that the request is likely to cost, where candidates are compared by that",
-    "first_token": "seconds to the first token, as measured of late, or declared",
-    "seconds": "seconds that a client is likely to wait, for the first token of a stream or for all of anything else",
-    "quality": "the quality that is predicted of its answer, from 0 to 1, where the prompt was judged for it",
-}
 _HELD = {
     **_LINE,
     "draws": "what is held from now on, in place of all that was held before: pot, start of the slice, amount, orphan",
@@ -130,16 +110,6 @@ _HOLD = {
     "draws": "what is held, worst case: pot, start of the slice (seconds since 1970), amount in nano-dollars, tokens or "
     "requests, and the orphan: what of it is settled should the process die before the record ends",
     "refused": "candidates that were not called because a budget or a limit had not enough left",
-}
-_REFUSED = {
-    "model": "the model",
-    "account": "provider and account",
-    "pot": "the budget or limit, and for whom: kind, name and scope",
-    "need": "how much was needed",
-    "drawn": "how much was settled and held already",
-    "limit": "how much there is",
-    "retry_after": "seconds after which it may suffice; null where it never does",
-    "why": "why it was refused",
 }
 _SESSION = {
     "closed_by": "who ended the session: `client`, `upstream`, `time` or `gateway`",
@@ -220,6 +190,15 @@ _LOSS = {
     "times": "how often, where more than once",
 }
 
+_USAGE_BY = {
+    "measured": "the upstream counted",
+    "estimated": "counted here, from sizes",
+    "held": "nobody knows, so what was held is booked",
+    "orphan": "its process died, so what its hold says of that is booked",
+    "nothing": "no answer came, nothing is charged",
+    "cached": "nobody was called, the answer was there already",
+}
+
 
 def record_schema() -> Schema:
     """The schema of one line of the journal."""
@@ -241,9 +220,9 @@ def record_schema() -> Schema:
         "hold": build.growing(
             _HOLD, {"draws": build.listed(_DRAW), "refused": build.listed(build.ref("refused"))}, ["draws"]
         ),
-        "refused": _refused(),
+        "refused": refused_schema(),
         "asked": asked_schema(),
-        "candidate": _candidate(),
+        "candidate": candidate_schema(),
         "attempt": _attempt(),
         "step": build.growing(
             _STEP, {"fact": _TEXT, "standing": _COUNT, "missing": {"const": True}}, ["fact", "standing"]
@@ -319,15 +298,10 @@ def _decided() -> Schema:
         "cache": _recalled(),
         "shadow": build.growing({"of": "its id"}, {"of": _TEXT}, ["of"]),
         "keyless": build.listed(build.listed(_TEXT, 2)),
-        "barred": build.listed(_barred()),
+        "barred": build.listed(barred_schema()),
         "hold": build.ref("hold"),
     }
     return build.growing(_DECIDED, values, [key for key in _DECIDED if key not in _SOMETIMES])
-
-
-def _barred() -> Schema:
-    values = {"model": _TEXT, "account": _TEXT, "reason": build.word(list(REASONS)), "numbers": {"type": "object"}}
-    return build.growing(_BARRED, values, list(_BARRED))
 
 
 def _recalled() -> Schema:
@@ -350,28 +324,6 @@ def _stick() -> Schema:
         "bound": {"const": True},
     }
     return build.growing(_STICK, values, ["event", "from"])
-
-
-def _refused() -> Schema:
-    values = {
-        "model": _TEXT,
-        "account": _MAYBE_TEXT,
-        "pot": _TEXT,
-        "need": _COUNT,
-        "drawn": _COUNT,
-        "limit": _COUNT,
-        "retry_after": _MAYBE_SECONDS,
-        "why": build.word(
-            {
-                Why.EXHAUSTED.value: "not enough is left",
-                Why.UNAVAILABLE.value: "the store that several hosts share does not answer",
-                Why.QUEUE_FULL.value: "too many wait for it already",
-                Why.QUEUE_TIMEOUT.value: "its turn did not come in time",
-                Why.UNPRICED.value: "its price is not known, and the budget counts money",
-            }
-        ),
-    }
-    return build.growing(_REFUSED, values, list(_REFUSED))
 
 
 def _memory() -> Schema:
@@ -402,32 +354,6 @@ def _memory() -> Schema:
             "leader": build.listed(_TEXT, 2),
         },
     )
-
-
-def _candidate() -> Schema:
-    values = {
-        "model": _TEXT,
-        "account": _MAYBE_TEXT,
-        "verdict": build.word(["kept", "dropped"]),
-        "reason": build.word(list(REASONS)),
-        "numbers": _NUMBERS,
-        "cost": _MAYBE_COUNT,
-        "expected_cost": _MONEY,
-        "first_token": _SECONDS,
-        "seconds": _SECONDS,
-        "quality": {"type": "number", "minimum": 0, "maximum": 1},
-    }
-    return build.growing(_CANDIDATE, values, ["model", "account", "verdict", "reason"])
-
-
-_USAGE_BY = {
-    "measured": "the upstream counted",
-    "estimated": "counted here, from sizes",
-    "held": "nobody knows, so what was held is booked",
-    "orphan": "its process died, so what its hold says of that is booked",
-    "nothing": "no answer came, nothing is charged",
-    "cached": "nobody was called, the answer was there already",
-}
 
 
 def _session() -> Schema:
