@@ -40,6 +40,7 @@ class World(SystemClock):
     """A clock that moves as the upstream says, and dice that always fall the same."""
 
     def __init__(self, seed: int = 7) -> None:
+        super().__init__()
         self.later = 0.0
         self._dice = random.Random(seed)
 
