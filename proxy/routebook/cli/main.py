@@ -32,6 +32,7 @@ COMMANDS = {
     "ledger": "count the ledger again and say what differs, or export it",
     "facts": "list the facts that rules may ask about",
     "schema": "print the schema of a policy, a policy test, a decision record or the admin listener",
+    "router": "measure what the judgement of prompts is worth, or train it on own outcomes",
     "keys": "make, list, rotate and revoke the keys of clients",
     "accounts": "show how the accounts of a running server stand, rest one, or let one back in",
     "reload": "make a running server read its policy again",

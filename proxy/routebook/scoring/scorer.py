@@ -6,7 +6,7 @@ Linear on purpose: the score is the sum of what its signals contribute, so a rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -68,10 +68,14 @@ class Scorer:
     def score(self, prompt: str) -> Score:
         """Judge a prompt. At most half a millisecond for any length: the text is read within bounds."""
         signals = signals_of(read(prompt))
-        difficulty, gain = dot(self.heads.difficulty, signals), dot(self.heads.gain, signals)
+        difficulty, gain = self.judge(signals)
         task = task_of(dict(zip(NAMES, signals, strict=True)))
         complexity = sigmoid(self.scale * (difficulty - self.middle))
         return Score(round(complexity, 4), difficulty, gain, task, tuple(signals), self)
+
+    def judge(self, signals: Sequence[float]) -> tuple[float, float]:
+        """Difficulty and gain of a prompt by its signals, in log-odds."""
+        return dot(self.heads.difficulty, signals), dot(self.heads.gain, signals)
 
     def chance(self, difficulty: float, gain: float, quality: float, strength: float, task: str = "") -> float:
         """The predicted quality of a model's answer to a prompt of this difficulty and gain. `quality` is the model's
