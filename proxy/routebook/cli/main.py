@@ -28,6 +28,7 @@ COMMANDS = {
     "decisions": "list recorded decisions",
     "diff": "say what changes in meaning from one policy to another",
     "replay": "decide recorded requests again, under another policy or their own",
+    "savings": "show what the same traffic would have cost on each single model",
     "budgets": "show every budget and limit, and how it stands",
     "ledger": "count the ledger again and say what differs, or export it",
     "facts": "list the facts that rules may ask about",
