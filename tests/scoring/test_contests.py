@@ -72,10 +72,10 @@ def test_a_router_that_knows_is_told_apart_and_one_that_does_not_is_said_to_be_n
     (pool,) = pools_of({"own": rows})
 
     def knows(row: Row) -> Judgement:
-        return Judgement((row.signals or {})["helps"], 0.0, "")
+        return Judgement((row.signals or {})["helps"], 0.0)
 
     def of_nothing(row: Row) -> Judgement:
-        return Judgement(-(row.signals or {})["helps"] + 0.01 * len(row.prompt or ""), 0.0, "")
+        return Judgement(-(row.signals or {})["helps"] + 0.01 * len(row.prompt or ""), 0.0)
 
     def quality(each: Judgement, model: str) -> float:
         return each.difficulty if model == "big" else 0.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from routebook.scoring.outcomes import BadRow, Row, row_of
 
 if TYPE_CHECKING:
-    from routebook.scoring.scorer import Scorer
+    from routebook.scoring.weighing import Weights
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 MOST_ROWS = 2_000_000
@@ -42,15 +42,15 @@ def read_sets(places: Iterable[Path], only: frozenset[str] = frozenset()) -> dic
     return sets
 
 
-def read_scorer(file: Path | None) -> Scorer:
-    """The scorer in a file of weights, or the one that is shipped. Raises Unusable."""
+def read_weights(file: Path | None) -> Weights:
+    """The weights in a file, or those that are shipped. Raises Unusable."""
     from routebook.scoring.shipped import shipped
-    from routebook.scoring.weighing import BadWeights, weights_of
+    from routebook.scoring.weighing import BadWeights, Weights, weights_of
 
     if file is None:
-        return shipped()
+        return Weights(shipped())
     try:
-        return weights_of(file.read_bytes()).scorer
+        return weights_of(file.read_bytes())
     except OSError as error:
         raise Unusable(f"{file}: {error.strerror}") from error
     except BadWeights as error:

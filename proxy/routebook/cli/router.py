@@ -10,6 +10,11 @@ HELP = """\
 `evaluate` measures what the scorer behind `prompt.complexity` and `pick: balanced` is worth on prompts whose outcomes on
 several models are known, beside chance, the prompt's length alone, and figures that others have published.
 
+`train` learns from a team's own outcomes: how good each model is at each class of task, how hard the prompts usually are,
+and from a thousand prompts with outcomes of two models on, the scorer's weights, around those that it had. It measures
+old and new on a third of the outcomes that it did not learn from, and refuses to write what is not better. A policy uses
+the file that it writes by `settings: {router: {weights: FILE}}`.
+
 Data are files of JSON lines (`.jsonl`, `.jsonl.gz`), or directories of them:
 {"set": "...", "id": "...", "prompt": "...", "q": {MODEL: quality 0..1}, "cost": {MODEL: dollars}}"""
 
@@ -35,6 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     evaluate.add_argument("--seed", type=int, default=1, metavar="N", help="of the resamples (default: %(default)s)")
     _add_common(evaluate)
+    train = does.add_parser("train", help="fit the scorer to own outcomes, if that makes it better")
+    train.add_argument("data", nargs="+", type=Path, metavar="DATA", help="files or directories of outcomes")
+    train.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the new weights are written")
+    train.add_argument(
+        "--policy", metavar="PATH", help="the policy whose models' declared qualities count as twenty outcomes each"
+    )
+    train.add_argument(
+        "--strong", metavar="MODEL", help="measure with this model as the strong one (default: the best)"
+    )
+    train.add_argument(
+        "--weak", metavar="MODEL", help="and this as the weak one (default: the cheapest, or the least good)"
+    )
+    train.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of which third is held out (default: %(default)s)"
+    )
+    _add_common(train)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

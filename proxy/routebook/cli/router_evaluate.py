@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from routebook.cli.outcome_files import Unusable, progress, read_scorer, read_sets
+from routebook.cli.outcome_files import Unusable, progress, read_sets, read_weights
 from routebook.scoring.contests import (
     COMPLEXITY,
     LENGTH,
@@ -25,8 +25,7 @@ from routebook.scoring.contests import (
 from routebook.scoring.drawing import as_svg
 from routebook.scoring.measures import auc
 from routebook.scoring.published_figures import published
-from routebook.scoring.signals import NAMES, read, signals_of
-from routebook.scoring.tasks import TASKS, task_of
+from routebook.scoring.training import sample_of
 
 if TYPE_CHECKING:
     from routebook.scoring.outcomes import Row
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     try:
         sets = read_sets(args.data, frozenset(args.sets.split(",")) if args.sets else frozenset())
-        scorer = read_scorer(args.weights)
+        scorer = read_weights(args.weights).scorer
         found = _contests(sets, scorer, args)
         sanity = _sanity(sets, scorer)
         if not found and not sanity:
@@ -95,11 +94,7 @@ def _chance(scorer: Scorer, means: Mapping[str, float], strengths: Mapping[str, 
 
 def judgement(row: Row, scorer: Scorer) -> Judgement:
     """What the scorer says of a row's prompt, or of its signals."""
-    known = row.signals
-    signals = signals_of(read(row.prompt or "")) if known is None else [known.get(name, 0.0) for name in NAMES]
-    difficulty, gain = scorer.judge(signals)
-    said = row.task if row.task in TASKS else None
-    return Judgement(difficulty, gain, said or task_of(dict(zip(NAMES, signals, strict=True))))
+    return Judgement(*scorer.judge(sample_of(row).signals))
 
 
 def _sanity(sets: Mapping[str, Sequence[Row]], scorer: Scorer) -> dict[str, dict[str, float]]:

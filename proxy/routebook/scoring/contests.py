@@ -33,11 +33,10 @@ SMALLEST_GAP: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a scorer says of a prompt: what the heads say, and the class of task."""
+    """What a scorer says of a prompt, in log-odds."""
 
     difficulty: float
     gain: float
-    task: str
 
 
 Judge = Callable[[Row], Judgement]
