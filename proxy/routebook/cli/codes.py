@@ -79,6 +79,7 @@ PROBLEMS: Final = {
     "policy.bad-pattern": "a pattern is not a regular expression of RE2",
     "policy.loose-pattern": "a pattern matches every text",
     "policy.secret-header": "a header that holds credentials may not be asked about or recorded",
+    "policy.bad-router": "the file of the router's weights cannot be read, or holds none that fit this version",
     "policy.no-weights": "`pick: weighted` has no weights to go by",
     "policy.bad-weights": "all weights are 0",
     "policy.unused-weights": "weights are given, and `pick` does not use them",

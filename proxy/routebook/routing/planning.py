@@ -27,7 +27,6 @@ from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
 from routebook.routing.reach import forbidden_by, label_of, may_hold
 from routebook.scoring.judged import Judged
-from routebook.scoring.shipped import shipped
 
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""
@@ -54,7 +53,7 @@ class Planner:
         self.policy = policy
         self.keyless = frozenset(keyless)
         catalogue = policy.catalogue
-        self.predictor = Predictor(catalogue.models.values(), shipped())
+        self.predictor = Predictor(catalogue.models.values(), policy.scorer)
         self._named: dict[str, tuple[_Target, ...]] = {
             name: (_target(model, policy.guarantees),) for name, model in catalogue.models.items()
         }

@@ -75,7 +75,7 @@ def train(
     pair: tuple[str | None, str | None] = (None, None),
     report: Callable[[int, float], None] = lambda done, loss: None,
 ) -> Trained:
-    """Learn from two thirds, measure on one. `declared` are the qualities that a policy says of models; `pair` names the
+    """Learn from two thirds, measure on one: better is who has the higher APGR, of equal ones the smaller error. `declared` are the qualities that a policy says of models; `pair` names the
     strong and the weak model to measure with. Raises TooFew."""
     taught = [each for each in samples if not is_held_out(each.row.id, seed)]
     held_out = [each for each in samples if is_held_out(each.row.id, seed)]
@@ -91,17 +91,10 @@ def train(
     if all(row.prompt is not None for row in pool.rows):
         scores[LENGTH] = [float(len(row.prompt or "")) for row in pool.rows]
     contest = compete(pool, {**scores, RANDOM: [0.0] * len(pool.rows)})
-    standings = contest.standings
-    chosen = next(
-        (
-            name
-            for name in (FITTED, TABLE)
-            if name in entrants and standings[name].curve.apgr > standings[OLD].curve.apgr
-        ),
-        OLD,
-    )
-    weights = None if chosen == OLD else _named(entrants[chosen])
     errors = {name: _error(each, held_out) for name, each in entrants.items()}
+    worth = {name: (round(contest.standings[name].curve.apgr, 9), -errors[name]) for name in entrants}
+    chosen = next((name for name in (FITTED, TABLE) if name in worth and worth[name] > worth[OLD]), OLD)
+    weights = None if chosen == OLD else _named(entrants[chosen])
     return Trained(weights, chosen, contest, errors, len(taught), len(held_out), len(paired))
 
 

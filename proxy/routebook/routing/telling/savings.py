@@ -18,7 +18,6 @@ from routebook.ledger.cost import cost_of
 from routebook.routing.policy import Policy
 from routebook.routing.predicting import Predictor
 from routebook.scoring.judged import Judged
-from routebook.scoring.shipped import shipped
 
 ASSUMPTIONS: Final = (
     "another model counts as many tokens in the prompt, writes as long an answer and thinks as long",
@@ -64,7 +63,7 @@ class Savings:
         self.parts: dict[str, Sums] = {}
         self.requests = self.cached = self.cached_saved = 0
         self._models = [model for model in policy.catalogue.models.values() if "chat" in model.operations]
-        self._predictor = Predictor(policy.catalogue.models.values(), shipped())
+        self._predictor = Predictor(policy.catalogue.models.values(), policy.scorer)
         self._by_name = policy.catalogue.models
         self._by = by
 
