@@ -53,35 +53,55 @@ SIMPLE = (
 )
 
 COMPLEX = (
-    "Prove that a continuous function on a closed interval is uniformly continuous, and give a counterexample on an open "
-    "interval. State every theorem that you use and where the proof would fail without compactness.",
-    "A tank holds 400 litres of brine with 12 kg of salt. Brine of 0.05 kg per litre flows in at 6 litres a minute, and the "
-    "mixture flows out at 4 litres a minute. Derive the differential equation, solve it, and find when the tank of 700 "
-    "litres overflows and how much salt it then holds.",
-    "Write a Python class for a thread-safe cache with time to live, least-recently-used eviction and a bound in bytes. "
-    "It must not hold the lock while a value is computed, two threads must never compute the same key at once, and it "
-    "must be tested with a fake clock. Explain the complexity of each operation.",
-    "Our contract says that either party may terminate with 30 days' notice unless a milestone is pending, in which case "
-    "clause 9 applies; clause 9 requires written consent except for force majeure. The supplier gave oral notice during a "
-    "flood two days before a milestone. Analyse whether the termination is valid, for both sides, and list what you would "
-    "need to know under English law.",
-    "Design a multi-region architecture for a payment ledger that must stay consistent during a partition, with at most "
-    "200 ms added latency, audit trails kept for ten years and a recovery point of zero. Compare two alternatives and "
-    "justify the trade-offs, including cost and how each fails.",
-    "Let X and Y be independent exponential variables with rates a and b. Find the distribution of min(X, Y), the "
-    "probability that X < Y, and the joint distribution of min(X, Y) and the event X < Y; then show that they are "
-    "independent.",
-    "Given the schema orders(id, customer, placed_at, total) and refunds(order_id, amount, at), write one SQL query for the "
-    "net revenue per customer and month, with months without orders shown as zero, a running total per customer, and the "
-    "rank of each customer within the month. Explain how you would index it for 100 million rows.",
-    "Explain step by step how CRISPR-Cas9 base editing differs from prime editing in mechanism, in off-target risk and in "
-    "what mutations it can correct, and evaluate which is more suitable for sickle-cell disease, with the evidence on "
-    "both sides.",
-    "Compute the eigenvalues and eigenvectors of the matrix [[2, -1, 0], [-1, 2, -1], [0, -1, 2]], show that it is positive "
-    "definite without using the eigenvalues, and derive the solution of x'' = -A x for x(0) = (1, 0, 0), x'(0) = 0.",
-    "A hospital must plan nurses for 14 days with at most 5 night shifts each, at least 11 hours between shifts, two fixed "
-    "days off a week and fair weekends. Formulate it as an integer program, define every variable and constraint, and "
-    "discuss how you would find out which constraint makes it infeasible.",
+    (
+        "Prove that a continuous function on a closed interval is uniformly continuous, and give a counterexample on an open "
+        "interval. State every theorem that you use and where the proof would fail without compactness."
+    ),
+    (
+        "A tank holds 400 litres of brine with 12 kg of salt. Brine of 0.05 kg per litre flows in at 6 litres a minute, and the "
+        "mixture flows out at 4 litres a minute. Derive the differential equation, solve it, and find when the tank of 700 "
+        "litres overflows and how much salt it then holds."
+    ),
+    (
+        "Write a Python class for a thread-safe cache with time to live, least-recently-used eviction and a bound in bytes. "
+        "It must not hold the lock while a value is computed, two threads must never compute the same key at once, and it "
+        "must be tested with a fake clock. Explain the complexity of each operation."
+    ),
+    (
+        "Our contract says that either party may terminate with 30 days' notice unless a milestone is pending, in which case "
+        "clause 9 applies; clause 9 requires written consent except for force majeure. The supplier gave oral notice during a "
+        "flood two days before a milestone. Analyse whether the termination is valid, for both sides, and list what you would "
+        "need to know under English law."
+    ),
+    (
+        "Design a multi-region architecture for a payment ledger that must stay consistent during a partition, with at most "
+        "200 ms added latency, audit trails kept for ten years and a recovery point of zero. Compare two alternatives and "
+        "justify the trade-offs, including cost and how each fails."
+    ),
+    (
+        "Let X and Y be independent exponential variables with rates a and b. Find the distribution of min(X, Y), the "
+        "probability that X < Y, and the joint distribution of min(X, Y) and the event X < Y; then show that they are "
+        "independent."
+    ),
+    (
+        "Given the schema orders(id, customer, placed_at, total) and refunds(order_id, amount, at), write one SQL query for the "
+        "net revenue per customer and month, with months without orders shown as zero, a running total per customer, and the "
+        "rank of each customer within the month. Explain how you would index it for 100 million rows."
+    ),
+    (
+        "Explain step by step how CRISPR-Cas9 base editing differs from prime editing in mechanism, in off-target risk and in "
+        "what mutations it can correct, and evaluate which is more suitable for sickle-cell disease, with the evidence on "
+        "both sides."
+    ),
+    (
+        "Compute the eigenvalues and eigenvectors of the matrix [[2, -1, 0], [-1, 2, -1], [0, -1, 2]], show that it is positive "
+        "definite without using the eigenvalues, and derive the solution of x'' = -A x for x(0) = (1, 0, 0), x'(0) = 0."
+    ),
+    (
+        "A hospital must plan nurses for 14 days with at most 5 night shifts each, at least 11 hours between shifts, two fixed "
+        "days off a week and fair weekends. Formulate it as an integer program, define every variable and constraint, and "
+        "discuss how you would find out which constraint makes it infeasible."
+    ),
 )
 
 
