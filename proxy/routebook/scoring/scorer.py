@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from math import exp
 from typing import Any, Final
 
 from routebook.scoring.fitting import Heads, dot, logit, sigmoid
@@ -82,7 +83,7 @@ class Scorer:
         mean over prompts of the class `task`, or over all where that is empty; `strength` how far it stands above the
         other models (`fitting.strengths`)."""
         usual_difficulty, usual_gain = self.levels.get(task) or self.levels[""]
-        return sigmoid(logit(quality) - (difficulty - usual_difficulty) + strength * (gain - usual_gain))
+        return sigmoid(logit(quality) - (difficulty - usual_difficulty) + strength * _gained(gain - usual_gain))
 
     @cached_property
     def digest(self) -> str:
@@ -102,6 +103,12 @@ class Scorer:
             "scale": round(self.scale, 4),
             "levels": {task: [round(value, 4) for value in level] for task, level in sorted(self.levels.items())},
         }
+
+
+def _gained(above: float) -> float:
+    """The gain above the usual, never at or below -1: the lead of a better model shrinks with easy prompts, and is never
+    turned round."""
+    return above if above > -0.5 else 0.5 * exp(2 * above + 1) - 1
 
 
 def scorer_of(written: Mapping[str, Any]) -> Scorer:
