@@ -103,6 +103,8 @@ def as_text(found: Savings, since: str) -> Iterator[str]:
     yield f"since {since}: {answers:,} answers to {found.requests:,} requests"
     if found.cached:
         yield f"beside them, {found.cached:,} came from the cache of answers, which saved {dollars(found.cached_saved)}"
+    if found.copies:
+        yield f"beside them, {found.copies:,} copies went to other models to compare, for {dollars(found.copies_paid)}"
     for name, sums in sorted(found.parts.items()):
         yield ""
         if list(found.parts) != ["all"]:

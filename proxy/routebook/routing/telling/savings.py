@@ -57,11 +57,11 @@ class Sums:
 
 class Savings:
     """Adds up records, by day, team or rule, or all in one. `cached` counts answers out of the cache and what they
-    saved."""
+    saved, `copies` those that rules sent to another model to compare (`shadow`) and what they cost."""
 
     def __init__(self, policy: Policy, by: str | None = None) -> None:
         self.parts: dict[str, Sums] = {}
-        self.requests = self.cached = self.cached_saved = 0
+        self.requests = self.cached = self.cached_saved = self.copies = self.copies_paid = 0
         self._models = [model for model in policy.catalogue.models.values() if "chat" in model.operations]
         self._predictor = Predictor(policy.catalogue.models.values(), policy.scorer)
         self._by_name = policy.catalogue.models
@@ -73,6 +73,10 @@ class Savings:
     def add(self, decided: Mapping[str, Any], ended: Mapping[str, Any]) -> None:
         """Count one record; only answers of chats can be compared."""
         if decided["operation"] != "chat":
+            return
+        if "shadow" in decided:
+            self.copies += 1
+            self.copies_paid += ended["cost"]
             return
         self.requests += 1
         if (cached := ended.get("cached")) is not None:
@@ -123,6 +127,7 @@ def as_json(found: Savings) -> dict[str, Any]:
     """For programs; money in nano-dollars."""
     return {
         "requests": found.requests,
+        "copies": {"requests": found.copies, "paid": found.copies_paid},
         "cached": {"answers": found.cached, "saved": found.cached_saved},
         "parts": [
             {
