@@ -20,31 +20,16 @@ from pathlib import Path
 from routebook.scoring.fitting import Heads, Outcome, Wanted, dot, fit
 from routebook.scoring.scorer import Scorer
 from routebook.scoring.signals import NAMES, read, signals_of
+from routebook.scoring.signs import wanted_around
 from routebook.scoring.tasks import task_of
 
 VERSION = "2026-11"
 
-EASIER = ("greeting", "words of small talk", "starts as a question", "words of factoid")
-"""Signals that never make a prompt harder."""
+LENGTH, LENGTH_OF_GAIN = 4.0, 2.0
+"""What the weights of `length` in difficulty and in gain are drawn towards: chosen by cross-validation on the outcomes
+fitted, and by leaving out whole benchmarks of them."""
 
-FREE = (
-    "choices",
-    "length of choices",
-    "question before choices",
-    "repetition",
-    "quotations",
-    "other scripts",
-    "proper names",
-    "words of role",
-    "words of writing",
-    "words of extraction",
-    "words of humanities",
-    "words of psychology",
-)
-"""Signals whose direction the outcomes decide; all others never make a prompt easier."""
-
-LENGTH = 2.0
-"""What the weight of `length` is drawn towards."""
+RIDGE_OF_GAIN = 1e-3
 
 EVERYDAY_QUALITY = 0.97
 EVERYDAY_WEIGHT = 4.0
@@ -123,7 +108,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=Path("proxy/routebook/scoring/weights.json"))
     arguments = parser.parse_args()
     rows = rows_of(arguments.data)
-    heads = fit(rows, wanted(), passes=arguments.passes, report=lambda done, loss: print(done, f"{loss:.5f}", end="\r"))
+    heads = fit(rows, wanted(), passes=arguments.passes, report=show)
     arguments.write.write_text(json.dumps(scorer_of_heads(heads, rows).written(), indent=1) + "\n", "utf-8")
     print(f"{len(rows)} rows; written to {arguments.write}", file=sys.stderr)
 
@@ -151,11 +136,15 @@ def wanted() -> Wanted:
     nothing = [0.0] * len(NAMES)
     prior = list(nothing)
     prior[NAMES.index("length")] = LENGTH
-    return Wanted(
-        harder=frozenset(place for place, name in enumerate(NAMES) if name not in EASIER + FREE),
-        easier=frozenset(NAMES.index(name) for name in EASIER),
-        prior=Heads(tuple(prior), tuple(nothing)),
-    )
+    gain = list(nothing)
+    gain[NAMES.index("length")] = LENGTH_OF_GAIN
+    return wanted_around(Heads(tuple(prior), tuple(gain)), ridge_of_gain=RIDGE_OF_GAIN)
+
+
+def show(done: int, loss: float) -> None:
+    """How far the fit is, where somebody watches."""
+    if sys.stderr.isatty():
+        print(f"\r{done} {loss:.5f}", end="", file=sys.stderr, flush=True)
 
 
 def scorer_of_heads(heads: Heads, rows: list[Outcome]) -> Scorer:

@@ -57,7 +57,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 POLICIES = [
     (path, number, text)
-    for path in (ROOT / "docs" / "rules.md", ROOT / "README.md")
+    for path in (ROOT / "docs" / "rules.md", ROOT / "docs" / "model-router.md", ROOT / "README.md")
     for number, text in enumerate(blocks(path, "yaml"))
 ]
 

@@ -27,14 +27,14 @@ HERE = Location("policy.yaml", 1, 1)
         ("in_order", ["large", "small", "house"]),
         ("cheapest", ["house", "small", "large"]),
         ("best", ["large", "small", "house"]),
-        ("balanced", ["small", "large", "house"]),
+        ("balanced", ["house", "small", "large"]),
         ("fastest", ["small", "house", "large"]),
         ("least_busy", ["small", "house", "large"]),
     ],
 )
 def test_each_pick_has_its_order(pick: str, order: list[str]) -> None:
     """By declared price and quality, by measured time and load; what was not measured comes last. A greeting is answered
-    about as well by the second best."""
+    about as well by the cheapest."""
     under = policy(f"rules: [{{name: r, route: {{to: everything, pick: {pick}}}}}]", catalogue=ONE_ACCOUNT_EACH)
     memory = Remembered(first_tokens={"small": 0.2, "house": 0.4}, running={("a", "n"): 5, ("c", "n"): 1})
     assert names(plan(under, memory=memory)) == order
@@ -68,7 +68,7 @@ def test_balanced_takes_the_cheapest_of_those_that_are_about_as_good() -> None:
     )
     easy = plan(under, facts_of(under, messages=[{"role": "user", "content": "hello"}]))
     hard = plan(under, facts_of(under, messages=[{"role": "user", "content": HARD}]))
-    assert (names(easy), names(hard)) == (["small", "large", "house"], ["large", "small", "house"])
+    assert (names(easy), names(hard)) == (["house", "small", "large"], ["large", "small", "house"])
     assert easy.judged is not None and hard.judged is not None and easy.judged.complexity < 0.1 < hard.judged.complexity
     assert _by_name(easy)["large"] > _by_name(hard)["large"] and _by_name(easy)["house"] > _by_name(hard)["house"]
 
@@ -275,7 +275,7 @@ def test_a_band_says_how_much_quality_a_saving_is_worth() -> None:
     """The wider the band, the cheaper who is first; `cheapest` without one asks nothing of quality."""
     hard = [{"role": "user", "content": HARD}]
     first = []
-    for terms in ("pick: balanced, band: 0", "pick: balanced, band: 0.25", "pick: best, band: 1", "pick: cheapest"):
+    for terms in ("pick: balanced, band: 0", "pick: balanced, band: 0.27", "pick: best, band: 1", "pick: cheapest"):
         under = policy(f"rules: [{{name: r, route: {{to: everything, {terms}}}}}]", ONE_ACCOUNT_EACH)
         first.append(names(plan(under, facts_of(under, messages=hard)))[0])
     assert first == ["large", "small", "house", "house"]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routebook.scoring.excerpt import HEAD, TAIL, excerpt
+from routebook.scoring.fitting import logit
 from routebook.scoring.scorer import scorer_of
 from routebook.scoring.shipped import shipped
 from routebook.scoring.signals import NAMES, read, signals_of
@@ -107,3 +108,12 @@ def test_a_model_that_is_stronger_gains_more_on_what_is_hard() -> None:
     assert scorer.chance(difficulty, gain, 0.8, 1.0) == pytest.approx(0.8)
     strong, weak = (scorer.chance(difficulty + 1, gain + 0.5, 0.7, strength) for strength in (1.0, -1.0))
     assert weak < strong < 0.7
+
+
+@given(PROSE, st.floats(0.05, 0.95), st.floats(0.05, 0.95))
+def test_a_better_model_is_never_predicted_to_be_worse(prompt: str, one: float, other: float) -> None:
+    """Whatever the prompt: its lead shrinks with easy ones, and is never turned round."""
+    scorer, score = shipped(), shipped().score(prompt)
+    middle = (logit(one) + logit(other)) / 2
+    chances = [scorer.chance(score.difficulty, score.gain, each, logit(each) - middle) for each in (one, other)]
+    assert chances[0] == chances[1] or (chances[0] < chances[1]) == (one < other)

@@ -114,10 +114,10 @@ def of_record(state_dir: Path, identity: str) -> Explanation:
         record = records.find(identity)
     if record is None or record.decided is None:
         raise LookupError(f"`{state_dir}` holds no decision `{identity}`; `routebook decisions` lists them")
-    return explain_record(_policy_of(state_dir, record.decided["policy"]), record.decided, record.ended)
+    return explain_record(policy_of(state_dir, record.decided["policy"]), record.decided, record.ended)
 
 
-def _policy_of(state_dir: Path, digest: str) -> Policy | None:
+def policy_of(state_dir: Path, digest: str) -> Policy | None:
     """The policy that served, as it was; None where it was never kept or cannot be read any more."""
     from routebook.edge.journal.snapshots import read_snapshot
     from routebook.routing.reading.loading import load_sources

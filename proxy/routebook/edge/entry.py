@@ -28,6 +28,7 @@ from routebook.routing.answer_cache import Recalled, Said
 from routebook.routing.attempts import Attempt, AttemptOutcome, Attempts
 from routebook.routing.blame import verdict_of
 from routebook.routing.candidates import Candidate, Plan
+from routebook.routing.controls import are_wanted, mode_of, selection_details, with_details
 from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import RequestDraws
 from routebook.routing.endings import NORMAL, Phase, end_code
@@ -35,7 +36,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
 from routebook.routing.meter import CACHED, NOTHING, Metered, as_held, metered
-from routebook.routing.outcomes import Outcome, Refuse, Route, Within
+from routebook.routing.outcomes import Mode, Outcome, Refuse, Route, Within
 from routebook.routing.record import (
     Ending,
     Heading,
@@ -95,6 +96,7 @@ class Entry:
         self.recalled: Recalled | None = None
         self.conversation: Conversation | None = None
         self.answer_digest: Callable[[str], bytes] | None = None
+        self._mode: Mode | None = None
         self.rule = ""
         self.ended = False
         self._complete = False
@@ -210,6 +212,7 @@ class Entry:
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
         self.rule = line["rule"] or ""
+        self._mode = mode_of(None if decision.rule is None else decision.rule.outcome, within)
         if self._original is None:
             self._count_decision(decision)
 
@@ -277,6 +280,12 @@ class Entry:
         if self.recalled is not None:
             self._mark_recalled(headers, self.recalled)
         return headers
+
+    def detailed(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        """A whole answer of a chat with how its model was selected, where the client asks for that."""
+        if self.operation != "chat" or self._plan is None or not are_wanted(headers):
+            return body
+        return with_details(body, selection_details(self._mode, self.attempts.made, self._plan.stick))
 
     def end(
         self,

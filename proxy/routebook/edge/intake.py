@@ -10,7 +10,9 @@ from aiohttp.streams import StreamReader
 
 from routebook.chat.asked import Asked
 from routebook.edge.answers import Failure
+from routebook.protocols.openai_chat.request import OpenAIChat
 from routebook.routing.constraints import WITHIN_HEADER, asked_within
+from routebook.routing.controls import CONTROLS_FIELD, are_wanted, controlled
 from routebook.routing.outcomes import Within
 from routebook.routing.policy import Settings
 
@@ -41,10 +43,15 @@ async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:
 
 def wanted_within(request: web.BaseRequest, asked: Asked) -> Within:
     """The constraints that the client puts on its own request; raises Failure where they cannot be understood."""
+    controls = asked.routing if isinstance(asked, OpenAIChat) and are_wanted(request.headers) else None
     try:
-        return asked_within(request.headers, asked)
+        within = asked_within(request.headers, asked)
     except ValueError as error:
         raise Failure("request.constraints", str(error), param=WITHIN_HEADER) from None
+    try:
+        return controlled(within, controls)
+    except ValueError as error:
+        raise Failure("request.constraints", str(error), param=CONTROLS_FIELD) from None
 
 
 def _gathered(content: StreamReader, settings: Settings) -> bytes:

@@ -20,7 +20,6 @@ from routebook.routing.policy import Policy
 from routebook.routing.reading.terms import CREDENTIALS
 from routebook.routing.sizes import prompt_tokens
 from routebook.scoring.judged import Judged, judged
-from routebook.scoring.shipped import shipped
 
 __all__ = ["FACTS", "TAGS_HEADER", "GivenFacts", "RequestFacts"]
 
@@ -106,7 +105,7 @@ class RequestFacts:
     def judged(self) -> Judged:
         """How hard what the user wrote last is, and of what kind; found out once."""
         if self._judged is None:
-            self._judged = judged(shipped().score(self.asked.latest))
+            self._judged = judged(self._policy.scorer.score(self.asked.latest))
         return self._judged
 
     @property

@@ -25,6 +25,14 @@ class Pick(enum.Enum):
     WEIGHTED = "weighted"
 
 
+class Mode(enum.Enum):
+    """What a client asks of a route that weighs quality and cost."""
+
+    BALANCED = "balanced"
+    COST = "cost"
+    QUALITY = "quality"
+
+
 BANDS: Final[Mapping[Pick, float | None]] = {Pick.BALANCED: 0.02, Pick.BEST: 0.0, Pick.CHEAPEST: None}
 """Ways to pick that weigh the quality predicted of an answer against its cost: how far below the best predicted quality
 the cheapest is taken where the rule does not say. None: however far, so that nobody predicts."""
@@ -33,7 +41,8 @@ the cheapest is taken where the rule does not say. None: however far, so that no
 class Within(msgspec.Struct, frozen=True):
     """Constraints that every candidate must meet; None asks nothing.
 
-    `cost` is nano-dollars for this request at most, `first_token` seconds, `quality` from 0 to 1 at least.
+    `cost` is nano-dollars for this request at most, `first_token` seconds, `quality` from 0 to 1 at least. A client may
+    also name `models`, of which one must serve, and the `mode` of choosing.
     """
 
     cost: int | None = None
@@ -41,6 +50,8 @@ class Within(msgspec.Struct, frozen=True):
     quality: float | None = None
     regions: frozenset[str] | None = None
     labels: dict[str, str] = {}
+    models: frozenset[str] | None = None
+    mode: Mode | None = None
 
 
 UNCONSTRAINED: Final = Within()

@@ -18,6 +18,7 @@ from routebook.policy.facts import Ask
 from routebook.protocols.spoken import TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, Place, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
+from routebook.routing.controls import in_mode
 from routebook.routing.demand import Demand, Size
 from routebook.routing.expecting import STALE_AFTER, Outlook, outlook, wait
 from routebook.routing.memory import AccountKey, Habit, Memory, Recollection, Speed
@@ -27,7 +28,6 @@ from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
 from routebook.routing.reach import forbidden_by, label_of, may_hold
 from routebook.scoring.judged import Judged
-from routebook.scoring.shipped import shipped
 
 FIT_MARGIN: Final = 1.3
 """Real token counts stay below this multiple of the estimate for 95 texts of 100."""
@@ -54,7 +54,7 @@ class Planner:
         self.policy = policy
         self.keyless = frozenset(keyless)
         catalogue = policy.catalogue
-        self.predictor = Predictor(catalogue.models.values(), shipped())
+        self.predictor = Predictor(catalogue.models.values(), policy.scorer)
         self._named: dict[str, tuple[_Target, ...]] = {
             name: (_target(model, policy.guarantees),) for name, model in catalogue.models.items()
         }
@@ -87,6 +87,7 @@ class Planner:
         `ask` answers the facts that guarantees need; `asked_within` are the client's own constraints; `conversation`
         is what a rule that sticks keeps together. Raises ProtocolError where the request turns out to be malformed.
         """
+        route = in_mode(route, asked_within)
         return _Planning(
             self, route, rule, demand, ask, client, Recollection(memory), at, draw, asked_within, conversation
         ).plan()
@@ -456,6 +457,8 @@ def _outside(model: Model, within: Within, cost: int | None, by: str) -> Fault |
         return "within.quality", {"quality": model.quality, "limit": within.quality, "by": by}
     if within.regions is not None and model.region not in within.regions:
         return "within.region", {"region": model.region, "wanted": sorted(within.regions), "by": by}
+    if within.models is not None and model.name not in within.models:
+        return "within.model", {"wanted": sorted(within.models)}
     return _mislabelled(model, within.labels)
 
 

@@ -16,6 +16,9 @@ from routebook.policy.rules import Rule
 from routebook.policy.tree import DecisionTree
 from routebook.routing.cases.case import PolicyTest
 from routebook.routing.outcomes import Outcome
+from routebook.scoring.scorer import Scorer
+from routebook.scoring.shipped import shipped
+from routebook.scoring.weighing import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Policy:
     """One policy. `digest` is the SHA-256 of its files' names and bytes, as 16 hex digits.
 
     `sources` are the files it was read from, name and text, so that records can be explained after the files changed.
-    `patterns` are regular expressions by name (RE2).
+    `patterns` are regular expressions by name (RE2). `weights` are those of `settings.router` (None: the shipped ones).
     """
 
     digest: str
@@ -115,3 +118,9 @@ class Policy:
     tests: tuple[PolicyTest, ...] = ()
     settings: Settings = Settings()
     limits: dict[str, Limit] = field(default_factory=dict)
+    weights: Weights | None = None
+
+    @property
+    def scorer(self) -> Scorer:
+        """What judges prompts: by the policy's own weights, or those that come with the program."""
+        return shipped() if self.weights is None else self.weights.scorer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
+from routebook.routing.outcomes import Mode
 from routebook.scoring.tasks import TASKS
 
 _TEXT: Schema = {"type": "string"}
@@ -47,13 +48,18 @@ def asked_schema() -> Schema:
             "first_token": "seconds at most",
             "quality": "at least",
             "regions": "where the provider may stand",
+            "models": "the models of which one must serve",
+            "mode": "how to choose, where the rule weighs quality and cost",
         },
         {
             "cost": _MAYBE_COUNT,
             "first_token": _MAYBE_SECONDS,
             "quality": {"type": ["number", "null"]},
             "regions": {"type": ["array", "null"], "items": _TEXT},
+            "models": _TEXTS,
+            "mode": build.word([mode.value for mode in Mode]),
         },
+        ["cost", "first_token", "quality", "regions"],
     )
     values = {
         "bytes": _COUNT,

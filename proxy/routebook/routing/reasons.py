@@ -105,6 +105,7 @@ REASONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "within.first-token": _first_token,
     "within.quality": _quality,
     "within.region": _region,
+    "within.model": lambda numbers: f"the client asks for {' or '.join(numbers['wanted'])}",
     "within.label": lambda numbers: (
         f"label {numbers['label']} is {numbers['value'] or 'not declared'}, not {numbers['wanted']}"
     ),

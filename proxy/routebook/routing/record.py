@@ -285,6 +285,10 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
             "quality": within.quality,
             "regions": None if within.regions is None else sorted(within.regions),
         }
+        if within.models is not None:
+            line["within"]["models"] = sorted(within.models)
+        if within.mode is not None:
+            line["within"]["mode"] = within.mode.value
     return line
 
 

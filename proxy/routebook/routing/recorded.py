@@ -16,7 +16,7 @@ from routebook.policy.facts import Value
 from routebook.routing.affinity import Conversation
 from routebook.routing.demand import KnownDemand, Size
 from routebook.routing.memory import AccountKey, Remembered
-from routebook.routing.outcomes import UNCONSTRAINED, Within
+from routebook.routing.outcomes import UNCONSTRAINED, Mode, Within
 from routebook.scoring.judged import Judged
 
 
@@ -27,6 +27,8 @@ class WithinThen(msgspec.Struct, gc=False):
     first_token: float | None = None
     quality: float | None = None
     regions: list[str] | None = None
+    models: list[str] | None = None
+    mode: Mode | None = None
 
 
 class AskedThen(msgspec.Struct, gc=False):
@@ -225,7 +227,14 @@ def within_of(record: Recorded) -> Within:
     said = record.asked.within
     if said is None:
         return UNCONSTRAINED
-    return Within(said.cost, said.first_token, said.quality, None if said.regions is None else frozenset(said.regions))
+    return Within(
+        said.cost,
+        said.first_token,
+        said.quality,
+        None if said.regions is None else frozenset(said.regions),
+        models=None if said.models is None else frozenset(said.models),
+        mode=said.mode,
+    )
 
 
 def conversation_of(record: Recorded) -> Conversation | None:

@@ -6,10 +6,11 @@ Linear on purpose: the score is the sum of what its signals contribute, so a rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from math import exp
 from typing import Any, Final
 
 from routebook.scoring.fitting import Heads, dot, logit, sigmoid
@@ -68,17 +69,21 @@ class Scorer:
     def score(self, prompt: str) -> Score:
         """Judge a prompt. At most half a millisecond for any length: the text is read within bounds."""
         signals = signals_of(read(prompt))
-        difficulty, gain = dot(self.heads.difficulty, signals), dot(self.heads.gain, signals)
+        difficulty, gain = self.judge(signals)
         task = task_of(dict(zip(NAMES, signals, strict=True)))
         complexity = sigmoid(self.scale * (difficulty - self.middle))
         return Score(round(complexity, 4), difficulty, gain, task, tuple(signals), self)
+
+    def judge(self, signals: Sequence[float]) -> tuple[float, float]:
+        """Difficulty and gain of a prompt by its signals, in log-odds."""
+        return dot(self.heads.difficulty, signals), dot(self.heads.gain, signals)
 
     def chance(self, difficulty: float, gain: float, quality: float, strength: float, task: str = "") -> float:
         """The predicted quality of a model's answer to a prompt of this difficulty and gain. `quality` is the model's
         mean over prompts of the class `task`, or over all where that is empty; `strength` how far it stands above the
         other models (`fitting.strengths`)."""
         usual_difficulty, usual_gain = self.levels.get(task) or self.levels[""]
-        return sigmoid(logit(quality) - (difficulty - usual_difficulty) + strength * (gain - usual_gain))
+        return sigmoid(logit(quality) - (difficulty - usual_difficulty) + strength * _gained(gain - usual_gain))
 
     @cached_property
     def digest(self) -> str:
@@ -98,6 +103,12 @@ class Scorer:
             "scale": round(self.scale, 4),
             "levels": {task: [round(value, 4) for value in level] for task, level in sorted(self.levels.items())},
         }
+
+
+def _gained(above: float) -> float:
+    """The gain above the usual, never at or below -1: the lead of a better model shrinks with easy prompts, and is never
+    turned round."""
+    return above if above > -0.5 else 0.5 * exp(2 * above + 1) - 1
 
 
 def scorer_of(written: Mapping[str, Any]) -> Scorer:

@@ -15,8 +15,11 @@ from typing import Final, NamedTuple
 from routebook.scoring.excerpt import excerpt
 from routebook.scoring.words import GROUP_NAMES, PLACES
 
+MOST_COUNTED: Final = 64 * 1024
+"""Characters in which lines are counted."""
+
 _WORD: Final = re.compile(r"[a-z]+(?:'[a-z]+)?")
-_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _CHOICE: Final = re.compile(r"^[ \t]*\(?([A-J])[.):][ \t]*(.*)$", re.MULTILINE)
 _BULLET: Final = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
 _CODE_LINE: Final = re.compile(
@@ -25,11 +28,17 @@ _CODE_LINE: Final = re.compile(
     re.MULTILINE,
 )
 _LATEX: Final = re.compile(r"\\[a-zA-Z]{2,}|\$[^$\n]{1,80}\$|[_^]\{")
+_LATEX_SIGNS: Final = ("\\", "$", "_{", "^{")
+"""Without one of these there is none."""
+
 _FORMULA: Final = re.compile(r"[=^*/+<>≤≥][ ]?[-A-Za-z0-9(\[]")
 _UNIT: Final = re.compile(
-    r"\d[ ]?(?:%|°|[kmcµμn]?m\b|k?g\b|mol\b|[kM]?Hz|[kM]?J\b|[kM]?W\b|°?[CFK]\b|s\b|V\b|A\b|Ω)|\$\d"
+    r"[0-9$](?:(?<=\$)[0-9]|(?<=[0-9])[ ]?(?=[%°kcmµμnMgJWCFKsVAΩH])(?:%|°|[kmcµμn]?m\b|k?g\b|mol\b|[kM]?Hz|[kM]?J\b|"
+    r"[kM]?W\b|°?[CFK]\b|s\b|V\b|A\b|Ω))"
 )
-_PROPER: Final = re.compile(r"[a-z,] [A-Z][a-z]")
+"""A number with its unit, or a price. The order of the tests is for speed alone."""
+
+_PROPER: Final = re.compile(r" (?<=[a-z,] )[A-Z][a-z]")
 _STATEMENT: Final = re.compile(r"\b(?:Statement [12I]|Scenario [12] |[IV]{1,3}[.)]|I, II|both I)")
 _SENTENCE: Final = re.compile(r"[.!?](?:\s|$)")
 _ASCII_MATHS: Final = "=+*/^<>|"
@@ -169,6 +178,7 @@ def _starts_with(words: str) -> Callable[[Reading], float]:
     return lambda reading: float(bool(known.intersection(reading.words[:3])))
 
 
+_latex: Final = _found(_LATEX, 12)
 _units: Final = _found(_UNIT, 8)
 _statements: Final = _found(_STATEMENT, 3)
 
@@ -181,7 +191,7 @@ SIGNALS: Final[dict[str, Callable[[Reading], float]]] = {
     "length": lambda reading: _grown(len(reading.prompt), 4_000),
     "many words": lambda reading: _grown(len(reading.prompt) / 6, 2_000) ** 2,
     "more than a screen": lambda reading: _share(max(0, len(reading.prompt) - 1_500), 10_000),
-    "lines": lambda reading: _grown(reading.prompt.count("\n"), 100),
+    "lines": lambda reading: _grown(reading.prompt.count("\n", 0, MOST_COUNTED), 100),
     "sentences": _found(_SENTENCE, 30),
     "length of words": _word_length,
     "long words": _long_words,
@@ -199,7 +209,7 @@ SIGNALS: Final[dict[str, Callable[[Reading], float]]] = {
     "quotations": lambda reading: _grown(_signs(reading.text, '"“'), 12),
     "signs of mathematics": _signs_of_maths,
     "formulas": _found(_FORMULA, 12),
-    "LaTeX": _found(_LATEX, 12),
+    "LaTeX": lambda reading: _latex(reading) if any(sign in reading.text for sign in _LATEX_SIGNS) else 0.0,
     "code": _found(_CODE_LINE, 12),
     "fenced code": lambda reading: _grown(reading.text.count("```"), 2),
     "signs of code": _signs_of_code,

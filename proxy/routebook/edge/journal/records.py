@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,9 @@ SHOWN = (
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 """Seconds in the units of a time such as `15m`."""
+
+PAGE = 1_000
+"""Records that are read at a time where all are."""
 
 _ALL = ("id", *DECIDED_COLUMNS, *ENDED_COLUMNS)
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -146,6 +149,17 @@ class Records:
         """Rows of the newest records that match, newest first."""
         condition, values = filters.as_sql()
         return [{name: row[name] for name in SHOWN} for row in self._rows(condition, values, limit)]
+
+    def walk(self, filters: Filters) -> Iterator[Record]:
+        """All records that match, whole, newest first, a page of them in memory at a time."""
+        while rows := self._page(filters):
+            for row in rows:
+                yield Record(self._line(row["segment"], row["place"]), self._line(row["end_segment"], row["end_place"]))
+            filters = replace(filters, before=rows[-1]["id"])
+
+    def _page(self, filters: Filters) -> list[dict[str, Any]]:
+        condition, values = filters.as_sql()
+        return self._rows(condition, values, PAGE)
 
     def ended_since(self, identities: Iterable[str]) -> Iterator[str]:
         """Which of these records have ended."""

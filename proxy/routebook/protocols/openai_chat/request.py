@@ -62,6 +62,10 @@ class OpenAIChat:
         messages = fields.get("messages")
         if messages is None or not starts_with(messages, b"["):
             raise ProtocolError(Side.CLIENT, "`messages` must be a list", param="messages")
+        self.routing = fields.pop("routing_config", None)
+        """How the client wants this request routed: nobody upstream is told."""
+        if self.routing is not None:
+            body = msgspec.json.encode(fields)
         self.stream = "stream" in fields and read_field(fields, "stream", _FLAG) is True
         self.body = body
         self.body_bytes = len(body)

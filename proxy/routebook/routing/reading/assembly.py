@@ -31,6 +31,7 @@ from routebook.routing.reading.in_force import report_not_installed
 from routebook.routing.reading.money import check_amounts, report_money
 from routebook.routing.reading.outcomes import Targets
 from routebook.routing.reading.proving import Progress, Proving
+from routebook.routing.reading.router import Attached, read_router, requalified
 from routebook.routing.reading.rules import read_rules
 from routebook.routing.reading.sections import Entry, Sections
 from routebook.routing.reading.settings import read_settings
@@ -43,6 +44,7 @@ def assemble(
     digest: str,
     sources: tuple[tuple[str, str], ...],
     *,
+    attached: Attached = lambda name: None,
     proving: bool = True,
     progress: Progress | None = None,
 ) -> Policy | None:
@@ -52,7 +54,8 @@ def assemble(
     """
     problems = sections.problems
     settings, timeouts = read_settings(sections.mapping("settings"), problems)
-    catalogue = _read_catalogue(sections, timeouts)
+    weights = read_router(sections.mapping("settings"), attached, problems)
+    catalogue = requalified(_read_catalogue(sections, timeouts), weights)
     clients = read_clients(sections.entries["clients"], sections.names("models"), catalogue.pools, problems)
     report_not_installed(clients.values(), problems)
     terms = _read_terms(sections, clients)
@@ -79,7 +82,7 @@ def assemble(
     if not fit:
         return None
     tree = DecisionTree(rules, FACTS)
-    parts = clients, budgets, patterns, guarantees, tests, settings, limits
+    parts = clients, budgets, patterns, guarantees, tests, settings, limits, weights
     policy = Policy(digest, sources, catalogue, rules, tree, *parts)
     if proofs is not None:
         proofs.check_policy(policy)

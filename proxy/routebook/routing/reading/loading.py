@@ -19,8 +19,11 @@ from routebook.documents.problems import Location, Problems
 from routebook.routing.policy import Policy
 from routebook.routing.reading.assembly import assemble
 from routebook.routing.reading.proving import Progress
+from routebook.routing.reading.router import SUFFIX as WEIGHTS
+from routebook.routing.reading.router import Attached, named_weights
 from routebook.routing.reading.sections import read_sections
 from routebook.routing.reading.trials import run_tests
+from routebook.scoring.weighing import LARGEST_FILE
 
 _LIKE_A_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|ghp|AIza|rb_)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}")
 
@@ -57,14 +60,19 @@ def load_policy(path: Path, *, proving: bool = True, progress: Progress | None =
     names = [file.relative_to(path).as_posix() if file != path else file.name for file in files]
     with collector_off(sum(file.stat().st_size for file in files if file.is_file())):
         documents, problems = load_documents(files)
-        return _load(list(zip(names, documents, strict=True)), problems, proving, progress)
+        folder = path if path.is_dir() else path.parent
+        named = list(zip(names, documents, strict=True))
+        return _load(named, problems, lambda name: _beside(folder / name), proving, progress)
 
 
 def load_sources(sources: Sequence[tuple[str, str]], *, proving: bool = True) -> LoadResult:
-    """The policy in texts, each with its name in the policy (`policy.yaml`, `tests/night.yaml`)."""
+    """The policy in texts, each with its name in the policy (`policy.yaml`, `tests/night.yaml`, `router.json`)."""
     problems = Problems()
+    attached = {name: text for name, text in sources if name.endswith(WEIGHTS)} if len(sources) > 1 else {}
+    sources = [(name, text) for name, text in sources if name not in attached]
     with collector_off(sum(len(text) for _, text in sources)):
-        return _load([(name, load_text(name, text, problems)) for name, text in sources], problems, proving)
+        named = [(name, load_text(name, text, problems)) for name, text in sources]
+        return _load(named, problems, attached.get, proving)
 
 
 def digest_of(sources: Iterable[tuple[str, str]]) -> str:
@@ -82,15 +90,37 @@ def digest_of(sources: Iterable[tuple[str, str]]) -> str:
 
 
 def _load(
-    named: Sequence[tuple[str, Document]], problems: Problems, proving: bool, progress: Progress | None = None
+    named: Sequence[tuple[str, Document]],
+    problems: Problems,
+    attached: Attached,
+    proving: bool,
+    progress: Progress | None = None,
 ) -> LoadResult:
     documents = tuple(document for _, document in named)
     sources = tuple((name, document.text) for name, document in named)
-    policy = assemble(read_sections(named, problems), digest_of(sources), sources, proving=proving, progress=progress)
+    sections = read_sections(named, problems)
+    weights = named_weights(sections.mapping("settings"))
+    text = None if weights is None else attached(weights)
+    if weights is not None and text is not None:
+        sources = (*sources, (weights, text))
+    policy = assemble(
+        sections, digest_of(sources), sources, attached=lambda name: text, proving=proving, progress=progress
+    )
     if policy is not None and proving:
         run_tests(policy, problems)
     shown = tuple(_without_keys(document, problems) for document in documents)
     return LoadResult(None if problems.errors else policy, problems, shown)
+
+
+def _beside(file: Path) -> str | None:
+    """The text of a file beside the policy; None where it cannot be read, or is no such file."""
+    if not file.is_file():
+        return None
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LARGEST_FILE + 1).decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _without_keys(document: Document, problems: Problems) -> Document:

@@ -15,7 +15,7 @@ from routebook.policy.facts import FactTable
 from routebook.policy.published import condition_schemas, given_schema, value_schemas
 from routebook.protocols.shapes import GEMINI
 from routebook.routing.outcomes import Pick
-from routebook.routing.reading import guarantees, outcomes, settings
+from routebook.routing.reading import guarantees, outcomes, router, settings
 from routebook.routing.reading.expectations import BOUND_KEYS, DROPS, EXPECT_KEYS, REFUSE_KEYS
 from routebook.routing.reading.requests import REQUEST_KEYS
 from routebook.routing.reading.rules import RULE_KEYS
@@ -222,6 +222,19 @@ def _breaker() -> Schema:
     return build.record(settings.BREAKER_KEYS, values)
 
 
+def _retries() -> Schema:
+    duration, count = build.quantity(Unit.DURATION), build.quantity(Unit.COUNT)
+    values = {
+        "attempts": count,
+        "rounds": count,
+        "backoff": duration,
+        "within": duration,
+        "budget": build.quantity(Unit.SHARE),
+        "hedge": duration,
+    }
+    return build.record(settings.RETRY_KEYS, values)
+
+
 def _setting_schemas() -> dict[str, Schema]:
     tokens, duration, size = (build.quantity(unit) for unit in (Unit.TOKENS, Unit.DURATION, Unit.BYTES))
     values = {
@@ -244,19 +257,7 @@ def _setting_schemas() -> dict[str, Schema]:
                 },
             )
         ),
-        "retries": build.or_nothing(
-            build.record(
-                settings.RETRY_KEYS,
-                {
-                    "attempts": build.quantity(Unit.COUNT),
-                    "rounds": build.quantity(Unit.COUNT),
-                    "backoff": duration,
-                    "within": duration,
-                    "budget": build.quantity(Unit.SHARE),
-                    "hedge": duration,
-                },
-            )
-        ),
+        "retries": build.or_nothing(_retries()),
         "losses": build.or_nothing(
             build.record(
                 {each.word: each.about for each in FEATURES.values()},
@@ -264,6 +265,13 @@ def _setting_schemas() -> dict[str, Schema]:
             )
         ),
         "breaker": build.or_nothing(_breaker()),
+        "router": build.or_nothing(
+            build.record(
+                router.ROUTER_KEYS,
+                {"weights": build.matching(r"[^./\\\\][^/\\\\]*\\.json", ["router.json"])},
+                ["weights"],
+            )
+        ),
         "record": build.or_nothing(
             build.record(
                 settings.RECORD_KEYS, {"headers": build.one_or_more(build.text()), "content": build.flag(False)}

@@ -34,6 +34,7 @@ SETTING_KEYS = {
     "losses": "what is done with fields of a request that an upstream's API cannot carry, by their names in "
     "`docs/protocols.md`: `refused`, `dropped`, or `emulated` where its dialect can",
     "breaker": "when a model by an account is left alone for a while",
+    "router": "how prompts are judged",
     "record": "what the decision record holds beyond the usual",
 }
 """The keys of `settings`, with what they mean."""
