@@ -9,14 +9,13 @@ import msgspec
 
 from routebook.chat.caps import Caps
 from routebook.chat.lazily import lazily
-from routebook.protocols.body import WORD, decode, named, read_field, read_fields, read_model, with_fields
+from routebook.protocols.body import FLAG, WORD, decode, named, read_field, read_fields, read_model, with_fields
 from routebook.protocols.errors import ProtocolError, Side
 
 Prompts = str | list[str | int | list[int]]
 
 _PROMPTS: Final[msgspec.json.Decoder[Prompts]] = msgspec.json.Decoder(Prompts)
 _COUNT: Final = msgspec.json.Decoder(int)
-_FLAG: Final = msgspec.json.Decoder(bool)
 _OPTIONS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 USUAL_OUTPUT: Final = 16
@@ -45,7 +44,7 @@ class OpenAICompletion:
         self.model = read_model(fields)
         if "prompt" not in fields:
             raise ProtocolError(Side.CLIENT, "`prompt` is missing", param="prompt")
-        self.stream = read_field(fields, "stream", _FLAG) is True
+        self.stream = read_field(fields, "stream", FLAG) is True
         self.body = body
         self.fields = fields
         self.body_bytes = len(body)
@@ -57,7 +56,7 @@ class OpenAICompletion:
     def wants_usage(self) -> bool:
         """Whether the client asked for the chunk with usage at the end of its stream."""
         options = read_field(self.fields, "stream_options", _OPTIONS)
-        return options is not None and read_field(options, "include_usage", _FLAG) is True
+        return options is not None and read_field(options, "include_usage", FLAG) is True
 
     @property
     def max_output(self) -> int | None:
