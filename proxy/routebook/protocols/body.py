@@ -117,6 +117,12 @@ def read_model(fields: Mapping[str, Raw]) -> str:
     return model
 
 
+def check_named(model: str) -> None:
+    """Raise ProtocolError where the name of a model in a path is empty or longer than a record should hold."""
+    if not model or len(model) > MODEL_LENGTH:
+        raise ProtocolError(Side.CLIENT, f"the model's name must have 1 to {MODEL_LENGTH} characters")
+
+
 def named(body: bytes, fields: dict[str, Raw], model: str) -> bytes:
     """The body with the model that its path names, in `fields` too: upstreams are told in the body."""
     if read_field(fields, "model", WORD) == model:
