@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import pytest
 
 from routebook.chat.lazily import lazily
@@ -43,3 +45,23 @@ def test_a_failure_is_not_kept() -> None:
 def test_it_is_documented_as_the_function_is() -> None:
     """On the class it is itself, with its words."""
     assert Counted.value.__doc__ == "What it works out."
+
+
+def test_a_value_that_nobody_works_out_makes_no_object() -> None:
+    """A class that forgets it fails when an object is made, not when somebody asks."""
+
+    class Sized(ABC):
+        @lazily
+        @abstractmethod
+        def size(self) -> int:
+            """How large it is."""
+
+    class Square(Sized):
+        @lazily
+        def size(self) -> int:
+            """Four."""
+            return 4
+
+    with pytest.raises(TypeError, match="abstract"):
+        Sized()  # type: ignore[abstract]
+    assert Square().size == 4

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from routebook.cli.decisions import visible
+from routebook.documents.visible import visible
 from routebook.edge.journal.records import first_id, read_since
 from routebook.edge.journal.writer import Journal
 from tests.support.proxy import run_command

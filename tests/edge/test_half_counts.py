@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.anthropic.test_laws import sse
+from tests.protocols.anthropic.subject import sse
 from tests.support.asking import CHAT
 from tests.support.proxy import in_process
 from tests.support.rawclient import RawClient, post

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.anthropic.test_laws import sse
+from tests.protocols.anthropic.subject import sse
 from tests.support.proxy import in_process
 from tests.support.rawclient import Answer, RawClient, post
 from tests.support.upstream import Play, Say, Upstream, chunk, head, reply

@@ -1,16 +1,11 @@
-"""The laws that every dialect keeps, as functions that a dialect's tests call with drawn values.
+"""The laws that every dialect keeps, as functions of a subject and drawn values; `test_laws.py` holds all subjects to them.
 
-A `Subject` is a dialect under these laws. Its tests hold five properties, each one line:
-
-    requests_survive(SUBJECT, chat)       reading what was written gives what the losses leave of the request
-    nothing_is_missing(SUBJECT, chat)     every word that was said stands in what was written, or in a loss
-    answers_survive(SUBJECT, answer)      whole and streamed, an answer that is written and read is the same
-    cuts_do_not_matter(reader, data, at)  however a stream is cut, it tells the same events
-    any_bytes_are_read(SUBJECT, data)     any bytes give events or ProtocolError, and nothing else
+A `Subject` is a dialect under these laws; `DIALECT/subject.py` makes it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +37,7 @@ from routebook.protocols.errors import ProtocolError
 from tests.protocols.conversations import ALL_PARTS, ANY_WORDS, MARKERS, answers, chats
 
 TARGET = Target("m", max_output=4096)
+NO_VALUES: st.SearchStrategy[Any] = st.nothing()
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,22 @@ class Subject:
     target: Target = TARGET
     unlike: frozenset[Feature] = field(default_factory=frozenset)
     """Features that are carried, but not back in the same form; say why where they are named."""
+
+    odd_streams: st.SearchStrategy[bytes] = field(kw_only=True)
+    """Streams of events good and bad, in any order."""
+    odd_bodies: st.SearchStrategy[list[bytes]] = field(kw_only=True)
+    """Bodies of any JSON in its own words, as `in_words` makes them."""
+    statuses: Sequence[int] = (400, 401, 403, 404, 429, 500, 503, 529)
+    """Statuses of errors for which its streams have words."""
+    spare: int = 1
+    """Bytes at the end of a stream that may be missing where all has been said."""
+    variant: str = ""
+    """What sets it apart from another subject of the same dialect."""
+
+    @property
+    def name(self) -> str:
+        """What its tests are called."""
+        return f"{self.dialect.name}{self.variant}"
 
     @property
     def upstream(self) -> UpstreamSide:
@@ -156,10 +168,12 @@ def cuts_do_not_matter(reader: Callable[[], EventReader], data: bytes, places: I
     return whole[0]
 
 
-def a_cut_stream_is_not_done(subject: Subject, stream: bytes, end: int) -> None:
-    """A stream that stops before its own end is never taken for a whole one."""
+def a_cut_stream_is_not_done(subject: Subject, answer: ChatAnswer, short: int) -> None:
+    """A stream that stops before its own end, `short` bytes or a part of them, is never taken for a whole one."""
+    stream = written(subject, events_of(answer))
+    longest = len(stream) - subject.spare - 1
     reader = subject.upstream.reader("seed")
-    reader.feed(stream[:end])
+    reader.feed(stream[: longest - short % longest])
     reader.end()
     assert not reader.done
 
@@ -190,6 +204,24 @@ def read_in(subject: Subject, stream: bytes) -> list[Event]:
     events = [*reader.feed(stream), *reader.end()]
     assert reader.done
     return events
+
+
+def in_words(
+    words: Sequence[str], frames: Sequence[bytes], values: st.SearchStrategy[Any] = NO_VALUES
+) -> st.SearchStrategy[list[bytes]]:
+    """Any JSON whose keys are these words, in each of the frames; `%b` is where it stands, `%k` any one of the words.
+
+    `values` are texts that mean something to the dialect, besides any others.
+    """
+    keys = st.sampled_from(words)
+    json_ = st.recursive(
+        st.none() | st.booleans() | st.integers() | ANY_WORDS | values,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+        max_leaves=12,
+    )
+    return st.tuples(json_.map(lambda value: json.dumps(value).encode()), keys.map(str.encode)).map(
+        lambda drawn: [frame.replace(b"%k", drawn[1]).replace(b"%b", drawn[0]) for frame in frames]
+    )
 
 
 def told(reader: EventReader, pieces: Iterable[bytes]) -> tuple[list[Event], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -11,7 +12,7 @@ from routebook.chat.parts import Image, Part, Reasoning, Refusal, Text, ToolCall
 from routebook.chat.used import needs_of
 
 
-class AskedChat:
+class AskedChat(ABC):
     """A request as `chat.asked.Asked` wants it. A dialect's own class says what the envelope holds (`model`, `stream`,
     `body`, `prompt`) and how `chat` is read; what is dear is worked out when somebody first asks."""
 
@@ -24,9 +25,9 @@ class AskedChat:
     counted_tokens: Final = 0
 
     @lazily
+    @abstractmethod
     def chat(self) -> ChatRequest:
         """The whole request in the neutral form; raises ProtocolError."""
-        raise NotImplementedError
 
     @property
     def prompt(self) -> bytes | memoryview:

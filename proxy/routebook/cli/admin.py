@@ -106,7 +106,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _as_lines(tokens: Iterable[Token], now: datetime) -> Iterable[str]:
-    from routebook.cli.decisions import visible
+    from routebook.documents.visible import visible
 
     yield f"{'id':8}  {'role':7}  {'token':8}  {'made':10}  {'expires':10}  {'state':7}  note"
     for token in tokens:

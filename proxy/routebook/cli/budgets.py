@@ -171,7 +171,7 @@ def _lines(budget: BudgetShown, bars: bool) -> Iterator[str]:
 
 
 def _scope_line(budget: BudgetShown, scope: ScopeShown, bars: bool) -> str:
-    from routebook.cli.decisions import visible
+    from routebook.documents.visible import visible
 
     parts = [f"settled {amount(scope.settled, budget.unit)}", f"held {amount(scope.held, budget.unit)}"]
     if scope.left >= 0:
@@ -241,7 +241,7 @@ def _limit_line(limit: LimitShown) -> str:
 
 
 def _limit_scope_line(limit: LimitShown, scope: LimitScopeShown) -> str:
-    from routebook.cli.decisions import visible
+    from routebook.documents.visible import visible
 
     drawn = [
         f"{used:,} of {most:,} {what}"

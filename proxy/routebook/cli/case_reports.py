@@ -9,12 +9,12 @@ from fractions import Fraction
 from typing import Any
 
 from routebook.cli.check import counted
+from routebook.cli.problem_formats.forms import written
 from routebook.documents.nodes import Document
-from routebook.documents.printing import as_github as problems_as_github
-from routebook.documents.printing import as_text as problems_as_text
-from routebook.documents.printing import problem_to_json, visible
+from routebook.documents.printing import problem_to_json
 from routebook.documents.problems import Problem, Problems
 from routebook.documents.quantities import Unit
+from routebook.documents.visible import readable
 from routebook.policy.branches import Branch
 from routebook.routing.cases.coverage import Coverage, Reached, RuleCoverage
 from routebook.routing.cases.judging import Fault, Verdicted
@@ -64,7 +64,7 @@ class Report:
 def as_text(report: Report, documents: Sequence[Document], *, table: bool, colour: bool = False) -> str:
     """For a terminal: a line for each case that fails, with `table` the coverage rule by rule, and the sum of it all."""
     if report.policy is None:
-        shown = problems_as_text(report.problems, documents, colour=colour)
+        shown = written("text", Problems(list(report.problems)), documents, colour=colour)
         return shown + f"{report.name}: the policy cannot be read: {counted(len(report.problems), 'error')}\n"
     lines = [_failure(verdict, colour) for verdict in report.failed]
     if table and report.coverage is not None:
@@ -83,7 +83,7 @@ def as_github(report: Report) -> str:
     problems = Problems(list(report.problems))
     report_failures(report.failed, problems)
     short = "" if report.falls_short is None else f"::error title=coverage::{report.falls_short}\n"
-    return problems_as_github(problems) + short
+    return written("github", problems) + short
 
 
 def as_json(report: Report) -> str:
@@ -121,7 +121,7 @@ def percent(share: Fraction) -> str:
 def _failure(verdict: Verdicted, colour: bool) -> str:
     said = "; ".join(map(fault_in_words, verdict.faults))
     mark = _painted("failed", _RED, colour)
-    return f"{verdict.case.location}: {mark}: {visible(f'{verdict.case.name}: {said}')}"
+    return f"{verdict.case.location}: {mark}: {readable(f'{verdict.case.name}: {said}')}"
 
 
 def _summary(report: Report, colour: bool) -> str:
@@ -164,7 +164,7 @@ def _missed(rule: RuleCoverage) -> Iterator[str]:
     for each in (rule.decides, *rule.branches):
         if not each.cases:
             what = "that it decides" if each.branch is None else branch_in_words(each.branch)
-            yield f"{_standing(each)}: {visible(what)}"
+            yield f"{_standing(each)}: {readable(what)}"
     unkept = [f"`{name}`" for name, cases in rule.candidates if not cases]
     if unkept:
         yield f"never kept: {', '.join(unkept)}"

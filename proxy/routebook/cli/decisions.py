@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from routebook.documents.visible import visible
+
 if TYPE_CHECKING:
     from routebook.edge.journal.records import Filters, Records
 
@@ -131,12 +133,6 @@ def as_line(row: dict[str, Any]) -> str:
         f"{visible(row['model'] or row['requested']):18}  {row['status'] or '':>3}  {row['end'] or '..':3}  {tokens:>13}  "
         f"{cost:>11}  {seconds:>8}"
     )
-
-
-def visible(value: object) -> str:
-    """Text with what a terminal would obey written out: names may come from a stranger."""
-    text = "" if value is None else str(value)
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _csv(rows: list[dict[str, Any]], *, heading: bool) -> list[str]:

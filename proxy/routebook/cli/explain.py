@@ -90,12 +90,14 @@ def of_given(path: str, given: list[str]) -> Explanation | None:
 def load(path: str) -> Policy | None:
     """The policy at a path; None after printing what is wrong with it."""
     from routebook.cli.check import summary, wants_colour
-    from routebook.documents.printing import as_text
+    from routebook.cli.problem_formats.forms import written
+    from routebook.documents.problems import Problems
     from routebook.routing.reading.loading import load_policy
 
     result = load_policy(Path(path), proving=False)
     if result.policy is None:
-        sys.stderr.write(as_text(result.problems.errors, result.documents, colour=wants_colour(sys.stderr)))
+        errors = Problems(result.problems.errors)
+        sys.stderr.write(written("text", errors, result.documents, colour=wants_colour(sys.stderr)))
         print(f"{path}: {summary(result)}", file=sys.stderr)
     return result.policy
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routebook.cli.decisions import visible
+from routebook.documents.visible import visible
 
 if TYPE_CHECKING:
     from routebook.edge.identity.store import KeyStore, StoredKey

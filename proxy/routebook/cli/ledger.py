@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routebook.cli import admin_calls
+from routebook.documents.visible import visible
 
 if TYPE_CHECKING:
     from routebook.edge.ledger.recount import Fault
@@ -150,11 +151,6 @@ def _progress(done: int, every: int) -> None:
 
 def _moment(at: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-
-
-def visible(text: str) -> str:
-    """Text with what a terminal would obey written out: scopes may come from a stranger."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _fail(message: str) -> int:

@@ -205,6 +205,6 @@ def _print(form: str, text: Callable[[], str], content: Callable[[], object]) ->
 
         print(json.dumps(content(), indent=2))
     else:
-        from routebook.cli.decisions import visible
+        from routebook.documents.visible import visible
 
         sys.stdout.write("\n".join(map(visible, text().split("\n"))))

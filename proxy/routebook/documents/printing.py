@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from routebook.documents.nodes import Document
 from routebook.documents.problems import Location, Problem, Severity
+from routebook.documents.visible import readable
 
 JSON_VERSION = 1
 """Version of the shape that `as_json` prints."""
@@ -22,7 +23,6 @@ WIDTH = 160
 """Characters of a source line that are shown; a longer one is cut around the caret."""
 
 _LINE_BREAK = re.compile("\r\n|\r|\n")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
 
 _COLOURS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m"}
 _BOLD, _FAINT, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -65,18 +65,18 @@ def problem_to_json(problem: Problem) -> dict[str, object]:
 def headline(problem: Problem) -> str:
     """A problem on one line, hint included, as a log or an exit message shows it."""
     hint = f"; {problem.hint}" if problem.hint else ""
-    return visible(f"{problem.location}: {problem.severity.value}[{problem.code}]: {problem.message}{hint}")
+    return readable(f"{problem.location}: {problem.severity.value}[{problem.code}]: {problem.message}{hint}")
 
 
 def _one_as_text(problem: Problem, lines: dict[str, list[str]], colour: bool) -> str:
     severity = f"{problem.severity.value}[{problem.code}]"
     place, kind = _paint(str(problem.location), _BOLD, colour), _paint(severity, _COLOURS[problem.severity], colour)
-    shown = [f"{place}: {kind}: {visible(problem.message)}"]
+    shown = [f"{place}: {kind}: {readable(problem.message)}"]
     shown += _source(problem.location, "^", lines, colour)
     if problem.hint is not None:
-        shown.append(f"{'':7}= {visible(problem.hint)}")
+        shown.append(f"{'':7}= {readable(problem.hint)}")
     for location, text in problem.related:
-        shown.append(f"  {location}: {visible(text)}")
+        shown.append(f"  {location}: {readable(text)}")
         shown += _source(location, "-", lines, colour)
     return "\n".join(shown)
 
@@ -92,7 +92,7 @@ def _source(location: Location, caret: str, lines: dict[str, list[str]], colour:
     before = "".join("\t" if char == "\t" else " " for char in line[: column - 1])
     margin = _paint(f"{location.line:>5} |", _FAINT, colour)
     return [
-        f"{margin} {visible(line, keep_tabs=True)}",
+        f"{margin} {readable(line, keep_tabs=True)}",
         f"{_paint('      |', _FAINT, colour)} {before}{_paint(caret, _BOLD, colour)}",
     ]
 
@@ -130,10 +130,3 @@ def _place(location: Location) -> dict[str, object]:
 
 def _paint(text: str, colour: str, wanted: bool) -> str:
     return f"{colour}{text}{_PLAIN}" if wanted else text
-
-
-def visible(text: str, *, keep_tabs: bool = False) -> str:
-    """Text with what a terminal would obey or hide written out; a policy may come from a stranger."""
-    return _UNPRINTABLE.sub(
-        lambda found: found[0] if keep_tabs and found[0] == "\t" else f"\\u{ord(found[0]):04x}", text
-    )

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from routebook.chat.usage import KINDS, Usage
+from routebook.documents.quantities import NANO
 from routebook.ledger.pot_names import pot_named
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of the buckets for times, in seconds: from a cached answer to a long stream."""
-
-NANO = 1_000_000_000
-"""Nano-dollars in a dollar."""
 
 
 @dataclass(frozen=True, slots=True)

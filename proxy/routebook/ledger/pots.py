@@ -5,6 +5,7 @@ Whatever was granted counts as drawn until its holder gives it back: what is lef
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -94,7 +95,7 @@ class Count:
             self.granted -= part.granted
 
 
-class Pot:
+class Pot(ABC):
     """What every kind of pot can do. Amounts are whatever the pot counts, `now` is seconds since 1970."""
 
     def __init__(self) -> None:
@@ -132,9 +133,9 @@ class Pot:
         for count in self.counts.values():
             count.bury(holder)
 
+    @abstractmethod
     def retry_after(self, claim: Claim, short: int, now: float) -> float:
         """Seconds after which the claim may be met, which now falls short by so much."""
-        raise NotImplementedError
 
     def at_rest(self, now: float) -> bool:
         """Whether forgetting the pot would change nothing."""

@@ -90,8 +90,6 @@ class FactAxes:
         self._known: Cells = ()
         self._numbers: dict[str, int] = {}
         self.unnamed = 0
-        self.places: Sequence[Place] = ()
-        """Where a number line is cut: cell n lies before the nth place."""
         match spec.type:
             case FactType.FLAG:
                 self._masks = {IsFlag(True): 1, IsFlag(False): 2}
@@ -102,6 +100,11 @@ class FactAxes:
                 self._cut_texts(list(_leaves(asked)), words)
             case FactType.SET:
                 self._cut_sets(list(_leaves(asked)), words)
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where a number line is cut: cell n lies before the nth place."""
+        return self.axes[0].places if self.axes else ()
 
     def known(self, known: bool) -> list[Cells]:
         """Where the fact is known, or missing."""
@@ -165,7 +168,6 @@ class FactAxes:
     def _cut_numbers(self, asked: Sequence[Predicate]) -> None:
         stretches = {each: stretches_of(each) for each in asked}
         places = sorted({place for each in stretches.values() for place in each.turns})
-        self.places = places
         unit = self._unit or self._spec.unit
         values: list[Value | None] = []
         full = 0

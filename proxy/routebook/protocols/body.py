@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Raw
 
+from routebook.chat.parts import Json
 from routebook.protocols.errors import ProtocolError, Side
 
 T = TypeVar("T")
@@ -18,8 +19,19 @@ MODEL_LENGTH = 256
 
 WORD = msgspec.json.Decoder(str)
 """Reads a text."""
+FLAG = msgspec.json.Decoder(bool)
+"""Reads true or false."""
+NUMBER = msgspec.json.Decoder(float)
+"""Reads a number."""
+COUNT = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)])
+"""Reads a count that is believed of a client."""
+WORDS = msgspec.json.Decoder(list[str])
+"""Reads a list of texts."""
+RAWS = msgspec.json.Decoder(list[Raw])
+"""Reads a list of values, each as it came."""
+FIELDS = msgspec.json.Decoder(dict[str, Raw])
+"""Reads an object, each of its fields as it came."""
 
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _AT_BYTE = re.compile(r" \(byte ([0-9]+)\)\Z")
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
@@ -55,7 +67,7 @@ def _wrong_shape(words: str, within: str) -> ProtocolError:
 
 def read_fields(body: bytes) -> dict[str, Raw]:
     """The top-level fields of a JSON object, each as it came; a key that stands twice has its last value."""
-    return decode(_FIELDS, body)
+    return decode(FIELDS, body)
 
 
 def read_field(fields: Mapping[str, Raw], name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
@@ -74,12 +86,41 @@ def starts_with(raw: Raw, letter: bytes) -> bool:
     return memoryview(raw)[0] == letter[0]
 
 
+def is_given(fields: Mapping[str, Raw], name: str) -> bool:
+    """Whether a field says something."""
+    return name in fields and not is_null(fields[name])
+
+
+def json_of(raw: Raw) -> Json:
+    """A value as the text it came as; raises ProtocolError where that is not UTF-8."""
+    try:
+        return Json(bytes(raw).decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ProtocolError(Side.CLIENT, "the body is not UTF-8") from None
+
+
+def given(raw: Raw) -> Json | None:
+    """A value as the text it came as, None for `null`; raises ProtocolError where that is not UTF-8."""
+    return None if is_null(raw) else json_of(raw)
+
+
+def wrong(message: str, param: str) -> ProtocolError:
+    """The error for a field of the client's, named by its place, that is not what it must be."""
+    return ProtocolError(Side.CLIENT, f"{message} in `{param}`", param=param)
+
+
 def read_model(fields: Mapping[str, Raw]) -> str:
     """The name under `model`; raises ProtocolError where it is absent, empty or longer than a record should hold."""
     model = read_field(fields, "model", WORD)
     if not model or len(model) > MODEL_LENGTH:
         raise ProtocolError(Side.CLIENT, f"`model` must be a text of 1 to {MODEL_LENGTH} characters", param="model")
     return model
+
+
+def check_named(model: str) -> None:
+    """Raise ProtocolError where the name of a model in a path is empty or longer than a record should hold."""
+    if not model or len(model) > MODEL_LENGTH:
+        raise ProtocolError(Side.CLIENT, f"the model's name must have 1 to {MODEL_LENGTH} characters")
 
 
 def named(body: bytes, fields: dict[str, Raw], model: str) -> bytes:

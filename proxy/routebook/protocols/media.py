@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from routebook.chat.parts import Inline, Url
+from routebook.protocols.body import wrong
 
 _STANDARD: Final = str.maketrans("-_", "+/", " \t\r\n=")
 
@@ -37,6 +38,22 @@ def read_url(url: str) -> Inline | Url:
     if parameters and parameters[-1].strip().lower() == "base64":
         return Inline(media_type, standard(data))
     return Inline(media_type, base64.b64encode(unquote_to_bytes(data)).decode("ascii"))
+
+
+def media_at(url: str, at: str) -> Inline | Url:
+    """What the URL at this place of a request stands for. Raises ProtocolError where it is broken."""
+    try:
+        return read_url(url)
+    except ValueError:
+        raise wrong("the data URL cannot be read", at) from None
+
+
+def base64_at(data: str, at: str) -> str:
+    """The base64 at this place of a request in its standard form. Raises ProtocolError where it is none."""
+    try:
+        return standard(data)
+    except ValueError:
+        raise wrong("this is not base64", at) from None
 
 
 def as_url(source: Inline) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-NANO: Final = 1_000_000_000
+from routebook.documents.quantities import NANO
 
 
 def in_words(reason: str, numbers: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ from routebook.protocols.anthropic.errors import error_body, model_body, models_
 from routebook.protocols.anthropic.request import AnthropicMessages, read_count_request, read_messages
 from routebook.protocols.anthropic.stream_writing import PING, MessagesWriter
 from routebook.protocols.codec import ReplyTo
-from tests.protocols.anthropic.test_laws import SUBJECT
+from tests.protocols.anthropic.subject import SUBJECT
 
 ASKED = AnthropicMessages(b'{"model":"asked","messages":[],"max_tokens":9,"stream":true}')
 REPLY = ReplyTo(ASKED, "x1")

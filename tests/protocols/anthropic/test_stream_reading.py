@@ -15,7 +15,7 @@ from routebook.protocols.anthropic.dialect import ANTHROPIC
 from routebook.protocols.anthropic.stream_reading import MessagesReader
 from routebook.protocols.errors import ProtocolError, Side
 from tests.protocols import laws
-from tests.protocols.anthropic.test_laws import sse
+from tests.protocols.anthropic.subject import sse
 
 WIRE = Path(__file__).parents[2] / "corpus" / "wire" / "anthropic"
 CASES = sorted(WIRE.iterdir())

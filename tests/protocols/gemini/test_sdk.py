@@ -32,7 +32,7 @@ from routebook.protocols.gemini.request import GeminiChat
 from routebook.protocols.gemini.request_writing import write_request
 from routebook.protocols.gemini.stream_writing import GeminiWriter
 from tests.protocols import laws
-from tests.protocols.gemini.test_laws import SUBJECT
+from tests.protocols.gemini.subject import SUBJECT
 
 Script = list[tuple[int, str, bytes]]
 

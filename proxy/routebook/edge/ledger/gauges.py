@@ -10,11 +10,11 @@ import heapq
 from collections.abc import Iterator
 from typing import Final
 
-from routebook.documents.quantities import Unit
+from routebook.documents.quantities import NANO, Unit
 from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.owner import Owner
 from routebook.edge.ledger.store_breaker import StoreBreaker
-from routebook.edge.metrics import NANO, Family, Labels
+from routebook.edge.metrics import Family, Labels
 from routebook.edge.scrape import Fact
 from routebook.ledger.budgets import Budget, Counting
 from routebook.ledger.pot_names import pot_named

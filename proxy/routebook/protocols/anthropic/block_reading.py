@@ -30,9 +30,8 @@ from routebook.chat.parts import (
     UrlCitation,
 )
 from routebook.protocols.anthropic.carries import DIALECT
-from routebook.protocols.body import WORD, decode, is_null, starts_with
-from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.media import standard
+from routebook.protocols.body import RAWS, WORD, decode, is_null, json_of, starts_with, wrong
+from routebook.protocols.media import base64_at
 
 NOTHING: Final = Raw(b"null")
 
@@ -82,7 +81,6 @@ class _Cited(msgspec.Struct, gc=False):
 
 
 _BLOCK: Final = msgspec.json.Decoder(_Block)
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 _SOURCE: Final = msgspec.json.Decoder(_Source)
 _CITATIONS: Final = msgspec.json.Decoder(_Citations)
 _CITED: Final = msgspec.json.Decoder(_Cited)
@@ -97,24 +95,11 @@ def read_content(raw: Raw | None, at: str) -> Iterator[Part]:
         if text:
             yield Text(text)
         return
-    blocks = decode(_RAWS, raw, at)
+    blocks = decode(RAWS, raw, at)
     for index, each in enumerate(blocks):
         part = _part(each, f"{at}[{index}]")
         if part is not None:
             yield part
-
-
-def json_of(raw: Raw) -> Json:
-    """A value as the text it came as; raises ProtocolError where that is not UTF-8."""
-    try:
-        return Json(bytes(raw).decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ProtocolError(Side.CLIENT, "the body is not UTF-8") from None
-
-
-def wrong(message: str, param: str) -> ProtocolError:
-    """A field of the client's that is not what it must be."""
-    return ProtocolError(Side.CLIENT, f"{message} in `{param}`", param=param)
 
 
 def _part(raw: Raw, at: str) -> Part | None:
@@ -155,10 +140,7 @@ def _source(source: _Source, at: str) -> Inline | Url | Stored | Plain | None:
     """Where media come from; None where it is of a kind that only this dialect knows."""
     match source.type:
         case "base64" if source.data is not None:
-            try:
-                return Inline(source.media_type or "application/pdf", standard(source.data))
-            except ValueError:
-                raise wrong("this is not base64", f"{at}.data") from None
+            return Inline(source.media_type or "application/pdf", base64_at(source.data, f"{at}.data"))
         case "url" if source.url is not None:
             return Url(source.url)
         case "file" if source.file_id is not None:
@@ -199,7 +181,7 @@ def _citations(raw: Raw, at: str) -> Iterator[Citation]:
     """Citations as they came. One that this dialect wrote for another has nothing that its vendor would know."""
     if is_null(raw):
         return
-    listed = decode(_RAWS, raw, at)
+    listed = decode(RAWS, raw, at)
     for index, each in enumerate(listed):
         cited = decode(_CITED, each, f"{at}[{index}]")
         if cited.type == "web_search_result_location" and cited.url is not None and not cited.encrypted_index:

@@ -10,9 +10,9 @@ from msgspec import Raw
 
 from routebook.chat.conversation import Extra, Message, Role
 from routebook.chat.parts import Foreign, Part, Text, ToolResult
-from routebook.protocols.anthropic.block_reading import json_of, read_content, wrong
+from routebook.protocols.anthropic.block_reading import read_content
 from routebook.protocols.anthropic.carries import DIALECT
-from routebook.protocols.body import WORD, decode, is_null
+from routebook.protocols.body import WORD, decode, is_null, json_of, wrong
 
 _ROLES: Final = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
 _MESSAGES: Final = msgspec.json.Decoder(list[dict[str, Raw]])

@@ -13,12 +13,23 @@ from routebook.chat.conversation import ChatRequest, Effort
 from routebook.chat.lazily import lazily
 from routebook.chat.used import needs_of
 from routebook.protocols.anthropic.carries import DIALECT, NEW
-from routebook.protocols.anthropic.request_reading import COUNT, FIELDS, read_request
+from routebook.protocols.anthropic.request_reading import read_request
 from routebook.protocols.anthropic.thinking import LEAST
-from routebook.protocols.body import WORD, is_null, named, read_field, read_fields, read_model, starts_with, with_fields
+from routebook.protocols.body import (
+    COUNT,
+    FIELDS,
+    FLAG,
+    WORD,
+    is_given,
+    named,
+    read_field,
+    read_fields,
+    read_model,
+    starts_with,
+    with_fields,
+)
 from routebook.protocols.errors import ProtocolError, Side
 
-_FLAG: Final = msgspec.json.Decoder(bool)
 _MESSAGES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
 _TYPE: Final = msgspec.json.Decoder(str | None)
 _NOTHING: Final = Raw(b"null")
@@ -44,9 +55,9 @@ class AnthropicMessages(AskedChat):
         messages = fields.get("messages")
         if messages is None or not starts_with(messages, b"["):
             raise ProtocolError(Side.CLIENT, "`messages` must be a list", param="messages")
-        if self.needs_most and not _given(fields, "max_tokens"):
+        if self.needs_most and not is_given(fields, "max_tokens"):
             raise ProtocolError(Side.CLIENT, "`max_tokens` is missing", param="max_tokens")
-        self.stream = read_field(fields, "stream", _FLAG) is True if "stream" in fields else False
+        self.stream = read_field(fields, "stream", FLAG) is True if "stream" in fields else False
         self.body = body
         self.fields = fields
         self.version = version
@@ -144,8 +155,8 @@ def _capped(asked: AnthropicMessages, caps: Caps) -> dict[str, Any]:
     if caps.max_output is not None and most is not None and most > caps.max_output:
         changes["max_tokens"] = caps.max_output
         changes |= _less_thought(thinking, caps.max_output)
-    wants_thought = _given(asked.fields, "thinking") and _kind(thinking) != "disabled"
-    if caps.temperature is not None and not (_given(asked.fields, "temperature") or wants_thought):
+    wants_thought = is_given(asked.fields, "thinking") and _kind(thinking) != "disabled"
+    if caps.temperature is not None and not (is_given(asked.fields, "temperature") or wants_thought):
         # The newer version refuses every temperature, and so would the upstream refuse the request.
         changes |= {} if asked.version == NEW else {"temperature": caps.temperature}
     if caps.reasoning_effort is not None and thinking is None:
@@ -173,7 +184,3 @@ def _effort(asked: AnthropicMessages, word: str) -> dict[str, Any]:
 
 def _kind(thinking: dict[str, Raw] | None) -> str | None:
     return None if thinking is None else read_field(thinking, "type", WORD)
-
-
-def _given(fields: dict[str, Raw], name: str) -> bool:
-    return name in fields and not is_null(fields[name])

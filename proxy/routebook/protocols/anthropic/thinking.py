@@ -12,9 +12,8 @@ from routebook.chat.conversation import Calling, ChatRequest, Effort, Extra, Mes
 from routebook.chat.features import Feature
 from routebook.chat.loss import Done
 from routebook.chat.parts import Reasoning, ToolCall
-from routebook.protocols.anthropic.block_reading import json_of
 from routebook.protocols.anthropic.carries import DIALECT
-from routebook.protocols.body import decode
+from routebook.protocols.body import decode, json_of
 from routebook.protocols.carrying import Losses
 
 LEAST: Final = 1024

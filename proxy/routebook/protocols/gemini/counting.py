@@ -11,7 +11,7 @@ from routebook.chat.asked_chat import AskedChat
 from routebook.chat.caps import Caps
 from routebook.chat.conversation import ChatRequest
 from routebook.chat.lazily import lazily
-from routebook.protocols.body import MODEL_LENGTH, with_fields
+from routebook.protocols.body import check_named, with_fields
 from routebook.protocols.carrying import Target, losses_of
 from routebook.protocols.codec import Sent
 from routebook.protocols.errors import ProtocolError, Side
@@ -32,8 +32,7 @@ class GeminiCount(AskedChat):
     stream = False
 
     def __init__(self, body: bytes, model: str = "") -> None:
-        if not model or len(model) > MODEL_LENGTH:
-            raise ProtocolError(Side.CLIENT, f"the model's name must have 1 to {MODEL_LENGTH} characters")
+        check_named(model)
         self.fields = Fields(body)
         inner = self.fields.inner(_WHOLE)
         if "contents" not in (self.fields if inner is None else inner):

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
+from routebook.chat.asked_plain import AskedVectors
 from routebook.chat.lazily import lazily
-from routebook.protocols.body import MODEL_LENGTH, with_fields
+from routebook.protocols.body import check_named, with_fields
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.gemini.fields import Fields
 
 
-class GeminiEmbeddings:
+class GeminiEmbeddings(AskedVectors):
     """One request for vectors, read as far as somebody asks (`chat.asked.Asked`). Only upstreams of this dialect are
     asked for these; their answers pass as they come."""
 
-    operation: Final = "embeddings"
     dialect: Final = "gemini"
-    stream: Final = False
-    wants_usage: Final = True
-    max_output: Final = 0
-    choices: Final = 1
-    images: Final = 0
-    tools: Final = 0
-    tool_bytes: Final = 0
     counted_tokens: Final = 0
-    needs: Final[frozenset[str]] = frozenset()
-    metadata: Final[Mapping[str, str]] = {}
     user: Final = None
-    was_read: Final = True
-    opening: Final = b""
-    goes_on_from: Final = None
-    session: Final = None
 
     def __init__(self, body: bytes, model: str = "", batch: bool = False) -> None:
-        if not model or len(model) > MODEL_LENGTH:
-            raise ProtocolError(Side.CLIENT, f"the model's name must have 1 to {MODEL_LENGTH} characters")
+        check_named(model)
         self.fields = Fields(body)
         needed = "requests" if batch else "content"
         if needed not in self.fields:
@@ -46,10 +32,6 @@ class GeminiEmbeddings:
         self.model = model
         self.batch = batch
         self.body = body
-        self.body_bytes = len(body)
-
-    def __repr__(self) -> str:
-        return f"<GeminiEmbeddings {self.model} {self.body_bytes} bytes>"
 
     @property
     def prompt(self) -> memoryview:
@@ -66,11 +48,6 @@ class GeminiEmbeddings:
         """All texts, one after the other."""
         contents = (content for each in self._each() if (content := each.inner("content")) is not None)
         return "\n".join(part.word("text") or "" for content in contents for part in content.each("parts"))
-
-    @property
-    def latest(self) -> str:
-        """All of it."""
-        return self.text
 
     def _each(self) -> Iterator[Fields]:
         return self.fields.each("requests") if self.batch else iter((self.fields,))

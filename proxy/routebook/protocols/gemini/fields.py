@@ -14,20 +14,15 @@ import msgspec
 from msgspec import Raw
 
 from routebook.chat.parts import Json
-from routebook.protocols.body import WORD, decode, is_null
+from routebook.protocols.body import FIELDS, RAWS, WORD, WORDS, decode, is_null, json_of
 from routebook.protocols.errors import ProtocolError, Side
 
 T = TypeVar("T")
 
 COUNT: Final = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)], strict=False)
 INT: Final = msgspec.json.Decoder(int, strict=False)
-NUMBER: Final = msgspec.json.Decoder(float)
-FLAG: Final = msgspec.json.Decoder(bool)
-WORDS: Final = msgspec.json.Decoder(list[str])
 LABELS: Final = msgspec.json.Decoder(dict[str, str])
 
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 
 NAMES: Final = frozenset(
     [
@@ -112,7 +107,7 @@ class Fields:
 
     def __init__(self, raw: Raw | bytes, at: str = "") -> None:
         self.at = at
-        read = decode(_FIELDS, raw, at)
+        read = decode(FIELDS, raw, at)
         self._fields = {_SNAKE.get(name, name): each for name, each in read.items() if not is_null(each)}
         self._taken: set[str] = set()
 
@@ -157,7 +152,7 @@ class Fields:
 
     def each(self, name: str) -> Iterator[Fields]:
         """The objects of a list within."""
-        listed: list[Raw] | None = self.take(name, _RAWS)
+        listed: list[Raw] | None = self.take(name, RAWS)
         for index, raw in enumerate(listed or ()):
             yield Fields(raw, f"{self.place(name)}[{index}]")
 
@@ -183,14 +178,6 @@ class Fields:
         """An error at this object, or at a field of it."""
         param = self.at if name is None else self.place(name)
         return ProtocolError(Side.CLIENT, f"{message} in `{param}`" if param else message, param=param or None)
-
-
-def json_of(raw: Raw) -> Json:
-    """A value as the text it came as; raises ProtocolError where that is not UTF-8."""
-    try:
-        return Json(bytes(raw).decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ProtocolError(Side.CLIENT, "the body is not UTF-8") from None
 
 
 def object_of(named: dict[str, Json]) -> Json:

@@ -25,9 +25,9 @@ from routebook.chat.parts import (
     ToolResult,
     Url,
 )
-from routebook.protocols.body import WORD, decode, starts_with
+from routebook.protocols.body import FLAG, WORD, decode, json_of, starts_with
 from routebook.protocols.gemini.carries import DIALECT, UNSIGNED, VENDOR
-from routebook.protocols.gemini.fields import FLAG, Fields, json_of, object_of
+from routebook.protocols.gemini.fields import Fields, object_of
 from routebook.protocols.media import standard
 
 SAID: Final = "output"

@@ -13,7 +13,7 @@ from routebook.chat.asked_chat import AskedChat
 from routebook.chat.caps import Caps
 from routebook.chat.conversation import ChatRequest
 from routebook.chat.lazily import lazily
-from routebook.protocols.body import MODEL_LENGTH, read_fields, starts_with, with_fields
+from routebook.protocols.body import check_named, read_fields, starts_with, with_fields
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.gemini.fields import Fields
 from routebook.protocols.gemini.request_reading import read_request
@@ -30,8 +30,7 @@ class GeminiChat(AskedChat):
 
     def __init__(self, body: bytes, model: str = "", stream: bool = False, alt: str = "") -> None:
         self.fields = read_fields(body)
-        if not model or len(model) > MODEL_LENGTH:
-            raise ProtocolError(Side.CLIENT, f"the model's name must have 1 to {MODEL_LENGTH} characters")
+        check_named(model)
         contents = self.fields.get("contents")
         if contents is None or not starts_with(contents, b"["):
             raise ProtocolError(Side.CLIENT, "`contents` must be a list", param="contents")

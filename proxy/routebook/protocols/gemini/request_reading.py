@@ -20,8 +20,9 @@ from routebook.chat.conversation import (
     Tool,
     ToolChoice,
 )
+from routebook.protocols.body import FLAG, NUMBER
 from routebook.protocols.gemini.carries import DIALECT
-from routebook.protocols.gemini.fields import COUNT, FLAG, INT, LABELS, NUMBER, Fields, object_of
+from routebook.protocols.gemini.fields import COUNT, INT, LABELS, Fields, object_of
 from routebook.protocols.gemini.message_reading import Conversation
 from routebook.protocols.gemini.schemas import as_json_schema
 

@@ -22,19 +22,23 @@ from routebook.chat.conversation import (
     Tool,
 )
 from routebook.chat.lazily import lazily
-from routebook.chat.parts import Image, Inline, Json, Part, Reasoning, Text, ToolCall, ToolResult
+from routebook.chat.parts import Image, Inline, Part, Reasoning, Text, ToolCall, ToolResult
 from routebook.protocols.body import (
+    FLAG,
     WORD,
     decode,
+    given,
     is_null,
+    json_of,
     read_field,
     read_fields,
     read_model,
     starts_with,
     with_fields,
+    wrong,
 )
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.media import standard
+from routebook.protocols.media import base64_at
 from routebook.protocols.ollama.wire import DIALECT, OPTIONS
 
 NOTHING: Final = Raw(b"null")
@@ -86,7 +90,6 @@ class _Options(msgspec.Struct, gc=False):
     seed: int | None = None
 
 
-_FLAG: Final = msgspec.json.Decoder(bool)
 _COUNT: Final = msgspec.json.Decoder(Count)
 _THINK: Final = msgspec.json.Decoder(bool | str)
 _MESSAGES: Final = msgspec.json.Decoder(list[_Message])
@@ -103,7 +106,7 @@ class OllamaChat(AskedChat):
         self.body = body
         self.fields = read_fields(body)
         self.model = read_model(self.fields)
-        self.stream = read_field(self.fields, "stream", _FLAG) is not False
+        self.stream = read_field(self.fields, "stream", FLAG) is not False
         if "messages" not in self.fields:
             raise ProtocolError(Side.CLIENT, "`messages` must be a list", param="messages")
 
@@ -124,7 +127,7 @@ def edited(asked: OllamaChat, model: str, ask_usage: bool, caps: Any = None) -> 
 def _read(model: str, fields: Mapping[str, Raw]) -> ChatRequest:
     system, messages = _conversation(decode(_MESSAGES, fields.get("messages", NOTHING), "messages"))
     options = read_field(fields, "options", _OPTIONS) or _Options()
-    logprobs = read_field(fields, "logprobs", _FLAG)
+    logprobs = read_field(fields, "logprobs", FLAG)
     think = read_field(fields, "think", _THINK)
     return ChatRequest(
         model,
@@ -137,29 +140,20 @@ def _read(model: str, fields: Mapping[str, Raw]) -> ChatRequest:
         stop=tuple(options.stop or ()),
         logprobs=(read_field(fields, "top_logprobs", _COUNT) or 0) if logprobs else None,
         reasoning=None if think is None else ReasoningWish(None if think else Effort.NONE),
-        extras=tuple(Extra(DIALECT, name, _json(raw)) for name, raw in fields.items() if name not in _KNOWN),
+        extras=tuple(Extra(DIALECT, name, json_of(raw)) for name, raw in fields.items() if name not in _KNOWN),
     )
-
-
-def _json(raw: Raw) -> Json:
-    try:
-        return Json(bytes(raw).decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ProtocolError(Side.CLIENT, "the body is not UTF-8") from None
 
 
 def _format(raw: Raw) -> AnyJson | JsonSchema | None:
     if is_null(raw):
         return None
     if not starts_with(raw, b'"'):
-        return JsonSchema(_json(raw))
+        return JsonSchema(json_of(raw))
     return AnyJson() if decode(WORD, raw, "format") == "json" else None
 
 
 def _tool(function: _Function) -> Tool:
-    return Tool(
-        function.name, function.description, None if is_null(function.parameters) else _json(function.parameters)
-    )
+    return Tool(function.name, function.description, given(function.parameters))
 
 
 def _conversation(listed: list[_Message]) -> tuple[list[Text], list[Message]]:
@@ -180,7 +174,7 @@ def _conversation(listed: list[_Message]) -> tuple[list[Text], list[Message]]:
             waiting += [part for part in parts if isinstance(part, ToolCall)]
             messages.append(Message(Role(each.role), parts))
         else:
-            raise ProtocolError(Side.CLIENT, f"`role` is not known in `{at}.role`", param=f"{at}.role")
+            raise wrong("`role` is not known", f"{at}.role")
     return system, messages
 
 
@@ -204,13 +198,9 @@ def _parts(message: _Message, index: int, at: str) -> Iterator[Part]:
         yield Reasoning(message.thinking)
     yield from _texts(message)
     for number, data in enumerate(message.images or ()):
-        try:
-            whole = standard(data)
-        except ValueError:
-            where = f"{at}.images[{number}]"
-            raise ProtocolError(Side.CLIENT, f"this is not base64 in `{where}`", param=where) from None
+        whole = base64_at(data, f"{at}.images[{number}]")
         kind = next((kind for begin, kind in _KINDS.items() if whole.startswith(begin)), "image/png")
         yield Image(Inline(kind, whole))
     for number, call in enumerate(message.tool_calls or ()):
-        arguments = "{}" if is_null(call.function.arguments) else _json(call.function.arguments)
+        arguments = "{}" if is_null(call.function.arguments) else json_of(call.function.arguments)
         yield ToolCall(call.id or f"call_{index}_{number}", call.function.name, arguments)

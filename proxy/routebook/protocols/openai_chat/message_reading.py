@@ -16,7 +16,6 @@ from routebook.chat.parts import (
     Foreign,
     Image,
     Inline,
-    Json,
     Part,
     Reasoning,
     Refusal,
@@ -25,11 +24,9 @@ from routebook.chat.parts import (
     ToolCall,
     ToolKind,
     ToolResult,
-    Url,
 )
-from routebook.protocols.body import WORD, decode, is_null, starts_with
-from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.media import read_url, standard
+from routebook.protocols.body import RAWS, WORD, decode, is_null, json_of, starts_with, wrong
+from routebook.protocols.media import base64_at, media_at
 
 T = TypeVar("T")
 
@@ -116,7 +113,6 @@ class _Held(msgspec.Struct, gc=False):
 
 
 _MESSAGES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 _PART: Final = msgspec.json.Decoder(_WirePart)
 _CALLS: Final = msgspec.json.Decoder(list[_WireCall])
 _FUNCTION: Final = msgspec.json.Decoder(_Function)
@@ -142,7 +138,7 @@ class Conversation:
         word = _field(fields, "role", WORD, at)
         role = _ROLES.get(word or "")
         if role is None:
-            raise _wrong(f"`role` must be one of {', '.join(_ROLES)}", f"{at}.role")
+            raise wrong(f"`role` must be one of {', '.join(_ROLES)}", f"{at}.role")
         name = _field(fields, "name", WORD, at) if word != "function" else None
         content = list(_content(fields.get("content"), at))
         if role is Role.SYSTEM and not self.messages and all(isinstance(part, Text) for part in content):
@@ -162,11 +158,11 @@ class Conversation:
         name = _field(fields, "name", WORD, at)
         if identity is None:
             if _field(fields, "role", WORD, at) == "tool":
-                raise _wrong("`tool_call_id` is missing", f"{at}.tool_call_id")
+                raise wrong("`tool_call_id` is missing", f"{at}.tool_call_id")
             identity = self._last_function
         kept = tuple(part for part in content if isinstance(part, Text | Image | Document))
         if len(kept) < len(content):
-            raise _wrong("a tool gives back text, images and files", f"{at}.content")
+            raise wrong("a tool gives back text, images and files", f"{at}.content")
         result = ToolResult(identity, kept, name=name)
         last = self.messages[-1] if self.messages else None
         if last is not None and last.role is Role.TOOL:
@@ -195,7 +191,7 @@ class Conversation:
             elif call.custom is not None:
                 yield ToolCall(call.id, call.custom.name, call.custom.input, ToolKind.CUSTOM)
             else:
-                raise _wrong("a call has a `function` or a `custom`", f"{at}.tool_calls[{index}]")
+                raise wrong("a call has a `function` or a `custom`", f"{at}.tool_calls[{index}]")
         function = _field(fields, "function_call", _FUNCTION, at)
         if function is not None:
             self._last_function = f"function_{len(self.messages)}"
@@ -206,14 +202,6 @@ class Conversation:
             self.extras.append(Extra(DIALECT, field, json_of(raw)))
 
 
-def json_of(raw: Raw) -> Json:
-    """A value as the text it came as; raises ProtocolError where that is not UTF-8."""
-    try:
-        return Json(bytes(raw).decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ProtocolError(Side.CLIENT, "the body is not UTF-8") from None
-
-
 def _content(raw: Raw | None, at: str) -> Iterator[Part]:
     if raw is None or is_null(raw):
         return
@@ -222,7 +210,7 @@ def _content(raw: Raw | None, at: str) -> Iterator[Part]:
         if text:
             yield Text(text)
         return
-    parts = decode(_RAWS, raw, f"{at}.content")
+    parts = decode(RAWS, raw, f"{at}.content")
     for index, each in enumerate(parts):
         yield from _part(each, f"{at}.content[{index}]")
 
@@ -239,15 +227,15 @@ def _part(raw: Raw, at: str) -> Iterator[Part]:
             yield Refusal(part.refusal)
         case "image_url" if part.image_url is not None:
             image = _ImageUrl(part.image_url) if isinstance(part.image_url, str) else part.image_url
-            yield Image(_media(image.url, f"{at}.image_url"), image.detail, cache)
+            yield Image(media_at(image.url, f"{at}.image_url"), image.detail, cache)
         case "input_audio" if part.input_audio is not None:
             sound = part.input_audio
             media_type = AUDIO_TYPES.get(sound.format, f"audio/{sound.format}")
-            yield Audio(Inline(media_type, _base64(sound.data, f"{at}.input_audio.data")), cache=cache)
+            yield Audio(Inline(media_type, base64_at(sound.data, f"{at}.input_audio.data")), cache=cache)
         case "file" if part.file is not None:
             yield _document(part.file, cache, f"{at}.file")
         case "text" | "refusal" | "image_url" | "input_audio" | "file":
-            raise _wrong(f"a part of this type has a `{part.type}`", at)
+            raise wrong(f"a part of this type has a `{part.type}`", at)
         case _:
             yield Foreign(DIALECT, part.type, json_of(raw))
 
@@ -257,30 +245,12 @@ def _document(file: _File, cache: CacheMark | None, at: str) -> Document:
     if file.file_id is not None:
         return Document(Stored(VENDOR, file.file_id), name, cache=cache)
     if file.file_data is None:
-        raise _wrong("a file has `file_data` or a `file_id`", at)
+        raise wrong("a file has `file_data` or a `file_id`", at)
     if file.file_data[:5].lower() == "data:":
-        return Document(_media(file.file_data, f"{at}.file_data"), name, cache=cache)
-    return Document(Inline("application/pdf", _base64(file.file_data, f"{at}.file_data")), name, cache=cache)
-
-
-def _media(url: str, at: str) -> Inline | Url:
-    try:
-        return read_url(url)
-    except ValueError:
-        raise _wrong("the data URL cannot be read", at) from None
-
-
-def _base64(data: str, at: str) -> str:
-    try:
-        return standard(data)
-    except ValueError:
-        raise _wrong("this is not base64", at) from None
+        return Document(media_at(file.file_data, f"{at}.file_data"), name, cache=cache)
+    return Document(Inline("application/pdf", base64_at(file.file_data, f"{at}.file_data")), name, cache=cache)
 
 
 def _field(fields: Mapping[str, Raw], name: str, decoder: msgspec.json.Decoder[T], at: str) -> T | None:
     raw = fields.get(name)
     return None if raw is None or is_null(raw) else decode(decoder, raw, f"{at}.{name}")
-
-
-def _wrong(message: str, param: str) -> ProtocolError:
-    return ProtocolError(Side.CLIENT, f"{message} in `{param}`", param=param)

@@ -12,9 +12,12 @@ from routebook.chat.caps import Caps
 from routebook.chat.conversation import ChatRequest
 from routebook.chat.lazily import lazily
 from routebook.protocols.body import (
+    FIELDS,
+    FLAG,
     WORD,
+    WORDS,
     decode,
-    is_null,
+    is_given,
     named,
     read_field,
     read_fields,
@@ -36,11 +39,8 @@ _SAY_NEEDS: Final = frozenset({*_TOOLS, "response_format", "modalities", "logpro
 _NONE: Final[frozenset[str]] = frozenset()
 
 _COUNT = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST)])
-_FLAG = msgspec.json.Decoder(bool)
 _MESSAGES = msgspec.json.Decoder(list[Message])
 _LIST = msgspec.json.Decoder(list[Raw])
-_WORDS = msgspec.json.Decoder(list[str])
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 
 class OpenAIChat:
@@ -66,7 +66,7 @@ class OpenAIChat:
         """How the client wants this request routed: nobody upstream is told."""
         if self.routing is not None:
             body = msgspec.json.encode(fields)
-        self.stream = "stream" in fields and read_field(fields, "stream", _FLAG) is True
+        self.stream = "stream" in fields and read_field(fields, "stream", FLAG) is True
         self.body = body
         self.body_bytes = len(body)
         self.fields = fields
@@ -77,8 +77,8 @@ class OpenAIChat:
     @lazily
     def wants_usage(self) -> bool:
         """Whether the client asked for the chunk with usage at the end of its stream."""
-        options = read_field(self.fields, "stream_options", _OBJECT)
-        return options is not None and read_field(options, "include_usage", _FLAG) is True
+        options = read_field(self.fields, "stream_options", FIELDS)
+        return options is not None and read_field(options, "include_usage", FLAG) is True
 
     @lazily
     def max_output(self) -> int | None:
@@ -156,7 +156,7 @@ class OpenAIChat:
     @lazily
     def metadata(self) -> Mapping[str, str]:
         """The texts under `metadata`; other values are nobody's business here."""
-        entries = read_field(self.fields, "metadata", _OBJECT) or {}
+        entries = read_field(self.fields, "metadata", FIELDS) or {}
         return {key: decode(WORD, raw, "metadata") for key, raw in entries.items() if starts_with(raw, b'"')}
 
     @property
@@ -216,7 +216,7 @@ def edited(asked: OpenAIChat, model: str, ask_usage: bool, caps: Caps | None = N
     if model != asked.model:
         changes["model"] = model
     if ask_usage and asked.stream and not asked.wants_usage:
-        options = read_field(asked.fields, "stream_options", _OBJECT) or {}
+        options = read_field(asked.fields, "stream_options", FIELDS) or {}
         changes["stream_options"] = {**options, "include_usage": True}
     return with_fields(asked.body, asked.fields, changes)
 
@@ -234,26 +234,22 @@ def _capped(asked: OpenAIChat, caps: Caps) -> dict[str, Any]:
             for name, count in (said or {"max_completion_tokens": MOST}).items()
             if count > caps.max_output
         }
-    if caps.temperature is not None and not _given(asked.fields, "temperature"):
+    if caps.temperature is not None and not is_given(asked.fields, "temperature"):
         changes["temperature"] = caps.temperature
-    if caps.reasoning_effort is not None and not _given(asked.fields, "reasoning_effort"):
+    if caps.reasoning_effort is not None and not is_given(asked.fields, "reasoning_effort"):
         changes["reasoning_effort"] = caps.reasoning_effort
     return changes
 
 
 def _needs_of_fields(fields: Mapping[str, Raw]) -> set[str]:
     needs = set()
-    wanted = read_field(fields, "response_format", _OBJECT)
+    wanted = read_field(fields, "response_format", FIELDS)
     if wanted is not None and read_field(wanted, "type", WORD) == "json_schema":
         needs.add("json_schema")
-    if "audio" in (read_field(fields, "modalities", _WORDS) or ()):
+    if "audio" in (read_field(fields, "modalities", WORDS) or ()):
         needs.add("audio_out")
-    if read_field(fields, "logprobs", _FLAG):
+    if read_field(fields, "logprobs", FLAG):
         needs.add("logprobs")
     if (read_field(fields, "reasoning_effort", WORD) or "none") != "none":
         needs.add("reasoning")
     return needs
-
-
-def _given(fields: Mapping[str, Raw], name: str) -> bool:
-    return name in fields and not is_null(fields[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import Raw
@@ -14,7 +14,6 @@ from routebook.chat.conversation import (
     Calling,
     ChatRequest,
     Effort,
-    Extra,
     ForeignTool,
     JsonSchema,
     ReasoningWish,
@@ -23,18 +22,11 @@ from routebook.chat.conversation import (
     ToolChoice,
 )
 from routebook.chat.parts import Json, ToolKind
-from routebook.protocols.body import WORD, decode, is_null, read_field, starts_with
-from routebook.protocols.openai_chat.message_reading import DIALECT, Conversation, json_of
-
-T = TypeVar("T")
+from routebook.protocols.body import COUNT, FIELDS, FLAG, NUMBER, RAWS, WORD, WORDS, decode, given, json_of, starts_with
+from routebook.protocols.openai_chat.message_reading import DIALECT, Conversation
+from routebook.protocols.request_fields import RequestFields
 
 NOTHING: Final = Raw(b"null")
-
-_ENVELOPE: Final = frozenset({"model", "messages", "stream", "stream_options"})
-"""Fields that are not part of what is asked of the model."""
-
-_MATTER: Final = frozenset({"web_search_options", "moderation"})
-"""Fields of this dialect alone without which a request means something else."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -89,15 +81,9 @@ class _Audio(msgspec.Struct, gc=False):
     voice: str | _Id | None = None
 
 
-_COUNT: Final = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)])
 _INT: Final = msgspec.json.Decoder(int)
-_NUMBER: Final = msgspec.json.Decoder(float)
-_FLAG: Final = msgspec.json.Decoder(bool)
 _BIAS: Final = msgspec.json.Decoder(dict[str, float])
 _STOP: Final = msgspec.json.Decoder(str | list[str])
-_WORDS: Final = msgspec.json.Decoder(list[str])
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 _TOOL: Final = msgspec.json.Decoder(_WireTool)
 _FUNCTIONS: Final = msgspec.json.Decoder(list[_Function])
 _CHOICE: Final = msgspec.json.Decoder(_Choice)
@@ -110,18 +96,17 @@ def read_request(model: str, fields: Mapping[str, Raw]) -> ChatRequest:
     return _Request(fields).read(model)
 
 
-class _Request:
-    """A request in the making; fields that nobody took are extras."""
+class _Request(RequestFields):
+    """A request in the making."""
 
-    def __init__(self, fields: Mapping[str, Raw]) -> None:
-        self._fields = {name: raw for name, raw in fields.items() if not is_null(raw)}
-        self._taken = set(_ENVELOPE)
-        self._extras: list[Extra] = []
+    dialect = DIALECT
+    envelope = frozenset({"model", "messages", "stream", "stream_options"})
+    matter = frozenset({"web_search_options", "moderation"})
 
     def read(self, model: str) -> ChatRequest:
         conversation = Conversation(self._fields["messages"])
         format = self._format()
-        modalities = self._take("modalities", _WORDS)
+        modalities = self._take("modalities", WORDS)
         user = self._take("safety_identifier", WORD)
         logprobs = self._logprobs()
         return ChatRequest(
@@ -130,12 +115,12 @@ class _Request:
             tuple(conversation.system),
             tools=self._tools(),
             tool_choice=self._tool_choice(),
-            parallel_tools=self._take("parallel_tool_calls", _FLAG),
+            parallel_tools=self._take("parallel_tool_calls", FLAG),
             format=format,
             max_output=self._max_output(),
             sampling=self._sampling(),
             stop=self._stop(),
-            choices=self._take("n", _COUNT),
+            choices=self._take("n", COUNT),
             logprobs=logprobs,
             reasoning=self._reasoning(),
             modalities=tuple(modalities or ()),
@@ -143,38 +128,23 @@ class _Request:
             user=self._take("user", WORD) if user is None else user,
             metadata=self._metadata(),
             tier=self._take("service_tier", WORD),
-            store=self._take("store", _FLAG),
+            store=self._take("store", FLAG),
             cache_key=self._take("prompt_cache_key", WORD),
             verbosity=self._take("verbosity", WORD),
             extras=(*conversation.extras, *self._extras, *self._left()),
         )
 
-    def _take(self, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-        self._taken.add(name)
-        return read_field(self._fields, name, decoder)
-
-    def _left(self) -> list[Extra]:
-        return [
-            Extra(DIALECT, name, json_of(raw), matters=name in _MATTER)
-            for name, raw in self._fields.items()
-            if name not in self._taken
-        ]
-
-    def _keep(self, name: str, matters: bool) -> None:
-        """What a field says has no neutral form."""
-        self._extras.append(Extra(DIALECT, name, json_of(self._fields[name]), matters))
-
     def _max_output(self) -> int | None:
-        said = [self._take(name, _COUNT) for name in ("max_completion_tokens", "max_tokens")]
+        said = [self._take(name, COUNT) for name in ("max_completion_tokens", "max_tokens")]
         return max((count for count in said if count is not None), default=None)
 
     def _sampling(self) -> Sampling:
         return Sampling(
-            self._take("temperature", _NUMBER),
-            self._take("top_p", _NUMBER),
-            self._take("top_k", _COUNT),
-            self._take("frequency_penalty", _NUMBER),
-            self._take("presence_penalty", _NUMBER),
+            self._take("temperature", NUMBER),
+            self._take("top_p", NUMBER),
+            self._take("top_k", COUNT),
+            self._take("frequency_penalty", NUMBER),
+            self._take("presence_penalty", NUMBER),
             self._take("seed", _INT),
             self._take("logit_bias", _BIAS) or None,
         )
@@ -184,7 +154,7 @@ class _Request:
         return () if said is None else (said,) if isinstance(said, str) else tuple(said)
 
     def _logprobs(self) -> int | None:
-        wanted, top = self._take("logprobs", _FLAG), self._take("top_logprobs", _COUNT)
+        wanted, top = self._take("logprobs", FLAG), self._take("top_logprobs", COUNT)
         return (top or 0) if wanted else None
 
     def _reasoning(self) -> ReasoningWish | None:
@@ -194,7 +164,7 @@ class _Request:
         try:
             return ReasoningWish(Effort(word))
         except ValueError:
-            self._keep("reasoning_effort", matters=False)
+            self._keep("reasoning_effort", self._fields["reasoning_effort"])
             return None
 
     def _format(self) -> AnyJson | JsonSchema | None:
@@ -205,8 +175,8 @@ class _Request:
             return AnyJson()
         wanted = format.json_schema
         if format.type == "json_schema" and wanted is not None:
-            return JsonSchema(_given(wanted.schema) or Json("{}"), wanted.name, wanted.description, wanted.strict)
-        self._keep("response_format", matters=True)
+            return JsonSchema(given(wanted.schema) or Json("{}"), wanted.name, wanted.description, wanted.strict)
+        self._keep("response_format", self._fields["response_format"], matters=True)
         return None
 
     def _audio(self) -> AudioWish | None:
@@ -216,14 +186,14 @@ class _Request:
         return AudioWish(audio.voice.id if isinstance(audio.voice, _Id) else audio.voice, audio.format)
 
     def _metadata(self) -> dict[str, str]:
-        entries = self._take("metadata", _FIELDS) or {}
+        entries = self._take("metadata", FIELDS) or {}
         for key, raw in entries.items():
             if not starts_with(raw, b'"'):
-                self._extras.append(Extra(DIALECT, f"metadata.{key}", json_of(raw)))
+                self._keep(f"metadata.{key}", raw)
         return {key: decode(WORD, raw, "metadata") for key, raw in entries.items() if starts_with(raw, b'"')}
 
     def _tools(self) -> tuple[Tool | ForeignTool, ...]:
-        raws = self._take("tools", _RAWS) or ()
+        raws = self._take("tools", RAWS) or ()
         functions = self._take("functions", _FUNCTIONS) or ()
         tools = [_tool(raw, f"tools[{index}]") for index, raw in enumerate(raws)]
         return (*tools, *(_function(each, ToolKind.FUNCTION) for each in functions))
@@ -231,19 +201,7 @@ class _Request:
     def _tool_choice(self) -> ToolChoice | None:
         name = "tool_choice" if "tool_choice" in self._fields else "function_call"
         self._taken |= {"tool_choice", "function_call"}
-        raw = self._fields.get(name)
-        if raw is None:
-            return None
-        if starts_with(raw, b'"'):
-            word = decode(WORD, raw, name)
-            if word in (each.value for each in Calling):
-                return ToolChoice(Calling(word))
-        else:
-            choice = _read_choice(decode(_CHOICE, raw, name))
-            if choice is not None:
-                return choice
-        self._keep(name, matters=True)
-        return None
+        return self._choice(name, lambda raw: _read_choice(decode(_CHOICE, raw, name)))
 
 
 def _read_choice(choice: _Choice) -> ToolChoice | None:
@@ -272,9 +230,5 @@ def _tool(raw: Raw, at: str) -> Tool | ForeignTool:
 
 def _function(function: _Function, kind: ToolKind) -> Tool:
     return Tool(
-        function.name, function.description, _given(function.parameters), function.strict, kind, _given(function.format)
+        function.name, function.description, given(function.parameters), function.strict, kind, given(function.format)
     )
-
-
-def _given(raw: Raw) -> Json | None:
-    return None if is_null(raw) else json_of(raw)

@@ -8,23 +8,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from routebook.chat.parts import (
-    Audio,
-    CacheMark,
-    Document,
-    Foreign,
-    Image,
-    Inline,
-    Json,
-    Part,
-    Refusal,
-    Stored,
-    Text,
-    Url,
-)
-from routebook.protocols.body import WORD, decode, is_null, starts_with
-from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.media import read_url, standard
+from routebook.chat.parts import Audio, CacheMark, Document, Foreign, Image, Inline, Part, Refusal, Stored, Text, Url
+from routebook.protocols.body import RAWS, WORD, decode, is_null, json_of, starts_with, wrong
+from routebook.protocols.media import base64_at, media_at
 from routebook.protocols.openai_responses.annotations import citation_of
 from routebook.protocols.openai_responses.carries import VENDOR
 from routebook.protocols.openai_responses.seals import DIALECT
@@ -60,7 +46,6 @@ class _WirePart(msgspec.Struct, gc=False):
     prompt_cache_breakpoint: _Breakpoint | None = None
 
 
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 _PART: Final = msgspec.json.Decoder(_WirePart)
 _NEEDED: Final = {
     "input_text": "text",
@@ -73,19 +58,6 @@ _NEEDED: Final = {
 """What a part of a type must have."""
 
 
-def json_of(raw: Raw) -> Json:
-    """A value as the text it came as; raises ProtocolError where that is not UTF-8."""
-    try:
-        return Json(bytes(raw).decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ProtocolError(Side.CLIENT, "the body is not UTF-8") from None
-
-
-def wrong(message: str, param: str) -> ProtocolError:
-    """The error for a field that is not what it must be."""
-    return ProtocolError(Side.CLIENT, f"{message} in `{param}`", param=param)
-
-
 def read_content(raw: Raw | None, at: str) -> Iterator[Part]:
     """The parts of a content that stands at `at`: a mere text, or a list."""
     if raw is None or is_null(raw):
@@ -95,7 +67,7 @@ def read_content(raw: Raw | None, at: str) -> Iterator[Part]:
         if text:
             yield Text(text)
         return
-    parts = decode(_RAWS, raw, at)
+    parts = decode(RAWS, raw, at)
     for index, each in enumerate(parts):
         yield from _part(each, f"{at}[{index}]")
 
@@ -118,7 +90,7 @@ def _part(raw: Raw, at: str) -> Iterator[Part]:
         case "input_audio" if part.input_audio is not None:
             sound = part.input_audio
             media_type = AUDIO_TYPES.get(sound.format, f"audio/{sound.format}")
-            yield Audio(Inline(media_type, _base64(sound.data, f"{at}.input_audio.data")), cache=cache)
+            yield Audio(Inline(media_type, base64_at(sound.data, f"{at}.input_audio.data")), cache=cache)
         case known if known in _NEEDED:
             raise wrong(f"a part of this type has a `{_NEEDED[known]}`", at)
         case _:
@@ -139,20 +111,10 @@ def _document(part: _WirePart, cache: CacheMark | None, at: str) -> Document:
     data = part.file_data or ""
     if data[:5].lower() == "data:":
         return Document(_media(data, None, f"{at}.file_data"), name, cache=cache)
-    return Document(Inline("application/pdf", _base64(data, f"{at}.file_data")), name, cache=cache)
+    return Document(Inline("application/pdf", base64_at(data, f"{at}.file_data")), name, cache=cache)
 
 
 def _media(url: str | None, identity: str | None, at: str) -> Inline | Url | Stored:
     if url is None:
         return Stored(VENDOR, identity or "")
-    try:
-        return read_url(url)
-    except ValueError:
-        raise wrong("the data URL cannot be read", at) from None
-
-
-def _base64(data: str, at: str) -> str:
-    try:
-        return standard(data)
-    except ValueError:
-        raise wrong("this is not base64", at) from None
+    return media_at(url, at)

@@ -22,9 +22,9 @@ from routebook.chat.parts import (
     ToolKind,
     ToolResult,
 )
-from routebook.protocols.body import WORD, decode, is_null, starts_with
+from routebook.protocols.body import RAWS, WORD, decode, is_null, json_of, starts_with, wrong
 from routebook.protocols.media import standard
-from routebook.protocols.openai_responses.content_reading import json_of, read_content, wrong
+from routebook.protocols.openai_responses.content_reading import read_content
 from routebook.protocols.openai_responses.seals import DIALECT, returned_seal
 
 T = TypeVar("T")
@@ -56,7 +56,6 @@ class _Shown(msgspec.Struct, gc=False):
 
 _ITEMS: Final = msgspec.json.Decoder(list[dict[str, Raw]])
 _SHOWN: Final = msgspec.json.Decoder(list[_Shown])
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 
 
 class Conversation:
@@ -72,7 +71,7 @@ class Conversation:
             text = decode(WORD, given, "input")
             self.messages.append(Message(Role.USER, (Text(text),) if text else ()))
             return
-        raws, items = decode(_RAWS, given, "input"), decode(_ITEMS, given, "input")
+        raws, items = decode(RAWS, given, "input"), decode(_ITEMS, given, "input")
         for index, (raw, fields) in enumerate(zip(raws, items, strict=True)):
             self._take(fields, raw, f"input[{index}]")
 

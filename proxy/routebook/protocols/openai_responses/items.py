@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
@@ -55,7 +56,7 @@ class Item(Protocol):
         """The item."""
 
 
-class _Growing:
+class _Growing(ABC):
     """What all items share that come in pieces: their place, and how pieces are told."""
 
     def __init__(self, numbering: Numbering, index: int, identity: str) -> None:
@@ -69,9 +70,9 @@ class _Growing:
         """What has been said."""
         return "".join(self._pieces)
 
+    @abstractmethod
     def whole(self, status: str) -> Any:
         """The item as it stands."""
-        raise NotImplementedError
 
     def _say(self, name: str, **said: Any) -> bytes:
         return self._numbering.say(name, item_id=self.id, output_index=self._index, **said)

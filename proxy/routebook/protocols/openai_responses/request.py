@@ -12,13 +12,23 @@ from routebook.chat.asked_chat import AskedChat
 from routebook.chat.caps import Caps
 from routebook.chat.conversation import ChatRequest
 from routebook.chat.lazily import lazily
-from routebook.protocols.body import WORD, is_null, read_field, read_fields, read_model, starts_with, with_fields
+from routebook.protocols.body import (
+    COUNT,
+    FIELDS,
+    FLAG,
+    WORD,
+    is_given,
+    is_null,
+    read_field,
+    read_fields,
+    read_model,
+    starts_with,
+    with_fields,
+)
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_responses.request_reading import COUNT, read_request
+from routebook.protocols.openai_responses.request_reading import read_request
 from routebook.protocols.openai_responses.seals import DIALECT, MADE, is_foreign, is_made
 
-_FLAG: Final = msgspec.json.Decoder(bool)
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _CONVERSATION: Final = msgspec.json.Decoder(str | dict[str, Any])
 _ITEMS: Final = msgspec.json.Decoder(list[dict[str, Raw]])
 _STATES: Final = ("previous_response_id", "conversation", "prompt")
@@ -46,7 +56,7 @@ class OpenAIResponses(AskedChat):
                 raise ProtocolError(Side.CLIENT, "`input` is missing", param="input")
         elif not (starts_with(given, b'"') or starts_with(given, b"[")):
             raise ProtocolError(Side.CLIENT, "`input` must be a text or a list", param="input")
-        self.stream = "stream" in fields and read_field(fields, "stream", _FLAG) is True
+        self.stream = "stream" in fields and read_field(fields, "stream", FLAG) is True
         self.body = body
         self.fields = fields
 
@@ -146,14 +156,10 @@ def _capped(asked: OpenAIResponses, caps: Caps) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if caps.max_output is not None and (asked.max_output is None or asked.max_output > caps.max_output):
         changes["max_output_tokens"] = caps.max_output
-    if caps.temperature is not None and not _given(asked.fields, "temperature"):
+    if caps.temperature is not None and not is_given(asked.fields, "temperature"):
         changes["temperature"] = caps.temperature
     if caps.reasoning_effort is not None:
-        wish = read_field(asked.fields, "reasoning", _OBJECT) or {}
-        if not _given(wish, "effort"):
+        wish = read_field(asked.fields, "reasoning", FIELDS) or {}
+        if not is_given(wish, "effort"):
             changes["reasoning"] = {**wish, "effort": caps.reasoning_effort}
     return changes
-
-
-def _given(fields: Mapping[str, Raw], name: str) -> bool:
-    return name in fields and not is_null(fields[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import ClassVar, Final
 
 import msgspec
 from msgspec import Raw
@@ -13,7 +13,6 @@ from routebook.chat.conversation import (
     Calling,
     ChatRequest,
     Effort,
-    Extra,
     ForeignTool,
     JsonSchema,
     ReasoningWish,
@@ -22,29 +21,26 @@ from routebook.chat.conversation import (
     ToolChoice,
 )
 from routebook.chat.parts import Json, ToolKind
-from routebook.protocols.body import WORD, decode, is_null, read_field, starts_with
-from routebook.protocols.openai_responses.content_reading import json_of
+from routebook.protocols.body import (
+    COUNT,
+    FIELDS,
+    FLAG,
+    NUMBER,
+    RAWS,
+    WORD,
+    WORDS,
+    decode,
+    given,
+    is_null,
+    json_of,
+    read_field,
+    starts_with,
+)
 from routebook.protocols.openai_responses.input_reading import Conversation
 from routebook.protocols.openai_responses.seals import DIALECT
-
-T = TypeVar("T")
+from routebook.protocols.request_fields import RequestFields
 
 NOTHING: Final = Raw(b"null")
-
-COUNT: Final = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)])
-"""Reads a count that is believed of a client."""
-
-_ENVELOPE: Final = frozenset({"model", "stream", "stream_options"})
-"""Fields that are not part of what is asked of the model."""
-
-_MATTER: Final = frozenset(
-    {"previous_response_id", "conversation", "background", "prompt", "context_management", "moderation", "personality"}
-)
-"""Fields of this dialect alone without which a request means something else: most name a state that only a provider of
-this dialect keeps."""
-
-_DEFAULTS: Final = {"background": "false", "truncation": '"disabled"'}
-"""Values of such fields that say what is done without them, by every dialect."""
 
 _LOGPROBS: Final = "message.output_text.logprobs"
 _SEALS: Final = "reasoning.encrypted_content"
@@ -80,11 +76,6 @@ class _Grammar(msgspec.Struct, gc=False):
     definition: str | None = None
 
 
-_NUMBER: Final = msgspec.json.Decoder(float)
-_FLAG: Final = msgspec.json.Decoder(bool)
-_WORDS: Final = msgspec.json.Decoder(list[str])
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 _FORMAT: Final = msgspec.json.Decoder(_Format)
 _TOOL: Final = msgspec.json.Decoder(_WireTool)
 _CHOICE: Final = msgspec.json.Decoder(_Choice)
@@ -96,63 +87,53 @@ def read_request(model: str, fields: Mapping[str, Raw]) -> ChatRequest:
     return _Request(fields).read(model)
 
 
-class _Request:
-    """A request in the making; fields that nobody took are extras."""
+class _Request(RequestFields):
+    """A request in the making. Most fields that matter name a state that only a provider of this dialect keeps."""
 
-    def __init__(self, fields: Mapping[str, Raw]) -> None:
-        self._fields = {name: raw for name, raw in fields.items() if not is_null(raw)}
-        self._taken = set(_ENVELOPE)
-        self._extras: list[Extra] = []
+    dialect = DIALECT
+    envelope = frozenset({"model", "stream", "stream_options"})
+    matter = frozenset(
+        {
+            "previous_response_id",
+            "conversation",
+            "background",
+            "prompt",
+            "context_management",
+            "moderation",
+            "personality",
+        }
+    )
+    defaults: ClassVar[Mapping[str, str]] = {"background": "false", "truncation": '"disabled"'}
 
     def read(self, model: str) -> ChatRequest:
         self._taken.add("input")
         conversation = Conversation(self._fields.get("input"), self._take("instructions", WORD))
         user = self._take("safety_identifier", WORD)
-        text = self._take("text", _FIELDS) or {}
+        text = self._take("text", FIELDS) or {}
         return ChatRequest(
             model,
             tuple(conversation.messages),
             tuple(conversation.system),
             tools=self._tools(),
             tool_choice=self._tool_choice(),
-            parallel_tools=self._take("parallel_tool_calls", _FLAG),
+            parallel_tools=self._take("parallel_tool_calls", FLAG),
             format=self._format(text),
             max_output=self._take("max_output_tokens", COUNT),
-            sampling=Sampling(self._take("temperature", _NUMBER), self._take("top_p", _NUMBER)),
+            sampling=Sampling(self._take("temperature", NUMBER), self._take("top_p", NUMBER)),
             logprobs=self._logprobs(),
             reasoning=self._reasoning(),
             user=self._take("user", WORD) if user is None else user,
             metadata=self._metadata(),
             tier=self._take("service_tier", WORD),
-            store=self._take("store", _FLAG),
+            store=self._take("store", FLAG),
             cache_key=self._take("prompt_cache_key", WORD),
             verbosity=read_field(text, "verbosity", WORD),
             extras=(*conversation.extras, *self._extras, *self._left()),
         )
 
-    def _take(self, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-        self._taken.add(name)
-        return read_field(self._fields, name, decoder)
-
-    def _left(self) -> list[Extra]:
-        return [
-            Extra(DIALECT, name, json, matters=name in _MATTER)
-            for name, raw in self._fields.items()
-            if name not in self._taken and (json := json_of(raw)) != _DEFAULTS.get(name)
-        ]
-
-    def _keep(self, name: str, raw: Raw, matters: bool = False) -> None:
-        """What a field says has no neutral form."""
-        self._extras.append(Extra(DIALECT, name, json_of(raw), matters))
-
-    def _keep_others(self, name: str, fields: Mapping[str, Raw], known: frozenset[str]) -> None:
-        for key in fields.keys() - known:
-            if not is_null(fields[key]):
-                self._keep(f"{name}.{key}", fields[key])
-
     def _logprobs(self) -> int | None:
         """How many alternatives to each token are wanted; other wishes of `include` are kept."""
-        included = self._take("include", _WORDS) or []
+        included = self._take("include", WORDS) or []
         top = self._take("top_logprobs", COUNT)
         others = [each for each in included if each not in (_LOGPROBS, _SEALS)]
         if others:
@@ -160,7 +141,7 @@ class _Request:
         return top or 0 if _LOGPROBS in included else top or None
 
     def _reasoning(self) -> ReasoningWish | None:
-        wish = self._take("reasoning", _FIELDS)
+        wish = self._take("reasoning", FIELDS)
         if wish is None:
             return None
         self._keep_others("reasoning", wish, frozenset({"effort", "summary", "generate_summary"}))
@@ -185,18 +166,18 @@ class _Request:
             case "json_object":
                 return AnyJson()
             case "json_schema":
-                return JsonSchema(_given(format.schema) or Json("{}"), format.name, format.description, format.strict)
+                return JsonSchema(given(format.schema) or Json("{}"), format.name, format.description, format.strict)
         self._keep("text.format", raw, matters=True)
         return None
 
     def _metadata(self) -> dict[str, str]:
-        entries = self._take("metadata", _FIELDS) or {}
+        entries = self._take("metadata", FIELDS) or {}
         texts = {key: raw for key, raw in entries.items() if starts_with(raw, b'"')}
         self._keep_others("metadata", entries, frozenset(texts))
         return {key: decode(WORD, raw, "metadata") for key, raw in texts.items()}
 
     def _tools(self) -> tuple[Tool | ForeignTool, ...]:
-        raws = self._take("tools", _RAWS) or ()
+        raws = self._take("tools", RAWS) or ()
         return tuple(self._tool(raw, f"tools[{index}]") for index, raw in enumerate(raws))
 
     def _tool(self, raw: Raw, at: str) -> Tool | ForeignTool:
@@ -205,23 +186,10 @@ class _Request:
             return ForeignTool(DIALECT, tool.type, json_of(raw))
         if tool.type == "custom":
             return Tool(tool.name, tool.description, kind=ToolKind.CUSTOM, grammar=_grammar(tool.format, at))
-        return Tool(tool.name, tool.description, _given(tool.parameters), tool.strict)
+        return Tool(tool.name, tool.description, given(tool.parameters), tool.strict)
 
     def _tool_choice(self) -> ToolChoice | None:
-        self._taken.add("tool_choice")
-        raw = self._fields.get("tool_choice")
-        if raw is None:
-            return None
-        if starts_with(raw, b'"'):
-            word: Any = decode(WORD, raw, "tool_choice")
-            if word in (each.value for each in Calling):
-                return ToolChoice(Calling(word))
-        else:
-            choice = _read_choice(decode(_CHOICE, raw, "tool_choice"))
-            if choice is not None:
-                return choice
-        self._keep("tool_choice", raw, matters=True)
-        return None
+        return self._choice("tool_choice", lambda raw: _read_choice(decode(_CHOICE, raw, "tool_choice")))
 
 
 def _read_choice(choice: _Choice) -> ToolChoice | None:
@@ -243,7 +211,3 @@ def _grammar(raw: Raw, at: str) -> Json | None:
         return json_of(raw)
     inner = {"syntax": format.syntax, "definition": format.definition}
     return Json(msgspec.json.encode({"type": "grammar", "grammar": inner}).decode("utf-8"))
-
-
-def _given(raw: Raw) -> Json | None:
-    return None if is_null(raw) else json_of(raw)

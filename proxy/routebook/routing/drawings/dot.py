@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from routebook.routing.drawings.lettering import visible, wrapped
+from routebook.documents.visible import visible
+from routebook.routing.drawings.lettering import wrapped
 from routebook.routing.drawings.sketch import Kind, Shape, Sketch
 
 COLUMNS = 34

@@ -7,11 +7,6 @@ import unicodedata
 CUT = "…"
 
 
-def visible(text: str) -> str:
-    """Text with what a terminal would obey, or a file could not hold, written out: names may come from a stranger."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def columns(text: str) -> int:
     """How many columns of a fixed pitch a text takes: two for wide characters, none for marks on others."""
     return sum(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from routebook.routing.drawings.lettering import clipped, visible
+from routebook.documents.visible import visible
+from routebook.routing.drawings.lettering import clipped
 from routebook.routing.drawings.sketch import Arrow, Kind, Shape, Sketch
 
 WIDTH = 100

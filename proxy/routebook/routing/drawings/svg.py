@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from routebook.documents.visible import visible
 from routebook.routing.drawings.layout import Link, Placed, Point, Way, lay_out
-from routebook.routing.drawings.lettering import columns, visible, wrapped
+from routebook.routing.drawings.lettering import columns, wrapped
 from routebook.routing.drawings.sketch import Arrow, Kind, Shape, Sketch
 
 COLUMNS = 30

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from routebook.documents.visible import visible
 from routebook.policy.explain import Account, RuleAccount, rule_lines, why_not_line
 from routebook.routing.affinity import SAVES, WORSE
-from routebook.routing.drawings.lettering import visible
 from routebook.routing.endings import end_in_words
 from routebook.routing.facts import FACTS
 from routebook.routing.reasons import count, dollars, seconds

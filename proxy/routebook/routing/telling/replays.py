@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from routebook.documents.quantities import NANO
 from routebook.routing.replaying.deciding import NO_RULE, NOBODY, REFUSED, ROUTED, Destination
 from routebook.routing.replaying.own import OwnTally
 from routebook.routing.replaying.tally import Flow, Tally, Way
-
-NANO = 1_000_000_000
 
 ASSUMPTIONS = (
     "costs count what was used then, at the proposed price of the model that the request goes to first",

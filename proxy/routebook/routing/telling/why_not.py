@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from routebook.documents.visible import visible
 from routebook.policy.conditions import AllOf
 from routebook.policy.explain import RuleAccount, account_of, said
 from routebook.policy.facts import Value
 from routebook.policy.saying import say_value
-from routebook.routing.drawings.lettering import visible
 from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import REQUESTED, Refuse, Route
 from routebook.routing.policy import Policy
