@@ -11,8 +11,8 @@ from routebook.edge.ledger.lines import FarDesk
 from routebook.edge.ledger.till import Till
 from routebook.edge.processes.control import Channel, Message
 from routebook.ledger.claims import Refusal, Report
+from routebook.ledger.draws import Need
 from routebook.ledger.vault import Vault
-from routebook.routing.holding import Need
 from tests.ledger.claiming import NOON, rate, slots, window
 
 

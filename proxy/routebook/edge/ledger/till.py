@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
-from routebook.ledger.draws import is_spent_at_once
+from routebook.ledger.draws import Need, is_spent_at_once
 from routebook.ledger.purse import Purse
-from routebook.routing.holding import Need
 
 REPORT_SECONDS: Final = 0.25
 """How often a worker says what it has spent, and gives back what lies idle."""
@@ -33,6 +32,9 @@ LEASE_SECONDS: Final = 5.0
 
 AWAY: Final = 1.0
 """Seconds after which a caller may try again while the ledger's owner is away."""
+
+
+_RATE, _SLOTS = Kind.RATE, Kind.SLOTS
 
 
 class DeskGone(Exception):
@@ -109,7 +111,7 @@ class Till:
                     return answer
                 refusal = answer
         for claim, counter in zip(claims, counters, strict=True):
-            if is_spent_at_once(claim):
+            if claim.kind is _RATE and is_spent_at_once(claim):
                 self._purse.settle(counter, claim.amount, claim.amount)
         self._wind()
         return counters
@@ -118,10 +120,12 @@ class Till:
         """End holds: of each counter what was held and how much of it was used."""
         purse = self._purse
         for counter, need, used in uses:
-            if need.claim.kind is Kind.SLOTS:
-                purse.give_back(counter, need.claim.amount)
-            elif not is_spent_at_once(need.claim):
-                purse.settle(counter, need.claim.amount, used)
+            claim = need.claim
+            kind = claim.kind
+            if kind is _SLOTS:
+                purse.give_back(counter, claim.amount)
+            elif kind is not _RATE or not is_spent_at_once(claim):
+                purse.settle(counter, claim.amount, used)
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._tell_soon)
 
