@@ -41,6 +41,14 @@ class DeskGone(Exception):
     """The ledger's owner cannot be reached."""
 
 
+Heard = Callable[[Grant], object]
+"""Told of a grant the moment it is there."""
+
+
+def unheard(grant: Grant) -> None:
+    """Who waits for the answer alone."""
+
+
 class Desk(Protocol):
     """Who grants: the owner's desk itself, or the way to it."""
 
@@ -49,10 +57,10 @@ class Desk(Protocol):
         """By how much the ledger's time is ahead of this machine's, in seconds."""
 
     async def lease(
-        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False
+        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False, heard: Heard = unheard
     ) -> Grant | Refusal:
-        """Grant all claims or none, and with `exact` nothing ahead; with `wait`, queue where a limit has a queue. Raises
-        DeskGone.
+        """Grant all claims or none, and with `exact` nothing ahead; with `wait`, queue where a limit has a queue. A grant
+        is `heard` before a recall that is said after it. Raises DeskGone.
 
         Cancelled, it leaves the queue; what was granted all the same it returns."""
 
@@ -97,15 +105,13 @@ class Till:
             tries += 1
             if tries > TRIES:
                 return refusal or Refusal(lacking[0], lacking[0].limit, AWAY)
-            given_back = self._given_back
+            given_back, taking = self._given_back, _Taking(self._purse, claims)
             try:
                 # one that came too late asks for its own alone: what is granted ahead would be others' to give back again
-                answer = await self._lease(lacking, who, wait, exact=tries > 1)
+                answer = await self._lease(lacking, who, wait, tries > 1, taking)
             except DeskGone:
                 return Refusal(lacking[0], 0, AWAY, Why.UNAVAILABLE)
-            if isinstance(answer, Grant):
-                self._purse.granted(answer)
-            counters = self._purse.take(claims)
+            counters = taking.taken or self._purse.take(claims)
             if counters is None and isinstance(answer, Refusal):
                 if not self._is_old(answer, claims, lacking, given_back):
                     return answer
@@ -170,16 +176,19 @@ class Till:
         self._tell(idle=False)
         return claims
 
-    async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool, exact: bool) -> Grant | Refusal:
+    async def _lease(
+        self, lacking: Sequence[Claim], who: str, wait: bool, exact: bool, taking: _Taking
+    ) -> Grant | Refusal:
         """Ask the desk. A request that goes away meanwhile, or has waited too long for a word of the owner, waits no more;
         what was granted all the same is left to the next."""
         patience = LEASE_SECONDS + (max(claim.wait for claim in lacking) if wait else 0.0)
-        asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait, exact))
+        asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait, exact, taking.heard))
         done: set[asyncio.Future[Grant | Refusal]] = set()
         try:
             done, _ = await asyncio.wait({asking}, timeout=patience)
         finally:
             if not done:
+                taking.leave()
                 asking.add_done_callback(self._keep)
                 asking.cancel()
         if not done:
@@ -198,9 +207,7 @@ class Till:
     def _keep(self, asking: asyncio.Future[Grant | Refusal]) -> None:
         if asking.cancelled() or asking.exception() is not None:
             return
-        answer = asking.result()
-        if isinstance(answer, Grant):
-            self._purse.granted(answer)
+        if isinstance(asking.result(), Grant):
             self._wind()
             self._tell(idle=False)
 
@@ -226,3 +233,29 @@ class Till:
         if report is not None:
             self._given_back += bool(report.returned)
             self._desk.report(self.holder, report)
+
+
+class _Taking:
+    """What one request takes of a grant in the moment in which it is there: before what is left of it can be recalled."""
+
+    __slots__ = ("_claims", "_is_here", "_purse", "taken")
+
+    def __init__(self, purse: Purse, claims: Sequence[Claim]) -> None:
+        self._purse = purse
+        self._claims = claims
+        self._is_here = True
+        self.taken: tuple[Counter, ...] | None = None
+
+    def heard(self, grant: Grant) -> None:
+        """The owner has granted."""
+        self._purse.granted(grant)
+        if self._is_here:
+            self.taken = self._purse.take(self._claims)
+
+    def leave(self) -> None:
+        """The request has gone away: what it has taken is left to the next."""
+        self._is_here = False
+        if self.taken is not None:
+            for claim, counter in zip(self._claims, self.taken, strict=True):
+                self._purse.give_back(counter, claim.amount)
+            self.taken = None
