@@ -48,7 +48,7 @@ class Call:
         self.metered: Metered = NOTHING
         self.is_closed = False
         self._uses: list[tuple[Counter, Need, int]] = []
-        self._uses_of: tuple[Metered, bool, bool] | None = None
+        self._uses_of: tuple[Held, Metered, bool, bool] | None = None
 
     def __repr__(self) -> str:
         state = "not begun" if self.started is None else "running" if self.is_running else "over"
@@ -77,10 +77,10 @@ class Call:
 
     def uses(self) -> list[tuple[Counter, Need, int]]:
         """What it drew on, and how much of that it used. Asked when it is over: for its record, and to let go of it."""
-        of = self.metered, self.started is not None, self._counts
+        of = self.held, self.metered, self.started is not None, self._counts
         if of != self._uses_of:
             self._uses_of = of
-            self._uses = uses_of(self.held, *of)
+            self._uses = uses_of(*of)
         return self._uses
 
     def add_to(self, sums: Sums, over: bool) -> None:
