@@ -36,6 +36,7 @@ from routebook.catalogue.callers import ANONYMOUS
 from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.till import Till
 from routebook.ledger.claims import Grant
+from routebook.ledger.draws import Need
 from routebook.ledger.purse import Purse
 from routebook.ledger.vault import Vault
 from routebook.protocols.openai_chat.request import read_chat
@@ -43,7 +44,7 @@ from routebook.routing.candidates import Candidate
 from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import Drawing, RequestDraws
 from routebook.routing.facts import RequestFacts
-from routebook.routing.holding import Need, claims_of
+from routebook.routing.holding import claims_of
 from routebook.routing.memory import BLANK
 from routebook.routing.policy import Policy
 from routebook.routing.reading.loading import load_sources

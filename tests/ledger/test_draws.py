@@ -8,7 +8,7 @@ from routebook.documents.quantities import NANO, Unit
 from routebook.ledger.bounds import Amounts
 from routebook.ledger.budgets import Budget, Limit, Orphans
 from routebook.ledger.claims import Claim, Kind
-from routebook.ledger.draws import LONGEST_SCOPE, ScopeValue, account_draws, budget_draws, limit_draws, scopes
+from routebook.ledger.draws import LONGEST_SCOPE, ScopeValue, account_draws, budget_draws, limit_draws, orphaned, scopes
 from tests.ledger.claiming import DAY, NOON
 
 HERE = Location("policy.yaml", 1, 1)
@@ -87,18 +87,10 @@ def test_accounts_of_one_bucket_share_what_they_are_allowed() -> None:
     assert account_draws("openai", Account("main"), NEEDS) == []
 
 
-def test_a_draw_is_settled_in_its_own_unit() -> None:
-    """With what was used; with all that was held where that is not known. A slot is never spent."""
-    money = (budget_draws(BUDGET, lambda fact: None, NEEDS, NOON) or [])[0]
-    requests, tokens, slot = limit_draws(Limit("all", HERE, 60, 90_000, 4), lambda fact: None, NEEDS)
-    actual = Amounts(money=NANO, tokens=300)
-    assert [draw.settled(actual) for draw in (money, requests, tokens, slot)] == [NANO, 1, 300, 0]
-    assert money.settled(Amounts(None, 300)) == 3 * NANO
-
-
-def test_an_orphan_is_settled_as_the_policy_says() -> None:
-    """With what was held, with what its prompt alone costs at most, or with nothing."""
-    money = (budget_draws(BUDGET, lambda fact: None, NEEDS, NOON) or [])[0]
+def test_an_orphan_is_booked_as_the_policy_says() -> None:
+    """With what was held, with what its prompt alone costs at most, or with nothing: never with more than was held."""
     prompt = Amounts(money=NANO, tokens=200)
-    assert [money.orphaned(rule, prompt) for rule in Orphans] == [3 * NANO, NANO, 0]
-    assert money.orphaned(Orphans.PROMPT, Amounts(None, 200)) == 3 * NANO
+    drawn = [budget_draws(BUDGET, lambda fact: None, NEEDS, NOON, rule, prompt) or [] for rule in Orphans]
+    assert [draw.orphan for (draw,) in drawn] == [3 * NANO, NANO, 0]
+    assert orphaned(3 * NANO, Unit.MONEY, Orphans.PROMPT, Amounts(None, 200)) == 3 * NANO
+    assert orphaned(3 * NANO, Unit.MONEY, Orphans.PROMPT, Amounts(9 * NANO, 200)) == 3 * NANO

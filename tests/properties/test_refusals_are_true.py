@@ -21,7 +21,7 @@ from routebook.edge.ledger.owner import Owner
 from routebook.edge.ledger.redis_store import SharedStore
 from routebook.edge.ledger.till import Till
 from routebook.ledger.claims import Claim, Kind, Refusal
-from routebook.routing.holding import Need
+from routebook.ledger.draws import Need
 from tests.edge.ledger.tills import worker_of
 from tests.support.clock import SetClock
 from tests.support.redis_server import RedisServer, needs_redis

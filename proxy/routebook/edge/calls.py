@@ -7,9 +7,10 @@ from routebook.documents.quantities import Unit
 from routebook.edge.upstream import Answer
 from routebook.health.measurements import Call as Watched
 from routebook.ledger.claims import Counter
+from routebook.ledger.draws import Need
 from routebook.routing.attempts import AttemptOutcome
 from routebook.routing.candidates import Candidate
-from routebook.routing.holding import Held, Need, Sums, uses_of
+from routebook.routing.holding import Held, Sums, uses_of
 from routebook.routing.meter import NOTHING, Metered
 
 
@@ -21,6 +22,8 @@ class Call:
     """
 
     __slots__ = (
+        "_uses",
+        "_uses_of",
         "candidate",
         "first_byte",
         "held",
@@ -44,6 +47,8 @@ class Call:
         self.losses: tuple[Loss, ...] = ()
         self.metered: Metered = NOTHING
         self.is_closed = False
+        self._uses: list[tuple[Counter, Need, int]] = []
+        self._uses_of: tuple[Held, Metered, bool, bool] | None = None
 
     def __repr__(self) -> str:
         state = "not begun" if self.started is None else "running" if self.is_running else "over"
@@ -71,17 +76,19 @@ class Call:
         return max(0, self.metered.cost.total - held) if held else 0
 
     def uses(self) -> list[tuple[Counter, Need, int]]:
-        """What it drew on, and how much of that it used. Asked when it is over."""
-        return uses_of(self.held, self.metered, self.started is not None, self._counts)
+        """What it drew on, and how much of that it used. Asked when it is over: for its record, and to let go of it."""
+        of = self.held, self.metered, self.started is not None, self._counts
+        if of != self._uses_of:
+            self._uses_of = of
+            self._uses = uses_of(*of)
+        return self._uses
 
     def add_to(self, sums: Sums, over: bool) -> None:
         """Add what it holds of windows, or what it used of them where it, or the whole exchange, is over."""
         if self.outcome is None and not over:
-            for counter, need in self.held.draws():
-                sums.add(counter, need, need.claim.amount, need.orphan)
+            sums.add_held(self.held)
         else:
-            for counter, need, used in self.uses():
-                sums.add(counter, need, used, used)
+            sums.add_used(self.uses())
 
     @property
     def _counts(self) -> bool:

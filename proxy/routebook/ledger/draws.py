@@ -27,36 +27,27 @@ ScopeValue = str | int | float | bool | frozenset[str] | None
 ScopeValues = Callable[[str], ScopeValue]
 """The value of the fact (or attribute of the served model) that a budget or limit counts by."""
 
+_WINDOW, _RATE, _SLOTS = Kind.WINDOW, Kind.RATE, Kind.SLOTS
+
 LONGEST_SCOPE: Final = 120
 """Characters of a scope in a pot's name; a longer value is cut, with a digest of the whole."""
 
 
-class Draw(msgspec.Struct, frozen=True, gc=False):
-    """A claim, and the unit in which it counts; None counts requests at the same time, which are never spent."""
+class Need(msgspec.Struct, frozen=True, gc=False):
+    """One pot that a call draws on: the claim, the unit it is counted in (None: requests at the same time, which are never
+    spent), and what is booked of it should the process die that made the call. `by_call`: every call counts (an
+    account's quota), not only the one that was answered."""
 
     claim: Claim
     unit: Unit | None
-
-    def settled(self, used: Amounts) -> int:
-        """What a request that used so much is settled with: all that was held where nobody knows what it used."""
-        amount = 0 if self.unit is None else used.of(self.unit)
-        return self.claim.amount if amount is None else amount
-
-    def orphaned(self, rule: Orphans, prompt: Amounts) -> int:
-        """What it is settled with where its process dies; `prompt` is what its prompt alone costs at most."""
-        match rule:
-            case Orphans.HOLD:
-                return self.claim.amount
-            case Orphans.PROMPT:
-                return min(self.settled(prompt), self.claim.amount)
-            case Orphans.NOTHING:
-                return 0
+    orphan: int = 0
+    by_call: bool = False
 
 
 def is_spent_at_once(claim: Claim) -> bool:
     """Whether a claim is spent when it is held: a request counts in the minute in which it is sent, however long it
     takes."""
-    return claim.kind is Kind.RATE and claim.pot.startswith("rpm/")
+    return claim.kind is _RATE and claim.pot.startswith("rpm/")
 
 
 class Allowed(Protocol):
@@ -75,22 +66,45 @@ class Allowed(Protocol):
         """Requests at the same time."""
 
 
-def budget_draws(budget: Budget, values: ScopeValues, amounts: Amounts, now: float) -> list[Draw] | None:
+def budget_draws(
+    budget: Budget,
+    values: ScopeValues,
+    amounts: Amounts,
+    now: float,
+    orphans: Orphans = Orphans.HOLD,
+    prompt: Amounts | None = None,
+) -> list[Need] | None:
     """What a request that needs at most these amounts draws on a budget; None where it cannot be said in the budget's
-    unit, because a price is unknown. A request that costs nothing draws on nothing."""
-    amount = amounts.of(budget.unit)
+    unit, because a price is unknown. A request that costs nothing draws on nothing.
+
+    `orphans` and `prompt` (what its prompt alone costs at most) say what is booked should its process die."""
+    unit = budget.unit
+    amount = amounts.of(unit)
     if not amount:
         return None if amount is None else []
     window = slice_of(budget, now)
     start, first, ends = window.start, window.first, window.ends
-    pots, limit, unit, allowance = budget.pots, budget.limit, budget.unit, budget.allowance
+    pots, limit, allowance = budget.pots, budget.limit, budget.allowance
+    orphan = amount if orphans is Orphans.HOLD or prompt is None else orphaned(amount, unit, orphans, prompt)
     return [
-        Draw(Claim(pots + scope, Kind.WINDOW, limit, amount, start, first, ends, 0.0, 0, allowance), unit)
+        Need(Claim(pots + scope, _WINDOW, limit, amount, start, first, ends, 0.0, 0, allowance), unit, orphan)
         for scope in scopes(budget.per, values)
     ]
 
 
-def limit_draws(limit: Limit, values: ScopeValues, amounts: Amounts) -> list[Draw]:
+def orphaned(held: int, unit: Unit, rule: Orphans, prompt: Amounts) -> int:
+    """What of a hold is booked where the process dies; `prompt` is what the prompt alone costs at most."""
+    match rule:
+        case Orphans.HOLD:
+            return held
+        case Orphans.PROMPT:
+            amount = prompt.of(unit)
+            return held if amount is None else min(amount, held)
+        case Orphans.NOTHING:
+            return 0
+
+
+def limit_draws(limit: Limit, values: ScopeValues, amounts: Amounts) -> list[Need]:
     """What a request draws on a limit."""
     return [
         draw
@@ -99,11 +113,11 @@ def limit_draws(limit: Limit, values: ScopeValues, amounts: Amounts) -> list[Dra
     ]
 
 
-def account_draws(provider: str, account: Account, amounts: Amounts) -> list[Draw]:
+def account_draws(provider: str, account: Account, amounts: Amounts) -> list[Need]:
     """What a request draws on the account that it is sent with; accounts of one bucket share what they are allowed."""
     scope = f"{provider}/{account.name}" if account.bucket is None else f"{provider}#{account.bucket}"
     limits = account.limits
-    return _allowed(limits, f"{ACCOUNT}/{scope}", amounts, limits.wait, limits.places)
+    return _allowed(limits, f"{ACCOUNT}/{scope}", amounts, limits.wait, limits.places, by_call=True)
 
 
 def scopes(per: str | None, values: ScopeValues) -> list[str]:
@@ -131,18 +145,21 @@ def _scope(value: str) -> str:
     return f"{value[: LONGEST_SCOPE - 17]}~{digest}"
 
 
-def _allowed(allowed: Allowed, name: str, amounts: Amounts, wait: float, places: int) -> list[Draw]:
+def _allowed(
+    allowed: Allowed, name: str, amounts: Amounts, wait: float, places: int, by_call: bool = False
+) -> list[Need]:
     """Where a shared store is away, each host keeps a limit for itself: hence the whole limit as its allowance."""
     draws = []
     requests, tokens, slots = allowed.requests_per_minute, allowed.tokens_per_minute, allowed.concurrent
     if requests is not None:
-        claim = Claim(f"rpm/{name}", Kind.RATE, requests, amounts.requests, 0, 0, 0, wait, places, requests)
-        draws.append(Draw(claim, Unit.COUNT))
+        claim = Claim("rpm/" + name, _RATE, requests, amounts.requests, 0, 0, 0, wait, places, requests)
+        draws.append(Need(claim, Unit.COUNT, 0, by_call))
     if tokens is not None and amounts.tokens:
         # A worst case is rarely the case: one that is larger than the whole minute waits for a full minute, not for ever.
         most = min(amounts.tokens, tokens)
-        claim = Claim(f"tpm/{name}", Kind.RATE, tokens, most, 0, 0, 0, wait, places, tokens)
-        draws.append(Draw(claim, Unit.TOKENS))
+        claim = Claim("tpm/" + name, _RATE, tokens, most, 0, 0, 0, wait, places, tokens)
+        draws.append(Need(claim, Unit.TOKENS, 0, by_call))
     if slots is not None:
-        draws.append(Draw(Claim(f"slots/{name}", Kind.SLOTS, slots, 1, 0, 0, 0, wait, places, slots), None))
+        claim = Claim("slots/" + name, _SLOTS, slots, 1, 0, 0, 0, wait, places, slots)
+        draws.append(Need(claim, None, 0, by_call))
     return draws

@@ -91,7 +91,7 @@ class Purse:
     def settle(self, counter: Counter, held: int, used: int) -> None:
         """End a hold: what was used is spent, the rest can be drawn again. More may be used than was held: it is taken
         from what is left, and where that does not suffice, the owner hears of it."""
-        part = self._part(counter)
+        part = self._parts.get(counter) or self._part(counter)
         part.held -= held
         part.left += held - used
         part.spent += used
@@ -99,7 +99,7 @@ class Purse:
 
     def give_back(self, counter: Counter, amount: int) -> None:
         """End a hold of which nothing was used: slots when a request ends, and holds that were not needed."""
-        part = self._part(counter)
+        part = self._parts.get(counter) or self._part(counter)
         part.held -= amount
         part.left += amount
         if part.tight or self._current.get(counter[0]) is not part:

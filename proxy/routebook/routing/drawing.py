@@ -16,7 +16,7 @@ from routebook.documents.quantities import Unit
 from routebook.ledger.bounds import Amounts, longest_answer, worst_cases
 from routebook.ledger.budgets import Budget, Limit
 from routebook.ledger.claims import Claim, Kind, Refusal, Why
-from routebook.ledger.draws import ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
+from routebook.ledger.draws import Need, ScopeValue, account_draws, budget_draws, is_spent_at_once, limit_draws, scopes
 from routebook.ledger.pot_names import ALL
 from routebook.ledger.windows import slice_of
 from routebook.policy.conditions import ALWAYS, holds
@@ -25,7 +25,6 @@ from routebook.policy.facts import Ask
 from routebook.routing.candidates import Candidate
 from routebook.routing.demand import Demand
 from routebook.routing.fact_table import FACTS
-from routebook.routing.holding import Need
 from routebook.routing.outcomes import Caps
 from routebook.routing.policy import Policy
 
@@ -106,21 +105,18 @@ class RequestDraws:
             return model.name if per == "model" else model.provider.name if per == "provider" else self._ask(per)
 
         needs: list[Need] = []
-        if self._budgets:
-            rule = self._drawing.settings.orphans
-            for budget in self._budgets:
-                draws = budget_draws(budget, value, at_most, self._now)
-                if draws is None:
-                    claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
-                    return Refusal(claim, 0, None, Why.UNPRICED)
-                needs += [Need(draw.claim, draw.unit, draw.orphaned(rule, of_prompt)) for draw in draws]
+        orphans = self._drawing.settings.orphans
+        for budget in self._budgets:
+            draws = budget_draws(budget, value, at_most, self._now, orphans, of_prompt)
+            if draws is None:
+                claim = Claim(budget.pots + ALL, Kind.WINDOW, budget.limit, 0)
+                return Refusal(claim, 0, None, Why.UNPRICED)
+            needs += draws
         for limit in self._limits:
-            for draw in limit_draws(limit, value, at_most):
-                if not (again and is_spent_at_once(draw.claim)):
-                    needs.append(Need(draw.claim, draw.unit))
-        if candidate.account.limits != _UNLIMITED:
-            accounts = account_draws(model.provider.name, candidate.account, at_most)
-            needs += [Need(draw.claim, draw.unit, by_call=True) for draw in accounts]
+            draws = limit_draws(limit, value, at_most)
+            needs += [draw for draw in draws if not is_spent_at_once(draw.claim)] if again else draws
+        if candidate.account.limits is not _UNLIMITED and candidate.account.limits != _UNLIMITED:
+            needs += account_draws(model.provider.name, candidate.account, at_most)
         return tuple(needs)
 
     def caps(self, caps: Caps) -> Caps:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from routebook.documents.quantities import Unit
 from routebook.ledger.claims import Claim, Counter, Kind
+from routebook.ledger.draws import Need
 from routebook.routing.meter import Metered
 
-
-class Need(msgspec.Struct, frozen=True, gc=False):
-    """One pot that a call draws on: the claim, the unit it is counted in (None: requests at the same time, which are never
-    spent), and what is booked of it should the process die that made the call. `by_call`: every call counts (an account's quota), not only the one
-    that was answered."""
-
-    claim: Claim
-    unit: Unit | None
-    orphan: int = 0
-    by_call: bool = False
+_WINDOW: Final = Kind.WINDOW
+_MONEY, _TOKENS = Unit.MONEY, Unit.TOKENS
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -27,10 +21,6 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
     needs: tuple[Need, ...] = ()
     counters: tuple[Counter, ...] = ()
-
-    def draws(self) -> Iterator[tuple[Counter, Need]]:
-        """Each need with the counter that it is held under."""
-        return zip(self.counters, self.needs, strict=True)
 
 
 NOT_HELD = Held()
@@ -43,16 +33,15 @@ def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> list[
     uses: list[tuple[Counter, Need, int]] = []
     money, unpriced = metered.cost.total, metered.cost.unpriced
     tokens = metered.usage.total_input + metered.usage.total_output
-    for counter, need in held.draws():
-        match need.unit:
-            case Unit.MONEY | Unit.TOKENS if metered.by == "held":
-                used = need.claim.amount
-            case Unit.MONEY:
-                used = max(money, need.claim.amount) if unpriced else money
-            case Unit.TOKENS:
-                used = tokens
-            case _:
-                used = need.claim.amount if (was_sent if need.by_call else counts) else 0
+    books_hold = metered.by == "held"
+    for counter, need in zip(held.counters, held.needs, strict=True):
+        unit = need.unit
+        if unit is _TOKENS:
+            used = need.claim.amount if books_hold else tokens
+        elif unit is _MONEY:
+            used = need.claim.amount if books_hold else max(money, need.claim.amount) if unpriced else money
+        else:
+            used = need.claim.amount if (was_sent if need.by_call else counts) else 0
         uses.append((counter, need, used))
     return uses
 
@@ -65,13 +54,30 @@ class Sums:
     def __init__(self) -> None:
         self._amounts: dict[Counter, list[int]] = {}
 
-    def add(self, counter: Counter, need: Need, amount: int, orphan: int) -> None:
-        """Count an amount, and what of it is booked should the process die."""
-        if need.claim.kind is not Kind.WINDOW:
-            return
-        sums = self._amounts.setdefault(counter, [0, 0])
-        sums[0] += amount
-        sums[1] += orphan
+    def add_held(self, held: Held) -> None:
+        """Count what is held for a call, and what of it is booked should the process die."""
+        amounts = self._amounts
+        for counter, need in zip(held.counters, held.needs, strict=True):
+            claim = need.claim
+            if claim.kind is _WINDOW:
+                sums = amounts.get(counter)
+                if sums is None:
+                    amounts[counter] = [claim.amount, need.orphan]
+                else:
+                    sums[0] += claim.amount
+                    sums[1] += need.orphan
+
+    def add_used(self, uses: Iterable[tuple[Counter, Need, int]]) -> None:
+        """Count what a call has used, which is booked whatever happens."""
+        amounts = self._amounts
+        for counter, need, used in uses:
+            if need.claim.kind is _WINDOW:
+                sums = amounts.get(counter)
+                if sums is None:
+                    amounts[counter] = [used, used]
+                else:
+                    sums[0] += used
+                    sums[1] += used
 
     def with_orphans(self) -> list[list[str | int]]:
         """`[pot, start, amount, orphan]` each, as the first line of a record has it."""
@@ -84,4 +90,4 @@ class Sums:
 
 def claims_of(needs: Iterable[Need]) -> tuple[Claim, ...]:
     """The claims alone."""
-    return tuple(need.claim for need in needs)
+    return tuple([need.claim for need in needs])

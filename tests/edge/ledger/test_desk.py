@@ -11,8 +11,8 @@ from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.lines import Counterpart
 from routebook.edge.ledger.till import Till
 from routebook.ledger.claims import Claim, Kind, Refusal, Why
+from routebook.ledger.draws import Need
 from routebook.ledger.vault import Vault
-from routebook.routing.holding import Need
 from tests.edge.ledger.tills import NOON, give_back, held, slot, until_waiting, worker_of
 
 

@@ -12,7 +12,7 @@ from routebook.edge.ledger.books import Totals
 from routebook.edge.ledger.entries import Change
 from routebook.edge.ledger.owner import Owner
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report
-from routebook.routing.holding import Need
+from routebook.ledger.draws import Need
 from tests.edge.ledger.tills import NOON, give_back, held, slot, until_waiting, worker_of
 from tests.support.clock import SetClock
 

@@ -15,8 +15,8 @@ from routebook.edge.ledger.owner import Owner
 from routebook.edge.ledger.redis_store import SharedStore
 from routebook.edge.ledger.till import Till
 from routebook.ledger.claims import Claim, Grant, Kind, Refusal, Report
+from routebook.ledger.draws import Need
 from routebook.ledger.vault import Vault
-from routebook.routing.holding import Need
 from tests.edge.ledger.tills import NOON, give_back, worker_of
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.sharing import TODAY

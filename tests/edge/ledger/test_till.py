@@ -6,13 +6,15 @@ import asyncio
 import socket
 import time
 
+import msgspec
+
 from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.lines import FarDesk
 from routebook.edge.ledger.till import Till
 from routebook.edge.processes.control import Channel, Message
-from routebook.ledger.claims import Refusal, Report
+from routebook.ledger.claims import Grant, Refusal, Report
+from routebook.ledger.draws import Need
 from routebook.ledger.vault import Vault
-from routebook.routing.holding import Need
 from tests.ledger.claiming import NOON, rate, slots, window
 
 
@@ -65,3 +67,43 @@ async def test_what_is_given_back_reaches_the_owner_before_what_is_said_next() -
     assert [(await owner.receive()).kind, (await owner.receive()).kind] == ["report", "answer to a recall"]
     worker.close()
     owner.close()
+
+
+async def test_a_recall_right_behind_a_grant_finds_what_was_granted_ahead() -> None:
+    """Both are read at once: the request that asked has taken its own by then, and the rest goes back before the recall is
+    answered. Otherwise it would lie idle here while others are refused."""
+    worker, owner = [await Channel.over(end) for end in socket.socketpair()]
+    till, claim = Till("worker", FarDesk(worker), time.monotonic), window(10)
+
+    async def obey() -> None:
+        till.tighten((await worker.receive()).fields["pot"])
+        await worker.send(Message("recalled"))
+
+    holding, obeying = asyncio.create_task(till.hold((claim,), "anonymous")), asyncio.create_task(obey())
+    asked = await owner.receive()
+    grant = Grant(((*claim.counter, 640),))
+    await owner.answer_with(asked, msgspec.msgpack.encode(grant), granted=True, offset=0.0)
+    await owner.send(Message("recall", {"pot": claim.pot}))
+    said = [await owner.receive(), await owner.receive()]
+    assert [each.kind for each in said] == ["report", "recalled"]
+    assert msgspec.msgpack.decode(said[0].payload, type=Report).returned == ((*claim.counter, 630),)
+    assert await holding == (claim.counter,)
+    await obeying
+    till.close()
+    worker.close()
+    owner.close()
+
+
+async def test_what_a_request_has_taken_that_goes_away_is_left_to_the_next() -> None:
+    """It is cancelled when its grant is here, and before it knows."""
+    till = till_at_a_desk()
+    claim = window(600)
+    asking = asyncio.ensure_future(till.hold((claim,), "anonymous"))
+    for _ in range(2):
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    await asyncio.sleep(0)
+    assert await till.hold((claim,), "anonymous") == (claim.counter,)
+    till.close()

@@ -13,7 +13,7 @@ from routebook.edge.ledger.owner import Owner
 from routebook.edge.ledger.till import Till
 from routebook.edge.processes.control import Channel, Gone
 from routebook.ledger.claims import Claim, Counter, Kind, Refusal
-from routebook.routing.holding import Need
+from routebook.ledger.draws import Need
 
 NOON = 1_793_534_400.0
 

@@ -107,3 +107,17 @@ async def test_what_may_be_lost_waits_for_nobody(ends: tuple[Channel, Channel]) 
             heard.append(await asyncio.wait_for(other.receive(), 10))
     assert 100 <= len(heard) < 1000 and [each.fields["number"] for each in heard] == list(range(len(heard)))
     one.mention(Message("news"))
+
+
+async def test_what_is_said_in_one_turn_arrives_in_its_order(ends: tuple[Channel, Channel]) -> None:
+    """However it is said; also where the channel is closed right after it."""
+    one, other = ends
+    one.tell(Message("told"))
+    asking = one.question(Message("asked"))
+    one.mention(Message("mentioned"))
+    await one.send(Message("sent"))
+    one.tell(Message("last"))
+    one.close()
+    heard = [(await other.receive()).kind for _ in range(5)]
+    assert heard == ["told", "asked", "mentioned", "sent", "last"]
+    asking.cancel()

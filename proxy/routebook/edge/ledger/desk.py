@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from routebook.edge.ledger.sharing import Sharing
+from routebook.edge.ledger.till import Heard, unheard
 from routebook.edge.metrics import Histogram, Labels, observe
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
 from routebook.ledger.fair_queue import FairQueue
@@ -85,12 +86,12 @@ class Desk:
         return self._vaults_word(holder, claims, plenty=not exact)
 
     async def lease(
-        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False
+        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False, heard: Heard = unheard
     ) -> Grant | Refusal:
         """Grant all claims or none; with `wait`, a place is queued for. Refused is only what finds no room when others
         have given back what they do not use.
 
-        Cancelled, it gives up its place; where it has been granted all the same, it returns that.
+        Cancelled, it gives up its place; where it has been granted all the same, it returns that. A grant is `heard` too.
         """
         found = await self._found(holder, claims, exact)
         recalled: set[str] = set()
@@ -99,7 +100,9 @@ class Desk:
             if await self._called_back(found.claim, holder):
                 found = await self._found(holder, claims, exact)
         if isinstance(found, Refusal) and wait and found.claim.wait and found.why is Why.EXHAUSTED:
-            return await self._wait(holder, tuple(claims), found, who)
+            found = await self._wait(holder, tuple(claims), found, who)
+        if isinstance(found, Grant):
+            heard(found)
         return found
 
     def report(self, holder: str, report: Report) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from routebook.edge.ledger.desk import RECALL_SECONDS, Desk
-from routebook.edge.ledger.till import DeskGone
+from routebook.edge.ledger.till import DeskGone, Heard, unheard
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.ledger.claims import Claim, Grant, Refusal, Report
 
@@ -39,24 +39,32 @@ class FarDesk:
         self._leases = 0
 
     async def lease(
-        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False
+        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False, heard: Heard = unheard
     ) -> Grant | Refusal:
         """Ask for all claims or none; raises DeskGone. Cancelled, it says so to the owner, and returns what that granted
-        before it heard."""
+        before it heard. `heard` is told of a grant before anything else that the owner says after it."""
         self._leases += 1
         number = self._leases
         message = Message("lease", {"who": who, "wait": wait, "exact": exact, "lease": number}, _encode(claims))
+        found: list[Grant | Refusal] = []
+
+        def hear(answer: Message) -> None:
+            self.offset = answer.fields["offset"]
+            grants = answer.fields["granted"]
+            found.append((_grant if grants else _refusal).decode(answer.payload))
+            if isinstance(found[0], Grant):
+                heard(found[0])
+
         try:
-            asking = self._channel.question(message)
+            asking = self._channel.question(message, hear)
             try:
-                answer = await asyncio.shield(asking)
+                await asyncio.shield(asking)
             except asyncio.CancelledError:
                 self._channel.tell(Message("forgo", {"lease": number}))
-                answer = await asking
+                await asking
         except Gone as gone:
             raise DeskGone(str(gone)) from None
-        self.offset = answer.fields["offset"]
-        return (_grant if answer.fields["granted"] else _refusal).decode(answer.payload)
+        return found[0]
 
     def report(self, holder: str, report: Report) -> None:
         """Tell; what cannot be told any more concerns nobody."""

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from routebook.ledger.claims import Claim, Counter, Grant, Kind, Refusal, Report, Why
-from routebook.ledger.draws import is_spent_at_once
+from routebook.ledger.draws import Need, is_spent_at_once
 from routebook.ledger.purse import Purse
-from routebook.routing.holding import Need
 
 REPORT_SECONDS: Final = 0.25
 """How often a worker says what it has spent, and gives back what lies idle."""
@@ -35,8 +34,19 @@ AWAY: Final = 1.0
 """Seconds after which a caller may try again while the ledger's owner is away."""
 
 
+_RATE, _SLOTS = Kind.RATE, Kind.SLOTS
+
+
 class DeskGone(Exception):
     """The ledger's owner cannot be reached."""
+
+
+Heard = Callable[[Grant], object]
+"""Told of a grant the moment it is there."""
+
+
+def unheard(grant: Grant) -> None:
+    """Who waits for the answer alone."""
 
 
 class Desk(Protocol):
@@ -47,10 +57,10 @@ class Desk(Protocol):
         """By how much the ledger's time is ahead of this machine's, in seconds."""
 
     async def lease(
-        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False
+        self, holder: str, claims: Sequence[Claim], who: str, wait: bool, exact: bool = False, heard: Heard = unheard
     ) -> Grant | Refusal:
-        """Grant all claims or none, and with `exact` nothing ahead; with `wait`, queue where a limit has a queue. Raises
-        DeskGone.
+        """Grant all claims or none, and with `exact` nothing ahead; with `wait`, queue where a limit has a queue. A grant
+        is `heard` before a recall that is said after it. Raises DeskGone.
 
         Cancelled, it leaves the queue; what was granted all the same it returns."""
 
@@ -95,21 +105,19 @@ class Till:
             tries += 1
             if tries > TRIES:
                 return refusal or Refusal(lacking[0], lacking[0].limit, AWAY)
-            given_back = self._given_back
+            given_back, taking = self._given_back, _Taking(self._purse, claims)
             try:
                 # one that came too late asks for its own alone: what is granted ahead would be others' to give back again
-                answer = await self._lease(lacking, who, wait, exact=tries > 1)
+                answer = await self._lease(lacking, who, wait, tries > 1, taking)
             except DeskGone:
                 return Refusal(lacking[0], 0, AWAY, Why.UNAVAILABLE)
-            if isinstance(answer, Grant):
-                self._purse.granted(answer)
-            counters = self._purse.take(claims)
+            counters = taking.taken or self._purse.take(claims)
             if counters is None and isinstance(answer, Refusal):
                 if not self._is_old(answer, claims, lacking, given_back):
                     return answer
                 refusal = answer
         for claim, counter in zip(claims, counters, strict=True):
-            if is_spent_at_once(claim):
+            if claim.kind is _RATE and is_spent_at_once(claim):
                 self._purse.settle(counter, claim.amount, claim.amount)
         self._wind()
         return counters
@@ -118,10 +126,12 @@ class Till:
         """End holds: of each counter what was held and how much of it was used."""
         purse = self._purse
         for counter, need, used in uses:
-            if need.claim.kind is Kind.SLOTS:
-                purse.give_back(counter, need.claim.amount)
-            elif not is_spent_at_once(need.claim):
-                purse.settle(counter, need.claim.amount, used)
+            claim = need.claim
+            kind = claim.kind
+            if kind is _SLOTS:
+                purse.give_back(counter, claim.amount)
+            elif kind is not _RATE or not is_spent_at_once(claim):
+                purse.settle(counter, claim.amount, used)
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._tell_soon)
 
@@ -166,16 +176,19 @@ class Till:
         self._tell(idle=False)
         return claims
 
-    async def _lease(self, lacking: Sequence[Claim], who: str, wait: bool, exact: bool) -> Grant | Refusal:
+    async def _lease(
+        self, lacking: Sequence[Claim], who: str, wait: bool, exact: bool, taking: _Taking
+    ) -> Grant | Refusal:
         """Ask the desk. A request that goes away meanwhile, or has waited too long for a word of the owner, waits no more;
         what was granted all the same is left to the next."""
         patience = LEASE_SECONDS + (max(claim.wait for claim in lacking) if wait else 0.0)
-        asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait, exact))
+        asking = asyncio.ensure_future(self._desk.lease(self.holder, lacking, who, wait, exact, taking.heard))
         done: set[asyncio.Future[Grant | Refusal]] = set()
         try:
             done, _ = await asyncio.wait({asking}, timeout=patience)
         finally:
             if not done:
+                taking.leave()
                 asking.add_done_callback(self._keep)
                 asking.cancel()
         if not done:
@@ -194,9 +207,7 @@ class Till:
     def _keep(self, asking: asyncio.Future[Grant | Refusal]) -> None:
         if asking.cancelled() or asking.exception() is not None:
             return
-        answer = asking.result()
-        if isinstance(answer, Grant):
-            self._purse.granted(answer)
+        if isinstance(asking.result(), Grant):
             self._wind()
             self._tell(idle=False)
 
@@ -222,3 +233,29 @@ class Till:
         if report is not None:
             self._given_back += bool(report.returned)
             self._desk.report(self.holder, report)
+
+
+class _Taking:
+    """What one request takes of a grant in the moment in which it is there: before what is left of it can be recalled."""
+
+    __slots__ = ("_claims", "_is_here", "_purse", "taken")
+
+    def __init__(self, purse: Purse, claims: Sequence[Claim]) -> None:
+        self._purse = purse
+        self._claims = claims
+        self._is_here = True
+        self.taken: tuple[Counter, ...] | None = None
+
+    def heard(self, grant: Grant) -> None:
+        """The owner has granted."""
+        self._purse.granted(grant)
+        if self._is_here:
+            self.taken = self._purse.take(self._claims)
+
+    def leave(self) -> None:
+        """The request has gone away: what it has taken is left to the next."""
+        self._is_here = False
+        if self.taken is not None:
+            for claim, counter in zip(self._claims, self.taken, strict=True):
+                self._purse.give_back(counter, claim.amount)
+            self.taken = None

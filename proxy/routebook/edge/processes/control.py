@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,13 +57,19 @@ async def read_frame(reader: asyncio.StreamReader) -> Message:
 
 
 class Channel:
-    """One end of the socket pair. `answers` to what was asked are told from other messages by a number."""
+    """One end of the socket pair. `answers` to what was asked are told from other messages by a number.
+
+    What is said in one turn of the event loop leaves together at its end: where many requests ask at once, the system is
+    called, and the other side woken, once for all of them.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._numbers = 0
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._hearing: dict[int, Callable[[Message], object]] = {}
+        self._said: list[bytes] = []
         self.is_open = True
 
     @classmethod
@@ -77,26 +84,39 @@ class Channel:
     async def send(self, message: Message) -> None:
         """Send without waiting for an answer; raises Gone where the other side is."""
         try:
-            self._writer.write(to_frame(message))
+            self._say(message)
+            self._utter()
             await self._writer.drain()
         except OSError as error:
             raise Gone("the other side closed the channel") from error
 
     def tell(self, message: Message) -> None:
-        """Send at once, ahead of whatever is sent from now on, and wait for nobody; nothing where the other side is
-        gone."""
+        """Send ahead of whatever is sent from now on, and wait for nobody; nothing where the other side is gone."""
         if self.is_open:
-            self._writer.write(to_frame(message))
+            self._say(message)
 
     async def flush(self) -> None:
         """Wait until little of what was told is still here; nothing where the other side is gone."""
         with contextlib.suppress(OSError):
+            self._utter()
             await self._writer.drain()
 
     def mention(self, message: Message) -> None:
         """Send what may be lost, and is where the other side is gone or reads nothing: nobody waits for it."""
         if self.is_open and self._writer.transport.get_write_buffer_size() < UNREAD:
-            self._writer.write(to_frame(message))
+            self._say(message)
+            self._utter()
+
+    def _say(self, message: Message) -> None:
+        if not self._said:
+            asyncio.get_running_loop().call_soon(self._utter)
+        self._said.append(to_frame(message))
+
+    def _utter(self) -> None:
+        """Hand all that was said to the system."""
+        if self._said:
+            said, self._said = self._said, []
+            self._writer.write(said[0] if len(said) == 1 else b"".join(said))
 
     async def ask(self, message: Message, seconds: float) -> Message:
         """Send and wait for the answer; raises Gone where none came in time. Somebody must be in `receive`."""
@@ -107,25 +127,36 @@ class Channel:
         except TimeoutError as error:
             raise Gone(f"no answer to `{message.kind}` within {seconds:g} s") from error
 
-    def question(self, message: Message) -> asyncio.Future[Message]:
-        """Send at once, as `tell` does; the answer to come, whenever that is. Raises Gone, here or there."""
+    def question(self, message: Message, hear: Callable[[Message], object] | None = None) -> asyncio.Future[Message]:
+        """Send as `tell` does; the answer to come, whenever that is. Raises Gone, here or there. `hear` is called with the
+        answer before anything is done that was said after it."""
         if not self.is_open:
             raise Gone("the other side closed the channel")
         self._numbers += 1
         number = self._numbers
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        answer.add_done_callback(lambda _: self._waiting.pop(number, None))
-        self._writer.write(to_frame(Message(message.kind, {**message.fields, "asks": number}, message.payload)))
+        if hear is not None:
+            self._hearing[number] = hear
+        answer.add_done_callback(lambda _: self._forget(number))
+        self._say(Message(message.kind, {**message.fields, "asks": number}, message.payload))
         return answer
+
+    def _forget(self, number: int) -> None:
+        self._waiting.pop(number, None)
+        self._hearing.pop(number, None)
 
     async def answer(self, question: Message, **fields: object) -> None:
         """Answer a message that was asked."""
         await self.answer_with(question, b"", **fields)
 
     async def answer_with(self, question: Message, payload: bytes, **fields: object) -> None:
-        """Answer a message that was asked, with a payload."""
-        await self.send(Message("answer", {**fields, "answers": question.fields["asks"]}, payload))
+        """Answer a message that was asked, with a payload; waits where the other side reads none."""
+        try:
+            self._say(Message("answer", {**fields, "answers": question.fields["asks"]}, payload))
+            await self._writer.drain()
+        except OSError as error:
+            raise Gone("the other side closed the channel") from error
 
     async def receive(self) -> Message:
         """The next message that is no answer; answers are handed to who asked. Raises Gone at the end."""
@@ -134,8 +165,11 @@ class Channel:
                 message = await read_frame(self._reader)
                 if message.kind != "answer":
                     return message
-                waiting = self._waiting.get(message.fields["answers"])
+                number = message.fields["answers"]
+                waiting = self._waiting.get(number)
                 if waiting is not None and not waiting.done():
+                    if (hear := self._hearing.get(number)) is not None:
+                        hear(message)
                     waiting.set_result(message)
         except Gone as gone:
             self.is_open = False
@@ -147,4 +181,5 @@ class Channel:
     def close(self) -> None:
         """Close this end; the other side sees the end of the stream."""
         self.is_open = False
+        self._utter()
         self._writer.close()

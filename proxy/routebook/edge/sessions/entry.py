@@ -10,9 +10,10 @@ from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
 from routebook.ledger.claims import Counter
 from routebook.ledger.cost import Cost
+from routebook.ledger.draws import Need
 from routebook.routing.answer_cache import Said
 from routebook.routing.drawing import RequestDraws
-from routebook.routing.holding import Held, Need, Sums, uses_of
+from routebook.routing.holding import Held, Sums, uses_of
 from routebook.routing.meter import NOTHING, Metered
 from routebook.routing.record import Line
 
@@ -105,10 +106,8 @@ class SessionEntry(Entry):
     def _sums(self) -> Sums:
         sums = super()._sums()
         for turn in self._running:
-            for counter, need in turn.held.draws():
-                sums.add(counter, need, need.claim.amount, need.orphan)
-        for counter, (need, used) in self._used.items():
-            sums.add(counter, need, used, used)
+            sums.add_held(turn.held)
+        sums.add_used((counter, need, used) for counter, (need, used) in self._used.items())
         return sums
 
     def _meter(self, call: Call, said: Said | None, code: str | None, estimated_output: int) -> Metered:

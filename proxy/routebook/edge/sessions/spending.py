@@ -21,8 +21,9 @@ from routebook.edge.sessions.entry import SessionEntry, Turn
 from routebook.ledger.budgets import Abandoned
 from routebook.ledger.claims import Refusal
 from routebook.ledger.cost import Cost, cost_of
+from routebook.ledger.draws import Need
 from routebook.protocols.sessions import Finished, Heard, SessionReader
-from routebook.routing.holding import NOT_HELD, Held, Need, claims_of
+from routebook.routing.holding import NOT_HELD, Held, claims_of
 from routebook.routing.meter import Metered, as_held
 from routebook.routing.record import Line
 
@@ -160,7 +161,7 @@ class Spending:
     def _deposit(self) -> Turn:
         """What the upgrade held for a first answer becomes that of the first response; the rest stays the session's."""
         held = self._call.held
-        pairs = list(held.draws())
+        pairs = list(zip(held.counters, held.needs, strict=True))
         own = [(counter, need) for counter, need in pairs if _is_spent(need)]
         rest = [(counter, need) for counter, need in pairs if not _is_spent(need)]
         if held.needs and not rest:
