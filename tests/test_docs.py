@@ -218,3 +218,44 @@ def test_what_is_not_in_force_is_admitted() -> None:
     """Whatever `check` warns of as not in force is named on the page of limits."""
     page = (ROOT / "docs" / "limits.md").read_text()
     assert in_force.CODE in page
+
+
+CHECKED = [ROOT / "docs" / name for name in ("checks.md", "threat-model.md", "hardening.md")]
+TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("path", CHECKED, ids=named)
+def test_tests_that_are_named_exist(path: Path) -> None:
+    """A claim that names a test names one that is run."""
+    found = TEST.findall(path.read_text())
+    assert found
+    for file, name in found:
+        source = (ROOT / "tests" / file).read_text()
+        assert re.search(rf"^(async def {name}\(|def {name}\(|{name} = )", source, re.MULTILINE), f"{file}::{name}"
+
+
+def test_every_check_has_its_row() -> None:
+    """Sixty-seven, each once; one that is tested names tests, and one that is not, or not whole, says what is wanting."""
+    text = (ROOT / "docs" / "checks.md").read_text()
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if re.match(r"\| \d", line)
+    ]
+    assert [row[0] for row in cells] == [str(number) for number in range(1, 68)]
+    assert len({row[1] for row in cells}) == 67
+    counts = {state: sum(row[3] == state for row in cells) for state in ("yes", "in part", "no")}
+    assert sum(counts.values()) == 67
+    assert f"{counts['yes']} of them tested whole, {counts['in part']} in part, {counts['no']} not yet" in text
+    for _, name, _, state, shown in cells:
+        wanting = TEST.sub("", shown).strip(" ,;")
+        assert bool(TEST.search(shown)) == (state != "no"), name
+        assert state == "yes" or wanting, name
+
+
+def test_every_claim_of_safety_is_shown() -> None:
+    """Each row of what stands in the way names a test; each of what to set names one too, or says that it is the reader's."""
+    for line in CHECKED[1].read_text().partition("## What a client could try")[2].splitlines():
+        if line.startswith("| ") and not line.startswith("| threat"):
+            assert TEST.search(line), line
+    for line in CHECKED[2].read_text().splitlines():
+        if line.startswith("| ") and not line.startswith("| set"):
+            assert TEST.search(line) or line.endswith("| by you |"), line
