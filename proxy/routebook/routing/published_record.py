@@ -13,6 +13,7 @@ from routebook.ledger.claims import Why
 from routebook.routing.affinity import ELSEWHERE, SAVES, WORSE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.published_asked import asked_schema
+from routebook.routing.published_session import USAGE_BY, session_schema
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
 
@@ -140,25 +141,6 @@ _REFUSED = {
     "limit": "how much there is",
     "retry_after": "seconds after which it may suffice; null where it never does",
     "why": "why it was refused",
-}
-_SESSION = {
-    "closed_by": "who ended the session: `client`, `upstream`, `time` or `gateway`",
-    "close_code": "the WebSocket close code that came, or went out; 1006 where somebody left without one",
-    "responses": "a line for each response, in the order in which they ended",
-    "more_responses": "how many further ones there were; their usage and cost are in the sums",
-    "transcribed_seconds": "seconds written down by a model that is paid by the second",
-}
-_RESPONSE = {
-    "id": "the upstream's id of the response; null for what was said by the client and written down",
-    "status": "the upstream's word, `unconfirmed` where nobody saw the end, `transcription` where it was the client's words",
-    "reason": "the upstream's word for why it is not whole",
-    "asked": "when it was asked for, or its hold was made, in seconds since the record began",
-    "spoke": "when the first of it came",
-    "ended": "when it was over",
-    "usage": "tokens by kind",
-    "usage_by": "how the usage is known",
-    "cost": "nano-dollars",
-    "unpriced": "kinds that were used and have no price",
 }
 _ENDED = {
     **_LINE,
@@ -420,39 +402,6 @@ def _candidate() -> Schema:
     return build.growing(_CANDIDATE, values, ["model", "account", "verdict", "reason"])
 
 
-_USAGE_BY = {
-    "measured": "the upstream counted",
-    "estimated": "counted here, from sizes",
-    "held": "nobody knows, so what was held is booked",
-    "orphan": "its process died, so what its hold says of that is booked",
-    "nothing": "no answer came, nothing is charged",
-    "cached": "nobody was called, the answer was there already",
-}
-
-
-def _session() -> Schema:
-    response = {
-        "id": _MAYBE_TEXT,
-        "status": _TEXT,
-        "reason": _TEXT,
-        "asked": _SECONDS,
-        "spoke": _SECONDS,
-        "ended": _SECONDS,
-        "usage": build.ref("tokens"),
-        "usage_by": build.word(_USAGE_BY),
-        "cost": _MONEY,
-        "unpriced": _TEXTS,
-    }
-    values = {
-        "closed_by": _TEXT,
-        "close_code": _COUNT,
-        "responses": build.listed(build.growing(_RESPONSE, response, ["id", "status", "usage", "usage_by", "cost"])),
-        "more_responses": _COUNT,
-        "transcribed_seconds": _SECONDS,
-    }
-    return build.growing(_SESSION, values, ["responses"])
-
-
 def _ended() -> Schema:
     values = {
         **_line("ended"),
@@ -464,7 +413,7 @@ def _ended() -> Schema:
         "served": _MAYBE_TEXT,
         "finish": _MAYBE_TEXT,
         "usage": build.ref("tokens"),
-        "usage_by": build.word(_USAGE_BY),
+        "usage_by": build.word(USAGE_BY),
         "input": _COUNT,
         "output": _COUNT,
         "cost": _MONEY,
@@ -478,7 +427,7 @@ def _ended() -> Schema:
         "exceeded": _COUNT,
         "unpriced": _TEXTS,
         "attempts": build.listed(build.ref("attempt")),
-        "session": _session(),
+        "session": session_schema(),
         "first_token": _MAYBE_SECONDS,
         "seconds": _SECONDS,
         "instance": _TEXT,
