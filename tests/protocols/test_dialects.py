@@ -27,6 +27,7 @@ BODIES = {
     "openai-chat": {
         "chat": b'{"model":"m","messages":[]}',
         "embeddings": b'{"model":"m","input":"a"}',
+        "speech": b'{"model":"m","input":"a","voice":"v"}',
         "completion": b'{"model":"m","prompt":"a"}',
     },
     "anthropic": dict.fromkeys(("chat", "count_tokens"), b'{"model":"m","messages":[],"max_tokens":9}'),

@@ -95,7 +95,7 @@ def _policy(args: argparse.Namespace, records: Records) -> Policy | None:
 
 def as_text(found: Savings, since: str) -> Iterator[str]:
     """For people."""
-    from routebook.cli.decisions import visible
+    from routebook.documents.visible import visible
     from routebook.routing.reasons import dollars
     from routebook.routing.telling.savings import ASSUMPTIONS
 

@@ -120,7 +120,8 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     with Deadlines(access.limits) as deadlines:
         http = call.http = await ask(entry.gateway.connections, access.origin, head, errand.body, deadlines)
         deadlines.waits_for(Wait.BYTES)
-        streamed = http.is_stream(errand.media_type)
+        passing = job.operation.reader is not None and http.status == 200
+        streamed = passing or http.is_stream(errand.media_type)
         if streamed and (errand.crossing is None or job.asked.stream):
             reply = await _streamed_reply(job, http, deadlines, errand)
             entry.answers(call)
@@ -143,7 +144,9 @@ async def _streamed_reply(job: Job, http: Answer, deadlines: Deadlines, errand: 
     """A stream, relayed or translated, from its first event on; raises CallFailed."""
     outcome = AttemptOutcome(status=200)
     if errand.crossing is None:
-        reader: Relaying = job.dialect.stream(not job.asked.wants_usage)
+        own = job.operation.reader
+        media_type = http.headers.get("Content-Type", "")
+        reader: Relaying = job.dialect.stream(not job.asked.wants_usage) if own is None else own(job.asked, media_type)
         ready = await _first_events(http, reader)
         return Reply(http, deadlines, job.dialect, ready, outcome, http.status, http.headers, reader)
     translated = errand.crossing.stream()

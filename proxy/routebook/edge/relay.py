@@ -93,7 +93,7 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
     except (Exception, asyncio.CancelledError) as error:
         failure = failure_of(error, request)
         entry.end(reply.status, reader, failure.code, reader.estimated_output, reply.losses)
-        if not failure.is_told:
+        if not failure.is_told or getattr(reader, "is_opaque", False):
             raise
         return last_words(failure, error, reply.dialect, reply.translated)
     code = ERROR_EVENT if reader.saw_error else None

@@ -206,7 +206,9 @@ class Operation:
     name of the model, whether to ask for usage, and a rule's caps. `demands` is what the vendor demands beyond what a
     reader must understand: it takes the request, its headers and what answers are kept, and raises ProtocolError;
     `waivers` are what may stand in the place of a signature, and the simulated upstream alone is so strict. Where
-    it `keeps` answers, later requests may go on from them.
+    it `keeps` answers, later requests may go on from them. `reader` reads an answer along that is not of the dialect's usual
+    kind, given the request and the answer's media type: every such answer is relayed as it comes. Where the reader
+    `is_opaque`, no error can be told in it, so one that breaks off is cut.
     """
 
     name: str
@@ -220,6 +222,7 @@ class Operation:
     demands: Callable[[Any, Mapping[str, str], Kept], None] | None = None
     waivers: frozenset[str] = frozenset()
     keeps: bool = False
+    reader: Callable[[Any, str], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from routebook.routing.affinity import ELSEWHERE, SAVES, WORSE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.published_asked import asked_schema
 from routebook.routing.published_candidates import barred_schema, candidate_schema, refused_schema
+from routebook.routing.published_session import USAGE_BY, session_schema
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
 
@@ -110,25 +111,6 @@ _HOLD = {
     "draws": "what is held, worst case: pot, start of the slice (seconds since 1970), amount in nano-dollars, tokens or "
     "requests, and the orphan: what of it is settled should the process die before the record ends",
     "refused": "candidates that were not called because a budget or a limit had not enough left",
-}
-_SESSION = {
-    "closed_by": "who ended the session: `client`, `upstream`, `time` or `gateway`",
-    "close_code": "the WebSocket close code that came, or went out; 1006 where somebody left without one",
-    "responses": "a line for each response, in the order in which they ended",
-    "more_responses": "how many further ones there were; their usage and cost are in the sums",
-    "transcribed_seconds": "seconds written down by a model that is paid by the second",
-}
-_RESPONSE = {
-    "id": "the upstream's id of the response; null for what was said by the client and written down",
-    "status": "the upstream's word, `unconfirmed` where nobody saw the end, `transcription` where it was the client's words",
-    "reason": "the upstream's word for why it is not whole",
-    "asked": "when it was asked for, or its hold was made, in seconds since the record began",
-    "spoke": "when the first of it came",
-    "ended": "when it was over",
-    "usage": "tokens by kind",
-    "usage_by": "how the usage is known",
-    "cost": "nano-dollars",
-    "unpriced": "kinds that were used and have no price",
 }
 _ENDED = {
     **_LINE,
@@ -356,29 +338,6 @@ def _memory() -> Schema:
     )
 
 
-def _session() -> Schema:
-    response = {
-        "id": _MAYBE_TEXT,
-        "status": _TEXT,
-        "reason": _TEXT,
-        "asked": _SECONDS,
-        "spoke": _SECONDS,
-        "ended": _SECONDS,
-        "usage": build.ref("tokens"),
-        "usage_by": build.word(_USAGE_BY),
-        "cost": _MONEY,
-        "unpriced": _TEXTS,
-    }
-    values = {
-        "closed_by": _TEXT,
-        "close_code": _COUNT,
-        "responses": build.listed(build.growing(_RESPONSE, response, ["id", "status", "usage", "usage_by", "cost"])),
-        "more_responses": _COUNT,
-        "transcribed_seconds": _SECONDS,
-    }
-    return build.growing(_SESSION, values, ["responses"])
-
-
 def _ended() -> Schema:
     values = {
         **_line("ended"),
@@ -390,7 +349,7 @@ def _ended() -> Schema:
         "served": _MAYBE_TEXT,
         "finish": _MAYBE_TEXT,
         "usage": build.ref("tokens"),
-        "usage_by": build.word(_USAGE_BY),
+        "usage_by": build.word(USAGE_BY),
         "input": _COUNT,
         "output": _COUNT,
         "cost": _MONEY,
@@ -404,7 +363,7 @@ def _ended() -> Schema:
         "exceeded": _COUNT,
         "unpriced": _TEXTS,
         "attempts": build.listed(build.ref("attempt")),
-        "session": _session(),
+        "session": session_schema(),
         "first_token": _MAYBE_SECONDS,
         "seconds": _SECONDS,
         "instance": _TEXT,

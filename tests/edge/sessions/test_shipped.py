@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import WSMsgType
+from jsonschema import Draft202012Validator
 from openai import AsyncOpenAI
 
 from tests.support.proxy import running_proxy
@@ -43,4 +44,9 @@ async def test_the_real_program_talks_and_drains(tmp_path: Path) -> None:
             assert socket.close_code == 1001
         assert await asyncio.to_thread(proxy.process.wait, 60) == 0
         records = proxy.records()
+        verified = await proxy.command("ledger", "verify", "--state-dir", str(proxy.state_dir))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    schema = Draft202012Validator(json.loads((ROOT / "schemas" / "decision-record.schema.json").read_text()))
+    for record in records.values():
+        assert not [error.message for line in (record.decided, record.ended) for error in schema.iter_errors(line)]
     assert sorted(each.ended["end"] for each in records.values() if each.ended is not None) == ["--", "GD"]

@@ -8,6 +8,7 @@ can go wrong, and how to ask for it.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import random
 import re
@@ -26,6 +27,7 @@ from routebook.edge.askers import known_among
 from routebook.edge.simulator.answers import CREATED, Question, check_seals, events_of, identity_of, prompt_tokens
 from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
 from routebook.edge.simulator.realtime import serve_session
+from routebook.edge.simulator.sound import tone, wav_head
 from routebook.edge.simulator.vectors import completion, vectors_for
 from routebook.protocols.carrying import Way
 from routebook.protocols.codec import EVENTS, ClientSide, Dialect, Operation, ReplyTo
@@ -35,6 +37,9 @@ from routebook.protocols.paths import Found, Paths
 
 PACE: Final = 0.02
 """Seconds between two tokens: fifty a second, as hosted models of middle size have it."""
+
+SPOKEN_MS: Final = 100
+"""Milliseconds of sound in a piece of speech."""
 
 FIRST_TOKEN: Final = 10
 """The first token takes as long as this many others."""
@@ -234,11 +239,30 @@ async def _answer_completion(call: _Call) -> web.StreamResponse:
     return await _send(call, EVENTS, [b"data: %b\n\n" % piece for piece in (*pieces, b"[DONE]")])
 
 
+async def _answer_speech(call: _Call) -> web.StreamResponse:
+    """A tone that lasts as long as saying the text would: samples, alone or behind the head of a WAV file, or in events."""
+    asked = call.asked
+    if asked.format not in ("pcm", "wav"):
+        raise ProtocolError(Side.CLIENT, "simulated speech is `pcm` or `wav`", param="response_format")
+    pieces = [tone(at * SPOKEN_MS, SPOKEN_MS) for at in range(1 + len(asked.text) * 1000 // (15 * SPOKEN_MS))]
+    if asked.format == "wav":
+        pieces.insert(0, wav_head(sum(map(len, pieces))))
+    await asyncio.sleep(call.pace * FIRST_TOKEN)
+    if json.loads(asked.body).get("stream_format") != "sse":
+        return await _send(call, "audio/wav" if asked.format == "wav" else "audio/pcm", pieces)
+    usage = {"input_tokens": len(asked.text) // 4 + 1, "output_tokens": 2 * len(pieces)}
+    usage["total_tokens"] = sum(usage.values())
+    told = [{"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()} for piece in pieces]
+    events = [*told, {"type": "speech.audio.done", "usage": usage}]
+    return await _send(call, EVENTS, [b"data: %b\n\n" % _json(event) for event in events])
+
+
 _ANSWERS: Final[dict[str, Callable[[_Call], Awaitable[web.StreamResponse]]]] = {
     "chat": _answer_chat,
     "count_tokens": _answer_count,
     "embeddings": _answer_embeddings,
     "completion": _answer_completion,
+    "speech": _answer_speech,
 }
 
 

@@ -15,6 +15,7 @@ from routebook.protocols.openai_chat.errors import error_body, error_event, mode
 from routebook.protocols.openai_chat.request import edited, read_chat
 from routebook.protocols.openai_chat.request_writing import write_request
 from routebook.protocols.openai_chat.response import read_answer, read_error_code
+from routebook.protocols.openai_chat.speech import OpenAISpeech, SpeechReader, edited_speech
 from routebook.protocols.openai_chat.stream import StreamReader
 from routebook.protocols.openai_chat.stream_reading import ChatReader
 from routebook.protocols.openai_chat.stream_writing import ChatWriter
@@ -28,12 +29,14 @@ def _edit_embeddings(asked: Any, model: str, ask_usage: bool, caps: object = Non
 
 _CHAT: Final = ("chat", "/chat/completions", read_chat, edited, demanded_of_chat)
 _COMPLETION: Final = ("completion", "/completions", OpenAICompletion, edited_completion, None)
+_SPEECH: Final = ("speech", "/audio/speech", OpenAISpeech, edited_speech, None)
 _EMBEDDINGS: Final = ("embeddings", "/embeddings", read_embeddings, _edit_embeddings, None)
 
 
 def _at(path: str, what: tuple[str, str, Any, Any, Any]) -> Operation:
     name, upstream_path, read, edit, demands = what
-    return Operation(name, path, upstream_path, read, edit, demands=demands)
+    reader = SpeechReader if what is _SPEECH else None
+    return Operation(name, path, upstream_path, read, edit, demands=demands, reader=reader)
 
 
 OPENAI_CHAT: Final = Dialect(
@@ -43,13 +46,16 @@ OPENAI_CHAT: Final = Dialect(
         _at("/v1/chat/completions", _CHAT),
         _at("/v1/completions", _COMPLETION),
         _at("/v1/embeddings", _EMBEDDINGS),
+        _at("/v1/audio/speech", _SPEECH),
         # Azure's forms: the deployment in the path is the model; the API's version in the query says nothing to us.
         _at("/openai/v1/chat/completions", _CHAT),
         _at("/openai/v1/completions", _COMPLETION),
         _at("/openai/v1/embeddings", _EMBEDDINGS),
+        _at("/openai/v1/audio/speech", _SPEECH),
         _at("/openai/deployments/{model}/chat/completions", _CHAT),
         _at("/openai/deployments/{model}/completions", _COMPLETION),
         _at("/openai/deployments/{model}/embeddings", _EMBEDDINGS),
+        _at("/openai/deployments/{model}/audio/speech", _SPEECH),
     ),
     stream=StreamReader,
     answer=read_answer,
