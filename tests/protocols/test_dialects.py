@@ -77,7 +77,7 @@ def test_a_body_without_a_model_takes_that_of_its_path() -> None:
     "path",
     [
         "/openai/deployments//chat/completions",
-        "/openai/deployments/chat/completions",
+        "/openai/deployments//completions",
         "/openai/deployments/%00/chat/completions",
         "/openai/deployments/" + "x" * 600 + "/chat/completions",
         "/v1/chat/completions/",

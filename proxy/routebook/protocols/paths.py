@@ -69,6 +69,8 @@ class Paths:
         if found is not None:
             return found
         if "//" in path:
+            if any(path.startswith(f"{before}/") for before, *_ in self._forms):
+                return None  # an empty value, whose neighbour would be taken for it
             path = _SLASHES.sub("/", path)
             if (found := self._plain.get(path)) is not None:
                 return found
