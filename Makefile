@@ -11,8 +11,9 @@ ADMIN_PORT ?= 8081
 POLICY     ?= rules
 STATE      ?= var
 
-# For `make test`: more arguments for pytest, for example ARGS='-k reload -x'.
+# For `make test`: more arguments for pytest, for example ARGS='-k reload -x', and how many files are tested at a time.
 ARGS ?=
+JOBS ?= 2
 
 # For `make fuzz`: seconds for each dialect, and which (all where none is named).
 FUZZ_SECONDS ?= 600
@@ -40,7 +41,7 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
 
 test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) ## run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
 	@$(BIN)/python -m tests.protocols.fuzzing --seconds $(FUZZ_SECONDS) $(DIALECTS)

@@ -370,7 +370,10 @@ class LedgerOfOneOfSeveralHosts(LedgerOfOneHost):
 
     def lease(self, process: Process, claims: tuple[Claim, ...], plenty: bool) -> Grant | Refusal:
         if not self.vault.away:
-            for claim, lack in self.vault.lacking(process.purse.lacking(claims)):
+            for claim, spare in self.vault.spare(process.purse.lacking(claims)):
+                lack = claim.amount - spare
+                if lack <= 0:
+                    continue
                 given = sum(n for (pot, at), n in self.entitled.items() if pot == claim.pot and at >= claim.first)
                 self.entitle(claim.counter, self.entitled[claim.counter] + max(0, min(2 * lack, claim.limit - given)))
         return super().lease(process, claims, plenty)
