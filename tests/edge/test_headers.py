@@ -246,5 +246,7 @@ def test_every_code_says_whose_side_it_was() -> None:
         "client",
         "gateway",
         "journal",
+        "feedback",
+        "session",
     }
     assert {code.partition(".")[0] for code in KINDS} == sides

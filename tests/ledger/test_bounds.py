@@ -16,7 +16,7 @@ from routebook.ledger.cost import MILLION, cost_of
 PRICE = Price(
     input=2 * NANO, cached_input=NANO // 5, cache_write=3 * NANO, output=10 * NANO, reasoning=12 * NANO, request=500
 )
-SOUND = replace(PRICE, audio_input=40 * NANO, audio_output=80 * NANO)
+SOUND = replace(PRICE, audio_input=40 * NANO, audio_output=80 * NANO, cached_audio_input=40 * NANO)
 rates = st.sampled_from((500_000, 500_000, 1_500_000, 1_700_000)) | st.integers(0, 20_000_000_000)
 counts = st.integers(0, 3) | st.integers(0, 200_000)
 
