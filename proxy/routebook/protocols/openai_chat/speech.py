@@ -6,12 +6,13 @@ is to be said, at fifteen characters a second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
+from routebook.chat.asked_plain import AskedPlain
 from routebook.chat.caps import Caps
+from routebook.chat.lazily import lazily
 from routebook.chat.usage import Usage
 from routebook.protocols.body import WORD, named, read_field, read_fields, read_model, with_fields
 from routebook.protocols.errors import ProtocolError, Side
@@ -26,7 +27,7 @@ BYTES_PER_TOKEN: Final = 2400
 """Of samples of 16 bits, 24,000 a second."""
 
 
-class OpenAISpeech:
+class OpenAISpeech(AskedPlain):
     """One request for speech, read as far as somebody asks (`chat.asked.Asked`)."""
 
     operation: Final = "speech"
@@ -35,17 +36,8 @@ class OpenAISpeech:
     wants_usage: Final = True
     max_output: Final = None
     choices: Final = 1
-    images: Final = 0
-    tools: Final = 0
-    tool_bytes: Final = 0
     counted_tokens: Final = 0
     messages: Final = 1
-    needs: Final[frozenset[str]] = frozenset()
-    metadata: Final[Mapping[str, str]] = {}
-    was_read: Final = True
-    opening: Final = b""
-    goes_on_from: Final = None
-    session: Final = None
     user: Final = None
 
     def __init__(self, body: bytes, model: str | None = None) -> None:
@@ -56,23 +48,19 @@ class OpenAISpeech:
         text = read_field(read, "input", WORD)
         if text is None:
             raise ProtocolError(Side.CLIENT, "`input` must be a text", param="input")
-        self.text = text
+        self._text = text
         self.body = body
         self.fields = read
-        self.body_bytes = len(body)
 
-    def __repr__(self) -> str:
-        return f"<OpenAISpeech {self.model} {self.body_bytes} bytes>"
+    @lazily
+    def text(self) -> str:
+        """What is to be said."""
+        return self._text
 
     @property
     def prompt(self) -> memoryview:
         """What is to be said, as it came."""
         return memoryview(self.fields["input"])
-
-    @property
-    def latest(self) -> str:
-        """What is to be said."""
-        return self.text
 
     @property
     def format(self) -> str:
