@@ -21,7 +21,8 @@ from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.upstream import finish
 from routebook.health.measurements import Bar
 from routebook.ledger.budgets import Abandoned
-from routebook.ledger.claims import Refusal
+from routebook.ledger.claims import Counter, Kind, Refusal
+from routebook.ledger.draws import Need
 from routebook.policy.rules import Decision
 from routebook.routing.affinity import Conversation
 from routebook.routing.answer_cache import Recalled, Said
@@ -50,6 +51,9 @@ from routebook.routing.record import (
 
 OUTRUN: Final = "gateway.outrun"
 """The code of a call that another one was faster than."""
+
+Uses = list[tuple[Counter, Need, int]]
+"""What was drawn on, and how much of that was used."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 """Those of a call that brought none."""
@@ -105,6 +109,7 @@ class Entry:
         self._draws: RequestDraws | None = None
         self._calls: list[Call] = []
         self._holds = False
+        self._unfreed: list[Uses] = []
         self._answering: Call | None = None
         self._client = ""
         self._choices = 1
@@ -263,10 +268,12 @@ class Entry:
         self.passes_over(call)
 
     def passes_over(self, call: Call) -> None:
-        """The call is over and somebody else may answer: its connection, its slots and what it did not use are let go."""
+        """The call is over and somebody else may answer: its connection, its slots and what it did not use are let go. Where
+        nobody else will, the record ends at once, and that is done then."""
         if self._answering is call:
             self._answering = None
-        self._let_go(call)
+        if not self.attempts.is_spent or any(each.is_running for each in self._calls):
+            self._let_go(call)
 
     def marked(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
         """The headers with those by which a client finds the record."""
@@ -345,6 +352,9 @@ class Entry:
         self.end(500, code="gateway.bug")
         for call in self._calls:
             self._let_go(call)
+        for uses in self._unfreed:
+            self.gateway.till.settle(uses)
+        self._unfreed.clear()
 
     def _heading(self, trace: str | None = None, prompt: str | None = None) -> Heading:
         return Heading(self.id, self.gateway.instance, self.policy.digest, self.now, trace, prompt)
@@ -437,7 +447,7 @@ class Entry:
             return
         call.is_closed = True
         if call.held.needs:
-            self.gateway.till.settle(call.uses())
+            self._free(call.uses())
             self.gateway.metrics.held(-1)
         self.gateway.memory.release(call.watched, self.gateway.clock.monotonic())
         http, call.http = call.http, None
@@ -447,6 +457,15 @@ class Entry:
             self.gateway.look_after(finish(http))
         else:
             http.close()
+
+    def _free(self, uses: Uses) -> None:
+        """End holds of a call or response that is over. What is freed of a window is somebody else's the next moment, and
+        should this process die, all that its record holds is booked: so the record says first that it holds that no more.
+        Where that cannot be written, it holds it to its end."""
+        if self._on_disk and not self.ended and any(map(_frees_window, uses)) and not self._write_held():
+            self._unfreed.append([use for use in uses if _is_of_window(use)])
+            uses = [use for use in uses if not _is_of_window(use)]
+        self.gateway.till.settle(uses)
 
     def _count_decision(self, decision: Decision[Outcome]) -> None:
         metrics, rule = self.gateway.metrics, decision.rule
@@ -458,3 +477,11 @@ class Entry:
             metrics.recalled(rule.name, self.recalled.result)
         for dropped in self._plan.dropped if self._plan is not None else ():
             metrics.dropped(dropped.name, dropped.reason)
+
+
+def _is_of_window(use: tuple[Counter, Need, int]) -> bool:
+    return use[1].claim.kind is Kind.WINDOW
+
+
+def _frees_window(use: tuple[Counter, Need, int]) -> bool:
+    return _is_of_window(use) and use[2] < use[1].claim.amount

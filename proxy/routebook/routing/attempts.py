@@ -128,6 +128,11 @@ class Attempts:
         return self._next < len(self._candidates) and not self.is_over
 
     @property
+    def is_spent(self) -> bool:
+        """Whether nobody will be called any more, in this round or another."""
+        return not self.has_next and (self._rounds <= 1 or self.is_over)
+
+    @property
     def next_repeats(self) -> bool:
         """Whether the next candidate is of a provider that has failed already, of something else than an account."""
         provider = self._candidates[self._next].key[0]

@@ -87,10 +87,14 @@ class SessionEntry(Entry):
             self._used[counter] = need, self._used.get(counter, (need, 0))[1] + used
             if metered is not None and need.unit is not None and need.unit.name == "MONEY":
                 self._over = max(self._over, used - need.claim.amount)
-        self.gateway.till.settle(uses)
+        self._free(uses)
         self.gateway.metrics.held(-1)
-        if metered is not None:
-            self._write_held()
+
+    def drops(self, turn: Turn) -> None:
+        """What was to be held for a response could not be recorded: it is let go, for nobody is asked on its account."""
+        self._running.discard(turn)
+        self.gateway.till.settle(turn.uses())
+        self.gateway.metrics.held(-1)
 
     def responded(self, line: Line) -> None:
         """A line for a response that is over."""

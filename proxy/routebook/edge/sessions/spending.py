@@ -199,7 +199,7 @@ class Spending:
             return held_back([counters])
         turn = Turn(Held(needs, counters), prompt, entry.elapsed)
         if not entry.holds(turn):
-            entry.frees(turn)
+            entry.drops(turn)
             return Failure("journal.unavailable", "what is held cannot be recorded at the moment")
         return turn
 
