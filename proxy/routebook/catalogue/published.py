@@ -109,6 +109,7 @@ def client_schemas() -> dict[str, Schema]:
     digest = build.matching("hmac-sha256:[0-9a-f]{64}")
     client = {
         "keys": build.one_or_more(digest),
+        "certificates": build.one_or_more(build.matching("(dns|uri|email|cn):.+")),
         "jwt": build.ref("jwt"),
         "team": build.text(),
         "tags": build.one_or_more(build.text()),
