@@ -47,7 +47,7 @@ def provider_schemas() -> dict[str, Schema]:
         "ask_usage": build.flag(True),
         "version": build.matching("[A-Za-z0-9._-]{1,64}", ["2026-10-21"]),
         "key_header": build.matching("[A-Za-z0-9-]{1,64}", ["api-key"]),
-        "allow_private": build.flag(True),
+        "allow_private": build.flag(),
     }
     return {
         "queue": build.record(providers.QUEUE_KEYS, {"places": count, "wait": build.quantity(Unit.DURATION)}),
