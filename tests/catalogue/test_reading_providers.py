@@ -44,7 +44,7 @@ def test_a_provider_is_read_whole() -> None:
     assert not problems.found
     hosted = providers["hosted"]
     assert (hosted.dialect, hosted.base_url, hosted.region) == ("openai", "https://api.example.com/v1", "us")
-    assert hosted.labels == {"tier": "gold"} and not hosted.ask_usage and hosted.allow_private
+    assert hosted.labels == {"tier": "gold"} and not hosted.ask_usage and hosted.allow_private is None
     assert hosted.location.line == 2
 
 

@@ -92,7 +92,11 @@ def test_a_slip_for_programs(slips: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_warnings_fail_only_where_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--strict` is for CI."""
     path = tmp_path / "policy.yaml"
-    path.write_text(SLIPS.replace("[lage]", "large").replace("one.example/v1", "one.example/v1, allow_private: false"))
+    path.write_text(
+        SLIPS.replace("[lage]", "large")
+        .replace("{name: a}", "{name: a, weight: 2}")
+        .replace("accounts:", "spread: drain_first, accounts:")
+    )
     assert main(["check", str(path)]) == 0
     assert "1 warning" in capsys.readouterr().out
     assert main(["check", "--strict", str(path)]) == 1

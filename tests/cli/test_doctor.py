@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from routebook.cli.main import main
 from routebook.edge.doctor.finding import Verdict
+from tests.support.certificates import written
 from tests.support.proxy import free_port, small_policy, write_policy
 from tests.test_docs import ROOT, rows
 
@@ -45,6 +47,25 @@ def test_what_fails_is_in_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFi
     assert "`routebook check" in capsys.readouterr().out
 
 
+def test_certificates_of_the_listeners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Named as for `serve`: how long they last, who may read the key, and what keeps one from being shown."""
+    write_policy(tmp_path / "rules", small_policy("http://127.0.0.1:9/v1"))
+    made = written(tmp_path / "tls")
+    assert doctor(tmp_path, "--offline", *made.options(), *made.options("admin-")) == 0
+    said = capsys.readouterr().out
+    assert (
+        said.count("certificate    public listener: for localhost, 127.0.0.1, ") == 1 and "admin listener: for" in said
+    )
+    made.key.chmod(0o644)
+    assert doctor(tmp_path, "--offline", *made.options()) == 1
+    assert "may be read by everybody on this machine; `chmod o= " in capsys.readouterr().out
+    made.renew(ends=datetime(2020, 1, 1))
+    assert doctor(tmp_path, "--offline", *made.options()) == 1 and "it has ended" in capsys.readouterr().out
+    made.certificate.write_text("nothing")
+    assert doctor(tmp_path, "--offline", *made.options()) == 1 and "is not PEM" in capsys.readouterr().out
+    assert doctor(tmp_path, "--offline", "--tls-key", str(made.key)) == 2
+
+
 def test_strict_counts_what_is_worth_a_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With `--strict` the exit code is 0 exactly where every verdict is `ok`; as JSON, for programs."""
     write_policy(tmp_path / "rules", small_policy("http://127.0.0.1:9/v1"))
@@ -66,6 +87,8 @@ def test_the_page_explains_every_check() -> None:
     """The table of operating.md has a row for each check that can be printed."""
     assert [row[0].strip("`") for row in rows(ROOT / "docs" / "operating.md", "Doctor")] == [
         *AT_HOME[:-1],
+        "certificate",
+        "tls-key",
         "shared-ledger",
         "policy",
         "dns",

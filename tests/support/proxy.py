@@ -15,6 +15,7 @@ import asyncio
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -140,6 +141,7 @@ class RunningProxy(Proxy):
     process: subprocess.Popen[bytes]
     admin: str
     environment: dict[str, str] = field(default_factory=dict)
+    trust: ssl.SSLContext | None = None
 
     @property
     def log(self) -> str:
@@ -156,7 +158,7 @@ class RunningProxy(Proxy):
 
     async def get_admin(self, path: str, method: str = "GET", timeout: float = 30.0) -> tuple[int, str]:
         """Ask the admin listener; returns status and body."""
-        return await asyncio.to_thread(fetch, self.admin + path, method, timeout)
+        return await asyncio.to_thread(fetch, self.admin + path, method, timeout, self.trust)
 
     async def until(self, path: str, holds: Any, timeout: float = READY_SECONDS) -> str:
         """Ask an admin path until `holds(status, body)`; returns the body."""
@@ -219,9 +221,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def fetch(url: str, method: str = "GET", timeout: float = 30.0) -> tuple[int, str]:
+def fetch(url: str, method: str = "GET", timeout: float = 30.0, trust: ssl.SSLContext | None = None) -> tuple[int, str]:
     """Ask once, without proxies; returns status and body, also of a failure."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
     try:
         with opener.open(urllib.request.Request(url, method=method), timeout=timeout) as answer:
             return answer.status, answer.read().decode()
@@ -237,8 +239,10 @@ async def running_proxy(
     *arguments: str,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[RunningProxy]:
-    """Serve this policy with the real program until the block ends; state and log stay in `folder`."""
+    """Serve this policy with the real program until the block ends; state and log stay in `folder`. `trust` is how its
+    admin listener is asked, where both speak TLS."""
     policy_dir, state_dir = folder / "rules", folder / "var"
     write_policy(policy_dir, policy)
     listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
@@ -260,7 +264,10 @@ async def running_proxy(
         *arguments,
     ]
     process = start(command, folder, environment)
-    proxy = RunningProxy(f"http://{listen}", state_dir, policy_dir, process, f"http://{admin}", dict(environment or {}))
+    scheme = "http" if trust is None else "https"
+    proxy = RunningProxy(
+        f"{scheme}://{listen}", state_dir, policy_dir, process, f"{scheme}://{admin}", dict(environment or {}), trust
+    )
     try:
         await _until_ready(proxy)
         yield proxy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from routebook.documents.problems import Location
 
@@ -55,7 +56,8 @@ class TokenTerms:
 class Client:
     """A caller that the policy knows.
 
-    `keys` are keyed digests (`hmac-sha256:...`), never keys; more of its keys may stand in the key store. Where `tokens`
+    `keys` are keyed digests (`hmac-sha256:...`), never keys; more of its keys may stand in the key store. `certificates`
+    are names in certificates that are its own, each with its kind (`dns:web.internal`). Where `tokens`
     name their bearers, each bearer is a client of its own, `CLIENT/BEARER`, with what is declared here. `models` None
     means every model of the policy; `may_set_tags` are the tags that a request may add by header or metadata (None: any).
     """
@@ -69,12 +71,16 @@ class Client:
     models: tuple[str, ...] | None = None
     may_set_tags: frozenset[str] | None = None
     tokens: TokenTerms | None = None
+    certificates: tuple[str, ...] = ()
 
     @property
     def bearers(self) -> str | None:
         """How the names of its bearers begin; None where it has none with names of their own."""
         return None if self.tokens is None or self.tokens.claims.name is None else f"{self.name}/"
 
+
+CERTIFICATE_NAMES: Final = {"dns": "DNS", "uri": "URI", "email": "email", "cn": "commonName"}
+"""The kinds of names in a certificate that a client may be known by, and what the ssl module calls them."""
 
 ANONYMOUS = Client("anonymous", Location("", 1, 1))
 """Who calls while a policy declares no clients; served on loopback only."""

@@ -73,6 +73,7 @@ class Provider:
     """An upstream API: what it speaks, where it stands, who pays.
 
     `ask_usage`: whether usage may be asked for in a stream (`stream_options.include_usage`); some vendors refuse it.
+    `allow_private`: whether its name may lead to a private address; None: as the name itself tells (`catalogue.reach`).
     `version` is that of its API, `key_header` where its key goes; None: as its dialect has it.
     """
 
@@ -88,4 +89,4 @@ class Provider:
     ask_usage: bool = True
     version: str | None = None
     key_header: str | None = None
-    allow_private: bool = True
+    allow_private: bool | None = None

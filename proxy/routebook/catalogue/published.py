@@ -47,7 +47,7 @@ def provider_schemas() -> dict[str, Schema]:
         "ask_usage": build.flag(True),
         "version": build.matching("[A-Za-z0-9._-]{1,64}", ["2026-10-21"]),
         "key_header": build.matching("[A-Za-z0-9-]{1,64}", ["api-key"]),
-        "allow_private": build.flag(True),
+        "allow_private": build.flag(),
     }
     return {
         "queue": build.record(providers.QUEUE_KEYS, {"places": count, "wait": build.quantity(Unit.DURATION)}),
@@ -109,6 +109,7 @@ def client_schemas() -> dict[str, Schema]:
     digest = build.matching("hmac-sha256:[0-9a-f]{64}")
     client = {
         "keys": build.one_or_more(digest),
+        "certificates": build.one_or_more(build.matching("(dns|uri|email|cn):.+")),
         "jwt": build.ref("jwt"),
         "team": build.text(),
         "tags": build.one_or_more(build.text()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.catalogue.callers import ANONYMOUS, CERTIFICATE_NAMES, Client
 from routebook.catalogue.models import Pool
 from routebook.catalogue.reading_models import expand
 from routebook.catalogue.reading_providers import read_labels
@@ -17,6 +17,8 @@ from routebook.documents.reading import Fields
 
 CLIENT_KEYS = {
     "keys": "digests of its keys (`routebook keys create NAME --print-digest`), beside those in the key store",
+    "certificates": "names in a certificate that are its own (`dns:NAME`, `uri:URI`, `email:ADDRESS`, `cn:NAME`), where the "
+    "listener asks clients for one (`serve --tls-client-ca`)",
     "jwt": "the bearer tokens that are taken for it: of which issuer, and what their claims mean",
     "team": "the team it belongs to (`client.team`)",
     "tags": "tags that each of its requests has",
@@ -35,6 +37,7 @@ def read_clients(
     """The clients by name; pools among their models are replaced by what they hold."""
     clients: dict[str, Client] = {}
     holders: dict[str, Location] = {}
+    bearers: dict[str, Location] = {}
     for key, node in entries:
         check_name(key, problems, "a client", (ANONYMOUS.name,))
         fields = Fields.of(node, CLIENT_KEYS, problems, "a client")
@@ -54,6 +57,7 @@ def read_clients(
             name=key.text,
             location=key.location,
             keys=_read_digests(fields, holders),
+            certificates=_read_certificates(fields, bearers),
             team=fields.text("team"),
             tags=frozenset(fields.texts("tags")),
             labels=read_labels(fields),
@@ -87,3 +91,29 @@ def _read_digests(fields: Fields, holders: dict[str, Location]) -> tuple[str, ..
         holders.setdefault(item.text, item.location)
         digests.append(item.text)
     return tuple(digests)
+
+
+def _read_certificates(fields: Fields, bearers: dict[str, Location]) -> tuple[str, ...]:
+    found = []
+    for item in fields.items("certificates", "a list of names in certificates"):
+        kind, colon, name = item.text.partition(":") if isinstance(item, Scalar) else ("", "", "")
+        if kind not in CERTIFICATE_NAMES or not colon or not name or name != name.strip():
+            fields.problems.error(
+                "catalogue.bad-certificate-name",
+                "this is no name of a certificate",
+                item.location,
+                "write which kind of name it is: " + ", ".join(f"`{each}:NAME`" for each in CERTIFICATE_NAMES),
+            )
+            continue
+        text = f"{kind}:{name.lower() if kind == 'dns' else name}"
+        if text in bearers:
+            fields.problems.error(
+                "catalogue.shared-certificate",
+                f"certificates of `{text}` are another client's already",
+                item.location,
+                "give each client names of its own",
+                [(bearers[text], "the first one")],
+            )
+        bearers.setdefault(text, item.location)
+        found.append(text)
+    return tuple(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -18,6 +17,7 @@ from routebook.catalogue.providers import (
     Spread,
     Timeouts,
 )
+from routebook.catalogue.reach import is_near, reach_of, written_address
 from routebook.documents.bounds import bounded, whole
 from routebook.documents.names import check_name
 from routebook.documents.nodes import Mapping, Node, Scalar
@@ -47,7 +47,7 @@ PROVIDER_KEYS = {
     "version": "which version of its API is spoken, where it has several (`2026-10-21`)",
     "key_header": "the header in which it takes its key, where that is not the usual one (Azure: `api-key`)",
     "ask_usage": "whether usage may be asked for in a stream (default true)",
-    "allow_private": "whether its address may be a private one (default true)",
+    "allow_private": "whether its name may lead to a private address (default: where the name is one of a private network)",
 }
 """The keys of one provider, with what they mean."""
 
@@ -87,9 +87,6 @@ TIMEOUT_KEYS = {
     "total": "for the whole exchange",
 }
 """The keys of `timeouts`, with what they mean."""
-
-_PRIVATE_NAMES = (".internal", ".local", ".localhost", ".lan", ".home.arpa", ".svc", ".test")
-"""How names end that are not looked up in the public DNS."""
 
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
@@ -134,8 +131,25 @@ def _read_provider(key: Scalar, node: Node, timeouts: Timeouts, problems: Proble
         ask_usage=fields.flag("ask_usage", True),
         version=_read_header_text(fields, "version", _VERSION),
         key_header=_read_header_text(fields, "key_header", _HEADER),
-        allow_private=fields.flag("allow_private", True),
+        allow_private=_read_reach(fields, base_url),
     )
+
+
+def _read_reach(fields: Fields, base_url: str) -> bool | None:
+    """`allow_private`, None where nothing is said; an address that is written and not allowed is an error."""
+    said = fields.flag("allow_private", False) if fields.node("allow_private") is not None else None
+    place = fields.node("base_url")
+    host = urlsplit(base_url).hostname or "" if base_url else ""
+    address = written_address(host)
+    shown = "127.0.0.1" if host == "localhost" else None if address is None else str(address)
+    if place is not None and shown is not None and not reach_of(host, said).allows(shown):
+        fields.problems.error(
+            "catalogue.private-address",
+            f"`{host}` is no public address",
+            place.location,
+            "write `allow_private: true` beside it if it is meant",
+        )
+    return said
 
 
 def read_timeouts(fields: Fields, default: Timeouts) -> Timeouts:
@@ -275,15 +289,6 @@ def _warn_of_weights(fields: Fields) -> None:
                 weight.location,
                 "take the weight out, or write another `spread`",
             )
-
-
-def is_near(host: str) -> bool:
-    """Whether a host is this machine or stands in a private network, as far as its name tells."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith(_PRIVATE_NAMES)
-    return address.is_private or address.is_loopback or address.is_link_local
 
 
 def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from routebook.catalogue.callers import ClaimNames, Client, KeySetFile, KeySetSource, KeySetUrl, TokenTerms
-from routebook.catalogue.reading_providers import is_near
+from routebook.catalogue.reach import is_near
 from routebook.documents.names import check_name
 from routebook.documents.nodes import Node, Sequence
 from routebook.documents.problems import Location, Problems

@@ -70,7 +70,7 @@ def call(args: argparse.Namespace, method: str, path: str, content: object = Non
         headers["Authorization"] = f"Bearer {token}"
     body = None if content is None else json.dumps(content)
     try:
-        return _ask(running.admin, method, path, body, headers)
+        return _answer(_connection(running.admin, running.trusted), method, path, body, headers)
     except OSError as error:
         raise NoAnswer(f"the admin listener at {running.admin} does not answer ({error})") from error
 
@@ -97,8 +97,24 @@ def _sendable(token: str, place: str) -> str:
     return token
 
 
-def _ask(admin: str, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answered:
-    connection = http.client.HTTPConnection(admin, timeout=SECONDS)
+def _connection(admin: str, trusted: str | None) -> http.client.HTTPConnection:
+    """A connection to the listener. Of TLS the service's own certificate alone is trusted, which its state directory
+    holds, whatever its name is: that it is this one says who answers."""
+    if trusted is None:
+        return http.client.HTTPConnection(admin, timeout=SECONDS)
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=trusted)
+    return http.client.HTTPSConnection(admin, timeout=SECONDS, context=context)
+
+
+def _answer(
+    connection: http.client.HTTPConnection, method: str, path: str, body: str | None, headers: dict[str, str]
+) -> Answered:
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()

@@ -110,7 +110,10 @@ PROBLEMS: Final = {
     "catalogue.bad-key-set": "the public keys of a token issuer come from no place, or from two",
     "catalogue.shared-issuer": "tokens of one issuer would fit two clients alike",
     "catalogue.no-jwt": "a client has `jwt`, and what verifies tokens is not installed",
+    "catalogue.private-address": "a base URL is written with an address that is not public, and that is not allowed",
     "catalogue.shared-key": "two clients have the same key",
+    "catalogue.bad-certificate-name": "a name in a certificate lacks the kind of name it is",
+    "catalogue.shared-certificate": "two clients are known by the same name in a certificate",
     "ledger.bad-limit": "a budget's limit is no amount of money, tokens or requests",
     "ledger.bad-window": "a budget's window is neither of the calendar nor a duration",
     "ledger.unknown-scope": "a budget or limit counts by something that is no fact",
@@ -129,6 +132,7 @@ RELOADS: Final = {
     "reload.failed": "the reload failed for a reason within the program",
     "reload.no-snapshot": "the policy's files could not be kept beside the records, so nobody could explain its decisions later",
     "reload.worker-refused": "a worker could not take the policy, so none of them did",
+    "tls.bad-pair": "a listener's certificate, key or client authorities cannot be used; after a reload it goes on with those it has",
     "edge.open-to-all": "the policy declares no `clients` while the address can be reached from elsewhere",
 }
 """Why a sound policy may still not be taken; the one before stays in force."""
@@ -158,6 +162,7 @@ FAILURES: Final = {
     "limit.queue-full": "a limit is reached, and as many requests wait for it as may",
     "limit.queue-timeout": "a limit was reached for as long as the request could wait",
     "ledger.unavailable": "nothing can be held of a budget at the moment: its store or its owner is away",
+    "upstream.private-address": "the provider's name leads to a private address, which the policy does not allow it",
     "upstream.unreachable": "no connection to the provider came about",
     "upstream.connect-timeout": "connecting took longer than `timeouts.connect`",
     "upstream.first-byte-timeout": "the answer did not begin within `timeouts.first_byte`",
@@ -238,6 +243,7 @@ AUDIT: Final = {
 ADMIN: Final = {
     "admin.bad-request": "a parameter or the body is not what the route takes",
     "admin.malformed": "the request is not valid HTTP/1.1",
+    "admin.no-certificate": "callers of the admin listener show a certificate, and this one did not",
     "admin.no-token": "the route needs a token and none was presented",
     "admin.unknown-token": "what was presented is no admin token of this service; a client's key is none",
     "admin.expired-token": "the token was valid until a time that has passed",

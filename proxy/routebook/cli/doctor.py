@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from routebook.cli.listeners import add_tls_arguments, tls_files
+
 if TYPE_CHECKING:
     from routebook.edge.doctor.finding import Finding
 
 HELP = """\
 Look at what a service stands on: descriptors, clock, aiohttp and its parser, the state directory with its disk and its
-databases, the shared ledger where one is named, and the upstreams of the policy as far as name, connection and
+databases, the listeners' certificates and the shared ledger where they are named, and the upstreams of the policy as far as name, connection and
 certificate. Nothing is changed, and no model is asked anything.
 
 Run it as the user of the service, with its options and variables. One line a check; the exit code is 0 where nothing
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shared-ledger", default=None, metavar="URL", help="the Redis or Valkey that `serve` is given, to look at too"
     )
+    add_tls_arguments(parser)
     parser.add_argument("--offline", action="store_true", help="leave the upstreams alone: no DNS, no connections")
     parser.add_argument("--strict", action="store_true", help="end with 1 also where something is worth a look")
     parser.add_argument(
@@ -51,7 +54,12 @@ def run(args: argparse.Namespace) -> int:
     """Look and tell; 0 where nothing fails, 1 where something does."""
     import asyncio
 
-    found = [*_at_home(args.state_dir), *asyncio.run(_abroad(args))]
+    try:
+        listeners = _listeners(args)
+    except ValueError as error:
+        print(f"routebook doctor: {error}", file=sys.stderr)
+        return 2
+    found = [*_at_home(args.state_dir), *listeners, *asyncio.run(_abroad(args))]
     print(_as_json(found) if args.format == "json" else _as_text(found))
     failing = {"fail", "warn"} if args.strict else {"fail"}
     return int(any(each.verdict.value in failing for each in found))
@@ -72,6 +80,16 @@ def _at_home(state_dir: Path) -> list[Finding]:
         directory.disk(state_dir),
         *directory.databases(state_dir),
     ]
+
+
+def _listeners(args: argparse.Namespace) -> list[Finding]:
+    """The certificates that `serve` is given with the same options; raises ValueError for half of them."""
+    import time
+
+    from routebook.edge.doctor.listeners import certificate
+
+    named = zip(("public listener", "admin listener"), tls_files(args), strict=True)
+    return [found for name, files in named if files for found in certificate(files, time.time(), name)]
 
 
 async def _abroad(args: argparse.Namespace) -> list[Finding]:

@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from routebook.cli.listeners import add_tls_arguments, tls_files
+
 if TYPE_CHECKING:
     from routebook.edge.processes.supervisor import Opening, Options
 
 HELP = """\
 Serve a policy: read it, check it, and route requests by it until SIGTERM.
 
-SIGHUP (or `routebook reload`) reads the policy again; one with errors changes nothing. SIGTERM lets running requests
+SIGHUP (or `routebook reload`) reads the policy and the certificates again; errors change nothing. SIGTERM lets running requests
 finish; a second one cuts them. Standard output says what is served; standard error is a log of JSON lines."""
 
 
@@ -28,21 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="policy file or directory (default: `rules`, or the policy that comes with the program)",
     )
-    parser.add_argument(
-        "--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="where clients call (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--admin",
-        default="127.0.0.1:8081",
-        metavar="HOST:PORT",
-        help="health, metrics, reload; `none` for no such listener (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--admin-tokens-file",
-        type=Path,
-        metavar="FILE",
-        help="more tokens of the admin listener: lines of `read TOKEN` and `operate TOKEN`",
-    )
+    _add_addresses(parser)
     parser.add_argument(
         "--state-dir",
         type=Path,
@@ -70,6 +58,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="info",
         help="how much is logged (default: %(default)s)",
     )
+
+
+def _add_addresses(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="where clients call (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--admin",
+        default="127.0.0.1:8081",
+        metavar="HOST:PORT",
+        help="health, metrics, reload; `none` for no such listener (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--admin-tokens-file",
+        type=Path,
+        metavar="FILE",
+        help="more tokens of the admin listener: lines of `read TOKEN` and `operate TOKEN`",
+    )
+    add_tls_arguments(parser)
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +133,7 @@ def _options(args: argparse.Namespace) -> Options:
         raise ValueError("`--workers` must be at least 1")
     if drain < 0 or args.reload_limit <= 0 or args.keep_days <= 0:
         raise ValueError("times must be positive")
+    tls, admin_tls = tls_files(args)
     return Options(
         policy=args.policy or policy_at_hand(),
         listen=read_address(args.listen),
@@ -139,6 +147,8 @@ def _options(args: argparse.Namespace) -> Options:
         log=args.log,
         shared_ledger=args.shared_ledger,
         admin_tokens_file=None if args.admin_tokens_file is None else Path(args.admin_tokens_file),
+        tls=tls,
+        admin_tls=admin_tls,
     )
 
 
@@ -158,10 +168,14 @@ def _say(opening: Opening) -> None:
 
 def _opening_lines(opening: Opening) -> list[str]:
     holds = opening.holds
-    admin = f", admin http://{opening.admin}" if opening.admin else ""
+    admin = f", admin {_scheme(opening.admin_encrypted)}{opening.admin}" if opening.admin else ""
     upstream = f", simulated upstream {opening.simulated_at}" if opening.simulated_at else ""
     return [
-        f"routebook serves http://{opening.listen}/v1{admin}{upstream}",
+        f"routebook serves {_scheme(opening.encrypted)}{opening.listen}/v1{admin}{upstream}",
         f"policy {opening.digest}: {holds['rules']} rules, {holds['models']} models, {holds['providers']} providers",
         f"read it again: `routebook reload --wait` or kill -HUP {os.getpid()}",
     ]
+
+
+def _scheme(encrypted: bool) -> str:
+    return "https://" if encrypted else "http://"

@@ -68,6 +68,7 @@ KINDS: Final = {
     "policy.no-rule": Kind(403, "permission_error", Who.POLICY),
     "policy.no-candidate": Kind(503, _SERVER, Who.POLICY),
     "upstream.unreachable": Kind(502, _SERVER, Who.UPSTREAM),
+    "upstream.private-address": Kind(502, _SERVER, Who.UPSTREAM),
     "upstream.connect-timeout": Kind(504, _SERVER, Who.TIME),
     "upstream.first-byte-timeout": Kind(504, _SERVER, Who.TIME),
     "upstream.idle-timeout": Kind(504, _SERVER, Who.TIME),

@@ -8,12 +8,17 @@ in C, the flow control, the ends of bodies.
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from aiohappyeyeballs import start_connection
 from aiohttp.client_proto import ResponseHandler
+
+from routebook.catalogue.reach import Reach
 
 IDLE: Final = 15.0
 """Seconds an unused connection is kept: shorter than vendors keep theirs, so that theirs rarely closes under a request
@@ -33,6 +38,11 @@ class Origin:
     host: str
     port: int
     encrypted: bool
+    reach: Reach = Reach.ANY
+
+
+class PrivateAddress(OSError):
+    """A name leads to addresses that the policy does not allow its provider, and to no others."""
 
 
 class Connections:
@@ -58,15 +68,26 @@ class Connections:
         return None
 
     async def opened(self, origin: Origin) -> ResponseHandler:
-        """A new connection, name resolved and TLS spoken; raises OSError."""
+        """A new connection, name resolved and TLS spoken; raises OSError, PrivateAddress among them.
+
+        What is connected to are the addresses that were looked at: a name that is asked again may have others.
+        """
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: ResponseHandler(loop),
-            origin.host,
-            origin.port,
-            ssl=self._context() if origin.encrypted else None,
-            happy_eyeballs_delay=HAPPY_EYEBALLS,
-        )
+        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        allowed = [place for place in found if origin.reach.allows(str(place[-1][0]))]
+        if not allowed:
+            raise PrivateAddress(errno.EACCES, "no address of it is allowed")
+        connected = await start_connection(allowed, happy_eyeballs_delay=HAPPY_EYEBALLS)
+        try:
+            _, connection = await loop.create_connection(
+                lambda: ResponseHandler(loop),
+                sock=connected,
+                ssl=self._context() if origin.encrypted else None,
+                server_hostname=origin.host if origin.encrypted else None,
+            )
+        except BaseException:
+            connected.close()
+            raise
         return connection
 
     def keep(self, origin: Origin, connection: ResponseHandler) -> None:

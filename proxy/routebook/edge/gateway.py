@@ -16,6 +16,7 @@ from typing import Any
 from yarl import URL
 
 from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Provider
+from routebook.catalogue.reach import Reach, reach_of
 from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.connections import Connections, Origin
 from routebook.edge.deadlines import Limits
@@ -182,7 +183,9 @@ class Gateway:
         key = None if self._simulate_at else _secret(account)
         missing = account.key is not None and key is None and not self._simulate_at
         url = URL(base, encoded=True)
-        origin = Origin(url.raw_host or "", url.port or 0, url.scheme == "https")
+        host = url.raw_host or ""
+        reach = Reach.ANY if self._simulate_at else reach_of(host, provider.allow_private)
+        origin = Origin(host, url.port or 0, url.scheme == "https", reach)
         spoken = SPOKEN_BY.get(provider.dialect)
         side = None if spoken is None else spoken.upstream
         heads = Heads(url, key, provider.key_header or (AUTHORIZATION if side is None else side.key_header))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import Any, Final
 
 import structlog
@@ -24,6 +25,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.listing import show_models
 from routebook.edge.sessions.handshake import is_upgrade
 from routebook.edge.sessions.session import converse
+from routebook.edge.tls.pair import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
 from routebook.protocols.dialects import DIALECTS, PATHS
 from routebook.protocols.session_dialects import session_at
 
@@ -47,10 +49,11 @@ _log = structlog.get_logger()
 class Listener:
     """One worker's side of the listening socket."""
 
-    def __init__(self, gateway: Gateway, server: _Server, acceptor: asyncio.Server) -> None:
+    def __init__(self, gateway: Gateway, server: _Server, sock: socket.socket) -> None:
         self.gateway = gateway
         self._server = server
-        self._acceptor = acceptor
+        self._sock = sock
+        self._acceptor: asyncio.Server | None = None
 
     def __repr__(self) -> str:
         return f"<Listener {self.open_exchanges} exchanges on {len(self._server.connections)} connections>"
@@ -60,12 +63,32 @@ class Listener:
         """Requests begun and not ended."""
         return len(self._server.running)
 
+    async def accept(self, context: ssl.SSLContext | None) -> None:
+        """Accept connections, in TLS where a context says how. Called again, connections that come from then on get the
+        new one; those that are open, and those that wait to be accepted, are kept."""
+        if self.gateway.draining:
+            return
+        before = self._acceptor
+        encrypted = context is not None
+        self._acceptor = await asyncio.get_running_loop().create_server(
+            self._server,
+            sock=self._sock.dup(),
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if encrypted else None,
+            ssl_shutdown_timeout=SHUTDOWN_SECONDS if encrypted else None,
+        )
+        if before is not None:
+            before.close()
+
     def stop_accepting(self) -> None:
         """Leave new connections to others; those that are open go on, and are told to close after their answer."""
         self.gateway.draining = True
         for leave in tuple(self.gateway.leaving):
             leave()
-        self._acceptor.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
+        self._sock.close()
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let running exchanges end for at most so long, cut what is left, close every connection.
@@ -86,15 +109,16 @@ class Listener:
         await self.gateway.close()
 
 
-async def start_server(gateway: Gateway, sock: socket.socket) -> Listener:
-    """Serve on a bound socket (listening or not yet) until the returned listener is drained."""
+async def start_server(gateway: Gateway, sock: socket.socket, context: ssl.SSLContext | None = None) -> Listener:
+    """Serve on a bound socket (listening or not yet), in TLS where a context says how, until the returned listener is
+    drained."""
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
     if HttpRequestParser.__module__ == "aiohttp.http_parser":
         _log.warning("slow parser", reason="aiohttp was installed without its C extensions")
-    server = _Server(gateway)
-    acceptor = await asyncio.get_running_loop().create_server(server, sock=sock, backlog=BACKLOG)
-    return Listener(gateway, server, acceptor)
+    listener = Listener(gateway, _Server(gateway), sock)
+    await listener.accept(context)
+    return listener
 
 
 class _Server(web.Server):

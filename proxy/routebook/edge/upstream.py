@@ -13,7 +13,7 @@ from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import EofStream, StreamReader
 from multidict import CIMultiDictProxy
 
-from routebook.edge.connections import HEAD_LINE, Connections, Origin
+from routebook.edge.connections import HEAD_LINE, Connections, Origin, PrivateAddress
 from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.faults import CallFailed
 
@@ -93,7 +93,7 @@ async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes
         try:
             connection = await connections.opened(origin) if kept is None else kept
         except OSError as error:
-            raise _not_connected(error) from None
+            raise not_connected(error) from None
         deadlines.waits_for(Wait.HEAD)
         sent = now()
         try:
@@ -169,7 +169,10 @@ async def finish(answer: Answer) -> None:
         answer.close()
 
 
-def _not_connected(error: OSError) -> CallFailed:
+def not_connected(error: OSError) -> CallFailed:
+    """Why no connection came about."""
+    if isinstance(error, PrivateAddress):
+        return CallFailed("upstream.private-address", "its name leads to a private address")
     trouble = "no connection that can be trusted" if isinstance(error, ssl.SSLError) else "no connection"
     return CallFailed("upstream.unreachable", trouble)
 

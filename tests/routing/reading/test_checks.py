@@ -114,14 +114,10 @@ def test_what_is_not_in_force_is_said_once_each() -> None:
     found = problems(
         "  - {name: some, when: {tags: {any: [x]}}, route: {to: large, stick: 1h, cache: 5m}}\n"
         "  - {name: last, route: {to: large, stick: 2h, shadow: {to: embed}}}\n",
-        "settings: {record: {content: true}}\n"
-        f"clients: {{web: {{keys: ['hmac-sha256:{'ab' * 32}']}}}}\n"
-        "providers: {p: {dialect: openai, base_url: https://p.example, allow_private: false,"
-        " accounts: [{name: a, bucket: b}]}}\n",
+        f"settings: {{record: {{content: true}}}}\nclients: {{web: {{keys: ['hmac-sha256:{'ab' * 32}']}}}}\n",
     )
     assert [(each.message.split(" not in force")[0], each.location.line) for each in found] == [
-        ("`settings.record` is", 1),
-        ("`allow_private: false` is", 3),
+        ("`settings.record` is", 1)
     ]
     assert codes_of(found) == {"policy.not-in-force"}
 

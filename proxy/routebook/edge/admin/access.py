@@ -50,7 +50,10 @@ class _Watched:
 
 
 class Access:
-    """Checks tokens. `local` is the running service's own, which may operate and is never asked for."""
+    """Checks tokens. `local` is the running service's own, which may operate and is never asked for.
+
+    Where a client's certificate is wanted, the local token alone does without: commands on this machine have none.
+    """
 
     def __init__(
         self,
@@ -60,12 +63,14 @@ class Access:
         key: bytes,
         local: str,
         clock: Callable[[], datetime] = tokens.now,
+        wants_certificate: bool = False,
     ) -> None:
         self._key = key
         self._local = tokens.digest_of(local, key)
         self._on_loopback = on_loopback
         self._closed = not on_loopback
         self._clock = clock
+        self._wants_certificate = wants_certificate
         self._files = [_Watched(state_dir / tokens.FILE, tokens.read_kept)]
         if handed_over is not None:
             self._files.append(_Watched(handed_over, lambda path: tokens.read_handed_over(path, key)))
@@ -83,8 +88,9 @@ class Access:
         """Whether any token was ever made or handed over, valid or not; raises TokensUnreadable."""
         return bool({digest for file in self._files for digest in file.by_digest()})
 
-    def admit(self, presented: Sequence[str], needed: Role) -> str:
-        """Who acts (the id of a token), given every `Authorization` of a request; raises Refused."""
+    def admit(self, presented: Sequence[str], needed: Role, certified: bool = False) -> str:
+        """Who acts (the id of a token), given every `Authorization` of a request, and whether a certificate was shown;
+        raises Refused."""
         if needed is Role.ANYONE:
             return ANYBODY
         if len(presented) > 1:
@@ -92,6 +98,8 @@ class Access:
         scheme, _, secret = presented[0].strip().partition(" ") if presented else ("", "", "")
         if scheme.lower() == "bearer" and tokens.digest_of(secret.strip(), self._key) == self._local:
             return "local"
+        if self._wants_certificate and not certified:
+            raise Refused("admin.no-certificate", "a certificate of a client of the admin listener is needed")
         known = self._known()
         if not presented:
             if self._closed:

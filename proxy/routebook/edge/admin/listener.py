@@ -25,6 +25,7 @@ from routebook.edge.admin.routes import ROUTES, Router, WrongMethod
 from routebook.edge.admin.service import Service
 from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.operations_log import operations_log
+from routebook.edge.tls.pair import Pair, context_of
 
 KEEPALIVE = 75.0
 """Seconds a connection may be idle."""
@@ -35,14 +36,37 @@ BODY_SECONDS = 10.0
 _LAST_WORDS = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
 
 
+class AdminListener:
+    """The admin listener at work, until it is closed."""
+
+    def __init__(self, runner: web.ServerRunner, sock: socket.socket) -> None:
+        self._runner = runner
+        self._sock = sock
+        self._site: web.SockSite | None = None
+
+    async def accept(self, pair: Pair | None) -> None:
+        """Accept connections, in TLS where there is a pair. Called again, connections from then on get the new one."""
+        context = None if pair is None else context_of(pair, required=False)
+        before, self._site = self._site, web.SockSite(self._runner, self._sock.dup(), ssl_context=context)
+        await self._site.start()
+        if before is not None:
+            await before.stop()
+
+    async def cleanup(self) -> None:
+        """Accept no more and close what is open."""
+        await self._runner.cleanup()
+        self._sock.close()
+
+
 async def start_admin(
-    service: Service, access: Access, listen: socket.socket, routes: Iterable[Route] = ROUTES
-) -> web.ServerRunner:
-    """Serve these routes until the returned runner is cleaned up."""
+    service: Service, access: Access, listen: socket.socket, routes: Iterable[Route] = ROUTES, pair: Pair | None = None
+) -> AdminListener:
+    """Serve these routes, in TLS where there is a pair, until the returned listener is closed."""
     runner = web.ServerRunner(_Server(_Desk(service, access, Router(routes))))
     await runner.setup()
-    await web.SockSite(runner, listen).start()
-    return runner
+    listener = AdminListener(runner, listen)
+    await listener.accept(pair)
+    return listener
 
 
 class _Server(web.Server):
@@ -98,7 +122,7 @@ class _Desk:
         path, _, query = request.raw_path.partition("?")
         self._keep_browsers_out(request)
         route, names = self._router.find(request.method, path)
-        who = self._access.admit(request.headers.getall("Authorization", []), route.role)
+        who = self._access.admit(request.headers.getall("Authorization", []), route.role, certified=_certified(request))
         asked = Asked(names, _read_query(route, query), await _read_body(route, request))
         reply = await route.handler(self._service, asked)
         if route.role is Role.OPERATE:
@@ -111,6 +135,11 @@ class _Desk:
         plain = not self._access.on_loopback or _is_plain_host(request.headers.get("Host", ""))
         if request.headers.get("Origin") is not None or not plain:
             raise Refused("admin.browser", "the admin listener answers no browser and no other name")
+
+
+def _certified(request: web.BaseRequest) -> bool:
+    """Whether the other side showed a certificate; the handshake has verified it."""
+    return request.transport is not None and bool(request.transport.get_extra_info("peercert"))
 
 
 def _read_query(route: Route, query: str) -> Wanted | None:

@@ -8,6 +8,7 @@ STATUSES: Final = {
     "admin.bad-request": 400,
     "admin.malformed": 400,
     "admin.no-token": 401,
+    "admin.no-certificate": 401,
     "admin.unknown-token": 401,
     "admin.expired-token": 401,
     "admin.revoked-token": 401,

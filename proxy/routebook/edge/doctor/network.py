@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from routebook.catalogue.providers import Provider
+from routebook.catalogue.reach import reach_of
 from routebook.edge.connections import Origin
 from routebook.edge.doctor.finding import Finding, fail, ok, warn
 from routebook.edge.ledger.store_address import BadAddress, read_address
@@ -67,7 +68,9 @@ async def upstreams(providers: Iterable[Provider], now: float) -> list[Finding]:
     places: dict[Origin, list[str]] = {}
     for provider in providers:
         parts = urlsplit(provider.base_url)
-        origin = Origin(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
+        host = parts.hostname or ""
+        reach = reach_of(host, provider.allow_private)
+        origin = Origin(host, parts.port or _PORTS[parts.scheme], parts.scheme == "https", reach)
         places.setdefault(origin, []).append(provider.name)
     looked = await asyncio.gather(*(_upstream(origin, ", ".join(names), now) for origin, names in places.items()))
     return [finding for findings in looked for finding in findings]
@@ -85,6 +88,9 @@ async def _upstream(origin: Origin, names: str, now: float) -> list[Finding]:
         return [fail("dns", says, "correct the `base_url`, or the resolver of this machine", names)]
     addresses = sorted({str(place[0]) for *_, place in found})
     shown = f"`{origin.host}` is {', '.join(addresses[:4])}" + (" ..." if len(addresses) > 4 else "")
+    if not any(origin.reach.allows(address) for address in addresses):
+        advice = "write `allow_private: true` for it if that is meant; until then it is not called"
+        return [fail("dns", f"{shown}, which is no public address", advice, names)]
     return [ok("dns", shown, names), await _connected(origin, names, now, addresses)]
 
 

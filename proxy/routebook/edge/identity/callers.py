@@ -10,6 +10,7 @@ from aiohttp import web
 from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.edge.clock import Clock
 from routebook.edge.identity.book import KeyBook
+from routebook.edge.identity.certified import certified_names
 from routebook.edge.identity.key_sets import KeySets
 from routebook.edge.identity.keys import digest_of, is_ours, is_whole
 from routebook.edge.identity.presented import USUAL, Door, credential
@@ -24,13 +25,15 @@ class Callers:
     """The callers of one policy.
 
     While a policy declares no clients, whoever stands on this machine is `anonymous`. Where it declares some, a caller
-    presents a key of theirs, of the policy or of the key store, or a token of an issuer that the policy names.
+    presents a key of theirs, of the policy or of the key store, or a token of an issuer that the policy names. A
+    certificate that is a client's own comes before all of these: libraries send a key even where none is needed.
     """
 
     def __init__(self, clients: Mapping[str, Client], book: KeyBook, key_sets: KeySets, clock: Clock) -> None:
         self._clients = clients
         self._book = book
         self._tokens = Tokens(clients.values(), key_sets, clock.monotonic())
+        self._by_certificate = {name: client for client in clients.values() for name in client.certificates}
         self._by_digest = {
             bytes.fromhex(key.removeprefix(_DIGEST)): client for client in clients.values() for key in client.keys
         }
@@ -44,10 +47,22 @@ class Callers:
             if _from_here(request):
                 return ANONYMOUS
             raise Refused(Reason.ELSEWHERE)
+        certified = self._certified(request) if self._by_certificate else None
+        if certified is not None:
+            return certified
         presented = credential(request, door)
         if self._tokens.takes(presented):
             return self._tokens.client_of(presented, clock)
         return self._holder(presented, clock)
+
+    def _certified(self, request: web.BaseRequest) -> Client | None:
+        """Whose certificate the connection was opened with, which its handshake verified; None where that is nobody's."""
+        holders = {
+            client.name: client for name in certified_names(request) if (client := self._by_certificate.get(name))
+        }
+        if len(holders) > 1:
+            raise Refused(Reason.CERTIFICATE)
+        return next(iter(holders.values()), None)
 
     def _holder(self, key: str, clock: Clock) -> Client:
         """Whose key this is. What the store says of a key comes first: it may be revoked there."""

@@ -10,6 +10,7 @@ class Reason(enum.Enum):
 
     NONE = "none"
     SEVERAL = "several"
+    CERTIFICATE = "certificate"
     MALFORMED = "malformed"
     MISTYPED = "mistyped"
     UNKNOWN = "unknown"

@@ -17,6 +17,7 @@ from routebook.edge.processes.children import KILL_AFTER, Child
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.processes.reload import Compiled
 from routebook.edge.scrape import added, lasting
+from routebook.edge.tls.pair import Pair, as_fields
 from routebook.health.learnt import Learnt
 
 WORKER = "routebook.edge.processes.worker"
@@ -224,6 +225,12 @@ class Crew:
                 hand.counted = message.fields["snapshot"]
             case _:
                 await self.on_message(hand, message)
+
+    async def secure(self, pair: Pair) -> None:
+        """Have all workers show this pair, those that begin later too."""
+        self._fields["tls"] = as_fields(pair)
+        for hand in list(self._hands):
+            await hand.child.tell(Message("tls", as_fields(pair)))
 
     def learn(self, told: dict[str, Any]) -> None:
         """Tell all workers what was learnt elsewhere."""

@@ -80,7 +80,11 @@ def _holds(policy: Policy) -> dict[str, int]:
 
 def _unkeyed(policy: Policy) -> list[str]:
     """The clients that the policy itself gives nothing to show who they are."""
-    return [client.name for client in policy.clients.values() if not client.keys and client.tokens is None]
+    return [
+        client.name
+        for client in policy.clients.values()
+        if not client.keys and client.tokens is None and not client.certificates
+    ]
 
 
 def _bound(seconds: float) -> None:

@@ -82,6 +82,7 @@ class Rollout:
         self._takers = takers
         self._state_dir = state_dir
         self._path = path
+        self.on_taken: Callable[[], Awaitable[None]] = _nothing_more
         self._running: asyncio.Task[Reloaded] | None = None
         self._next: asyncio.Task[Reloaded] | None = None
 
@@ -128,6 +129,7 @@ class Rollout:
         takers = list(self._takers())
         if compiled.digest == self.current.digest:
             await self._refresh(takers)
+            await self.on_taken()
             return compiled
         try:
             await asyncio.to_thread(save_snapshot, self._state_dir, compiled.digest, compiled.sources)
@@ -140,6 +142,7 @@ class Rollout:
         await self._commit(takers, compiled)
         for late in self._takers():
             await self.bring(late)
+        await self.on_taken()
         return compiled
 
     async def _staged(self, takers: Sequence[Taker], compiled: Compiled) -> str | None:
@@ -205,6 +208,10 @@ def place_of(problem: dict[str, Any]) -> dict[str, Any]:
         "message": problem["message"],
         "place": f"{problem['file']}:{problem['line']}:{problem['column']}",
     }
+
+
+async def _nothing_more() -> None:
+    """Where nothing but the policy is read again."""
 
 
 async def _tell(taker: Taker, message: Message) -> None:

@@ -35,12 +35,14 @@ class StateInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running service, for the commands that talk to it. `admin` None: it has no admin listener."""
+    """A running service, for the commands that talk to it. `admin` None: it has no admin listener. `trusted` is what the
+    certificate of the admin listener is known by, as PEM (None: it speaks no TLS)."""
 
     pid: int
     listen: str
     admin: str | None
     version: str
+    trusted: str | None = None
 
 
 def own(state_dir: Path) -> int:

@@ -27,7 +27,7 @@ from routebook import __version__
 from routebook.edge.admin.access import Access
 from routebook.edge.admin.budgets import BudgetsShown, told
 from routebook.edge.admin.ledger import CounterShown, LedgerShown
-from routebook.edge.admin.listener import start_admin
+from routebook.edge.admin.listener import AdminListener, start_admin
 from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
 from routebook.edge.admin.tokens import LOCAL, TokensUnreadable, new_secret
 from routebook.edge.feedback import NotRated, Rated, rated
@@ -47,9 +47,11 @@ from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand,
 from routebook.edge.processes.listening import Address, bind, is_loopback, written
 from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
 from routebook.edge.processes.rollout import Reloaded, Rollout
-from routebook.edge.processes.vitals import vitals
-from routebook.edge.scrape import as_text
+from routebook.edge.processes.vitals import CERTIFICATE_ENDS, vitals
+from routebook.edge.scrape import Fact, as_text
 from routebook.edge.simulator.child import Simulation
+from routebook.edge.tls.certificates import Certificates
+from routebook.edge.tls.pair import BadPair, Files, as_fields
 from routebook.health.reports import AccountReport, combined
 
 START_SECONDS = 30.0
@@ -69,7 +71,8 @@ class StartRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `routebook serve` was told. `admin` None: no admin listener. Times in seconds."""
+    """What `routebook serve` was told. `admin` None: no admin listener; `tls` and `admin_tls` None: it speaks HTTP. Times in
+    seconds."""
 
     policy: Path
     listen: Address
@@ -83,6 +86,8 @@ class Options:
     log: str = "info"
     shared_ledger: str | None = None
     admin_tokens_file: Path | None = None
+    tls: Files | None = None
+    admin_tls: Files | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ class Opening:
     digest: str
     holds: dict[str, int]
     simulated_at: str | None
+    encrypted: bool = False
+    admin_encrypted: bool = False
 
 
 class Supervisor:
@@ -112,6 +119,9 @@ class Supervisor:
         self._rollout: Rollout
         self._archive: Archive
         self._owner: Owner | None = None
+        self._admin: AdminListener | None = None
+        self._addresses: tuple[str, str | None]
+        self._certificates = Certificates(options.tls, options.admin_tls)
         self._chore: asyncio.Task[None]
 
     def __repr__(self) -> str:
@@ -156,7 +166,8 @@ class Supervisor:
         # both at once: a worker that is stuck is waited for once
         counts, reports = await asyncio.gather(self._crew.counts(), self._reports())
         assert self._owner is not None
-        return as_text(counts, vitals(self._rollout, self._crew, self._archive, self._owner, self._began, reports))
+        found = vitals(self._rollout, self._crew, self._archive, self._owner, self._began, reports)
+        return as_text(counts, [*found, Fact(CERTIFICATE_ENDS, self._certificates.shown.ends())])
 
     async def rate(self, decision: str, quality: float) -> Rated:
         """Note how good an answer was, and tell the workers; raises NotRated."""
@@ -219,6 +230,7 @@ class Supervisor:
         current = await self._compile()
         if isinstance(current, Rejected):
             raise StartRefused(current.text)
+        self._certificates.take()
         try:
             save_snapshot(options.state_dir, current.digest, current.sources)
         except OSError as error:
@@ -229,22 +241,47 @@ class Supervisor:
         if options.simulate:
             simulated_at = (await stack.enter_async_context(Simulation())).address
         await self._start_crew(stack, listen, current, simulated_at)
-        addresses = written(listen), written(admin) if admin else None
-        state.announce(options.state_dir, state.Running(os.getpid(), *addresses, __version__))
+        self._addresses = written(listen), written(admin) if admin else None
+        self._announce()
         stack.callback(state.withdraw, options.state_dir)
+        shown = self._certificates.shown
         if admin is not None and access is not None:
-            runner = await start_admin(self, access, admin)
-            stack.push_async_callback(runner.cleanup)
+            self._admin = await start_admin(self, access, admin, pair=shown.admin)
+            stack.push_async_callback(self._admin.cleanup)
         self._serves = True
         if self._hung_up_early:
             self._hang_up()
-        self._on_open(Opening(*addresses, current.digest, current.holds, simulated_at))
+        encrypted = shown.public is not None, shown.admin is not None
+        self._on_open(Opening(*self._addresses, current.digest, current.holds, simulated_at, *encrypted))
+
+    def _announce(self) -> None:
+        """Write down how to reach this service, and what its admin listener's certificate is known by."""
+        pair = self._certificates.shown.admin
+        trusted = None if pair is None else pair.leaf
+        running = state.Running(os.getpid(), *self._addresses, __version__, trusted)
+        state.announce(self._options.state_dir, running)
+
+    async def _secure(self) -> None:
+        """Show the certificates that were read with the policy. Connections that are open keep the ones they have."""
+        if not self._certificates.take():
+            return
+        shown = self._certificates.shown
+        if shown.public is not None:
+            await self._crew.secure(shown.public)
+        if self._admin is not None:
+            await self._admin.accept(shown.admin)
+        self._announce()
+        for (listener,), ends in shown.ends():
+            operations_log().info("certificate shown", listener=listener, days_left=int((ends - time.time()) / 86400))
 
     def _access(self, stack: AsyncExitStack, admin: Address) -> Access:
         """Who may do what at the admin listener, with a token for commands on this machine; raises as `_open` expects."""
         options = self._options
         secret, key = new_secret(), state.digest_key(options.state_dir)
-        access = Access(options.state_dir, options.admin_tokens_file, is_loopback(admin), key, secret)
+        wants = options.admin_tls is not None and options.admin_tls.client_ca is not None
+        access = Access(
+            options.state_dir, options.admin_tokens_file, is_loopback(admin), key, secret, wants_certificate=wants
+        )
         if not access.has_tokens() and not access.on_loopback:
             raise StartRefused(
                 f"`--admin {admin}` can be reached from elsewhere, and there is no admin token "
@@ -272,10 +309,12 @@ class Supervisor:
             "simulate_at": simulate_at,
             "drain": options.drain,
             "log": options.log,
+            "tls": None if self._certificates.shown.public is None else as_fields(self._certificates.shown.public),
         }
         self._crew = Crew(options.workers, listen, self._host, fields, lambda: self._rollout.current)
         self._crew.learnt.ratings.hear(await asyncio.to_thread(_ratings, options.state_dir))
         self._rollout = Rollout(current, self._compile, self._crew.serving, options.state_dir, options.policy)
+        self._rollout.on_taken = self._secure
         self._crew.on_begin = lambda hand: owner.opened(hand.instance, hand.channel)
         self._crew.on_ready = self._greet
         self._crew.on_message = lambda hand, message: owner.hear(hand.instance, message)
@@ -302,6 +341,11 @@ class Supervisor:
         return clean
 
     async def _compile(self) -> Compiled | Rejected:
+        try:
+            self._certificates.read(time.time())
+        except BadPair as bad:
+            hint = "the listener goes on with the one it has" if self._serves else None
+            return rejected("tls.bad-pair", str(bad), bad.path, hint)
         compiled = await compile_policy(self._options.policy, self._options.reload_limit)
         if isinstance(compiled, Compiled) and not compiled.holds["clients"] and not is_loopback(self._options.listen):
             return rejected(

@@ -42,6 +42,13 @@ STRAYS = Family(
     "Records whose ending found no hold, so that it settled nothing: lines are missing, or stand twice.",
 )
 
+CERTIFICATE_ENDS = Family(
+    "routebook_tls_certificate_end_timestamp_seconds",
+    "gauge",
+    "When the certificate that a listener shows ends (Unix time), by listener: public, admin.",
+    ("listener",),
+)
+
 ACCOUNTS = Family(
     "routebook_account_state",
     "gauge",

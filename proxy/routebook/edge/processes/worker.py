@@ -26,6 +26,7 @@ from routebook.edge.processes.accounts import Reporter
 from routebook.edge.processes.control import Channel, Gone, Message
 from routebook.edge.processes.state import digest_key
 from routebook.edge.server import Listener, start_server
+from routebook.edge.tls.pair import context_of, of_fields
 from routebook.routing.policy import Policy
 
 NEWS_SECONDS = 0.1
@@ -121,6 +122,8 @@ class Worker:
                 self._gateway.memories.hear(message.fields["memories"])
             case "learnt":
                 self._gateway.memory.learnt.hear(message.fields)
+            case "tls":
+                await self._listener.accept(context_of(of_fields(message.fields)))
             case "health":
                 self._reporter.hear(message.fields["standings"])
             case "accounts":
@@ -213,7 +216,9 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     gateway.memory.learnt.hear(start.fields["learnt"])
     gc.freeze()
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
-    worker = Worker(channel, gateway, reporter, await start_server(gateway, listen), start.fields["drain"])
+    context = context_of(of_fields(start.fields["tls"])) if start.fields["tls"] else None
+    listener = await start_server(gateway, listen, context)
+    worker = Worker(channel, gateway, reporter, listener, start.fields["drain"])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)
     await channel.send(Message("ready", {"digest": gateway.policy.digest}))
     try:

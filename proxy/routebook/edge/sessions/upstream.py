@@ -17,7 +17,7 @@ from aiohttp.streams import EofStream
 from routebook.edge.connections import HEAD_LINE, Connections, Origin
 from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.faults import CallFailed
-from routebook.edge.upstream import FOREIGN, Answer, in_our_words
+from routebook.edge.upstream import FOREIGN, Answer, in_our_words, not_connected
 
 BUFFERED: Final = 64 * 1024
 """Bytes that may wait on either way before whoever sends is made to wait too."""
@@ -91,8 +91,8 @@ async def upgraded(
     """Ask for a WebSocket: the socket, or the answer that refuses it; raises CallFailed."""
     try:
         connection = await connections.opened(origin)
-    except OSError:
-        raise CallFailed("upstream.unreachable", "no connection") from None
+    except OSError as error:
+        raise not_connected(error) from None
     deadlines.waits_for(Wait.HEAD)
     try:
         connection.set_response_params(read_until_eof=True, auto_decompress=False, max_field_size=HEAD_LINE)

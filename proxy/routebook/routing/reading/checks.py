@@ -23,4 +23,4 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
             "the shortest policy ends with `- {name: everything-else, route: {to: requested}}`",
         )
     report_routes_to_nowhere(rules, catalogue, problems)
-    report_not_in_force(sections, rules, catalogue)
+    report_not_in_force(sections, rules)

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 
 from routebook.catalogue.callers import Client
-from routebook.catalogue.models import Catalogue
 from routebook.documents.nodes import Mapping
 from routebook.documents.problems import Location, Problems
 from routebook.policy.rules import Rule
@@ -24,10 +23,10 @@ TOKEN_LIBRARY = "joserfc"
 """What the extra `jwt` installs."""
 
 
-def report_not_in_force(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: Catalogue) -> None:
+def report_not_in_force(sections: Sections, rules: Sequence[Rule[Outcome]]) -> None:
     """Warn once for each thing that is declared and not in force, at its first place."""
     said: set[str] = set()
-    for what, place, effect in _declared(sections, catalogue):
+    for what, place, effect in _declared(sections):
         if what not in said:
             said.add(what)
             sections.problems.warning(CODE, f"{what} not in force in this version: {effect}", place)
@@ -45,10 +44,7 @@ def report_not_installed(clients: Collection[Client], problems: Problems) -> Non
         )
 
 
-def _declared(sections: Sections, catalogue: Catalogue) -> Iterator[tuple[str, Location, str]]:
+def _declared(sections: Sections) -> Iterator[tuple[str, Location, str]]:
     for key, node in sections.entries["settings"]:
         if key.text == "record" and isinstance(node, Mapping) and node.entries:
             yield "`settings.record` is", key.location, "records hold the usual, and no word of a prompt or an answer"
-    for provider in catalogue.providers.values():
-        if not provider.allow_private:
-            yield "`allow_private: false` is", provider.location, "private addresses are called all the same"
