@@ -19,6 +19,10 @@ JOBS ?= 2
 FUZZ_SECONDS ?= 600
 DIALECTS     ?=
 
+# For `make soak` and `make chaos`: how long, and more arguments (`--help` says which).
+SOAK_SECONDS  ?= 1800
+CHAOS_SECONDS ?= 300
+
 # The official SDKs are tested in their current major versions (from pyproject.toml), in these older ones, and in JavaScript.
 SDKS     := .cache/sdk
 OLD_SDKS := $(addprefix $(SDKS)/,openai-1 anthropic-0 google-genai-1)
@@ -31,7 +35,7 @@ REDIS := .cache/redis
 PROMTOOL := .cache/prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench check format docs clean
+.PHONY: help run test fuzz soak bench check format docs clean
 
 help: ## say what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +49,9 @@ test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) ## run all tests
 
 fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
 	@$(BIN)/python -m tests.protocols.fuzzing --seconds $(FUZZ_SECONDS) $(DIALECTS)
+
+soak: $(VENV)/.test ## serve mixed traffic for SOAK_SECONDS with reloads and faults, then audit memory, descriptors, records and books
+	@$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)
 
 bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, translation, the proxy and sessions of voice against nginx and bare relays, and what budgets cost
 	@$(BIN)/python bench/decisions.py

@@ -58,6 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace, method: str, path: str, content: object = None) -> Answered:
     """Ask the running service, with the token that is at hand. Raises NoAnswer."""
+    status, body = asked(args, method, path, content)
+    try:
+        return Answered(status, json.loads(body))
+    except ValueError as error:
+        raise NoAnswer(f"what answers is not a routebook: {error}") from error
+
+
+def asked(args: argparse.Namespace, method: str, path: str, content: object = None) -> tuple[int, bytes]:
+    """The same for what is no JSON: the status, and the body as it came. Raises NoAnswer."""
     from routebook.edge.processes.state import find_running
 
     running = find_running(args.state_dir)
@@ -114,12 +123,12 @@ def _connection(admin: str, trusted: str | None) -> http.client.HTTPConnection:
 
 def _answer(
     connection: http.client.HTTPConnection, method: str, path: str, body: str | None, headers: dict[str, str]
-) -> Answered:
+) -> tuple[int, bytes]:
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()
-        return Answered(response.status, json.loads(response.read()))
-    except (http.client.HTTPException, ValueError) as error:
+        return response.status, response.read()
+    except http.client.HTTPException as error:
         raise ConnectionError(f"not a routebook: {error}") from error
     finally:
         connection.close()

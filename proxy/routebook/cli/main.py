@@ -26,6 +26,8 @@ COMMANDS = {
     "why-not": "say why a model was not chosen, and what would choose it",
     "tree": "draw the decision tree of a policy",
     "decisions": "list recorded decisions",
+    "tap": "show decisions as they come",
+    "top": "show a running server, live",
     "diff": "say what changes in meaning from one policy to another",
     "replay": "decide recorded requests again, under another policy or their own",
     "savings": "show what the same traffic would have cost on each single model",
