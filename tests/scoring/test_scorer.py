@@ -117,3 +117,17 @@ def test_a_better_model_is_never_predicted_to_be_worse(prompt: str, one: float, 
     middle = (logit(one) + logit(other)) / 2
     chances = [scorer.chance(score.difficulty, score.gain, each, logit(each) - middle) for each in (one, other)]
     assert chances[0] == chances[1] or (chances[0] < chances[1]) == (one < other)
+
+
+def test_what_is_counted_a_byte_at_a_time() -> None:
+    """Words, numbers with their units, prices, lines, sentences, names: as somebody counts them who reads."""
+    reading = read(
+        "Don't ask: Tom's car, Bill's 'old' one, goes 3.5 km in 90 s. It cost $5 or 1,200 k? Ja! 中文、δοκ.\n"
+        "- one thing\n  2) another\ndef f(x):\n    return x + 1\nA) x = y\n(B) y ≤ z"
+    )
+    assert reading.words[:8] == ["don't", "ask", "tom's", "car", "bill's", "old", "one", "goes"]
+    assert reading.numbers[:4] == ["3.5", "90", "5", "1,200"] and reading.amounts == 3
+    assert (reading.items, reading.code_lines, reading.choices) == (2, 2, ["x = y", "y ≤ z"])
+    assert (reading.sentences, reading.foreign, reading.maths) == (4, 7, 3)
+    assert read("so Ann, Bob and U2 met in Ghent. Then Ed went").proper_names == 4
+    assert reading.letters == sum(map(len, reading.words))

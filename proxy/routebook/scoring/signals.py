@@ -7,69 +7,25 @@ signal at its fullest changes the score. A prompt has the same signals whoever a
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from math import log1p
-from typing import Final, NamedTuple
+from typing import Final
 
-from routebook.scoring.excerpt import excerpt
-from routebook.scoring.words import GROUP_NAMES, PLACES
+from routebook.scoring.reading import Reading, read
+from routebook.scoring.words import GROUP_NAMES
+
+__all__ = ["NAMES", "SIGNALS", "Reading", "read", "signals_of"]
 
 MOST_COUNTED: Final = 64 * 1024
 """Characters in which lines are counted."""
 
-_WORD: Final = re.compile(r"[a-z]+(?:'[a-z]+)?")
-_NUMBER: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
-_CHOICE: Final = re.compile(r"^[ \t]*\(?([A-J])[.):][ \t]*(.*)$", re.MULTILINE)
-_BULLET: Final = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
-_CODE_LINE: Final = re.compile(
-    r"^[ \t]*(?:def |class |import |from \w+ import|return\b|for .*:$|while .*:$|if .*:$|#include|function |const |let |"
-    r"var |public |private |SELECT |assert |fn |func |struct |@\w+|\}|\{)",
-    re.MULTILINE,
-)
 _LATEX: Final = re.compile(r"\\[a-zA-Z]{2,}|\$[^$\n]{1,80}\$|[_^]\{")
 _LATEX_SIGNS: Final = ("\\", "$", "_{", "^{")
 """Without one of these there is none."""
 
 _FORMULA: Final = re.compile(r"[=^*/+<>≤≥][ ]?[-A-Za-z0-9(\[]")
-_UNIT: Final = re.compile(
-    r"[0-9$](?:(?<=\$)[0-9]|(?<=[0-9])[ ]?(?=[%°kcmµμnMgJWCFKsVAΩH])(?:%|°|[kmcµμn]?m\b|k?g\b|mol\b|[kM]?Hz|[kM]?J\b|"
-    r"[kM]?W\b|°?[CFK]\b|s\b|V\b|A\b|Ω))"
-)
-"""A number with its unit, or a price. The order of the tests is for speed alone."""
-
-_PROPER: Final = re.compile(r" (?<=[a-z,] )[A-Z][a-z]")
 _STATEMENT: Final = re.compile(r"\b(?:Statement [12I]|Scenario [12] |[IV]{1,3}[.)]|I, II|both I)")
-_SENTENCE: Final = re.compile(r"[.!?](?:\s|$)")
-_ASCII_MATHS: Final = "=+*/^<>|"
-_MATHS_SIGN: Final = _ASCII_MATHS + "≤≥±×÷√∫∑∏∞πθλ≠≈∈∀∃"
-_CODE_SIGN: Final = "{}[]();<>_#\\`"
-
-
-class Reading(NamedTuple):
-    """A prompt as it was read: the excerpt, its words in lower case and how often each stands, how many of each group,
-    its numbers, the answers it offers to choose from."""
-
-    prompt: str
-    text: str
-    words: list[str]
-    counts: Counter[str]
-    groups: list[int]
-    numbers: list[str]
-    choices: list[str]
-
-
-def read(prompt: str) -> Reading:
-    """Read the excerpt of a prompt, once for all signals."""
-    text = excerpt(prompt)
-    words = _WORD.findall(text.lower())
-    counts = Counter(words)
-    groups = [0] * len(GROUP_NAMES)
-    for word in counts.keys() & PLACES.keys():
-        for place in PLACES[word]:
-            groups[place] += counts[word]
-    choices = [found[2] for found in _CHOICE.finditer(text)]
-    return Reading(prompt, text, words, counts, groups, _NUMBER.findall(text), choices if len(choices) > 1 else [])
+_CODE_SIGNS: Final = b"{}[]();<>_#\\`"
 
 
 def _share(part: float, whole: float, times: float = 1.0) -> float:
@@ -82,12 +38,6 @@ def _grown(count: float, full: float) -> float:
     return log1p(count) / log1p(full)
 
 
-def _group(name: str, times: float = 5.0) -> Callable[[Reading], float]:
-    """How thickly a group's words stand: 1 where every fifth word is one of them."""
-    place = GROUP_NAMES.index(name)
-    return lambda reading: _share(reading.groups[place], len(reading.words) + 5, times)
-
-
 def _found(pattern: re.Pattern[str], full: float) -> Callable[[Reading], float]:
     """How often a pattern is found, on a logarithmic scale."""
 
@@ -97,38 +47,26 @@ def _found(pattern: re.Pattern[str], full: float) -> Callable[[Reading], float]:
     return signal
 
 
-def _signs(text: str, signs: str) -> int:
-    return sum(map(text.count, signs))
-
-
 def _signs_of_maths(reading: Reading) -> float:
-    text = reading.text
-    return _share(_signs(text, _ASCII_MATHS if text.isascii() else _MATHS_SIGN), len(text) + 20, 12.0)
+    return _share(reading.maths, len(reading.text) + 20, 12.0)
+
+
+def _formulas(reading: Reading) -> float:
+    return _formula(reading) if reading.maths else 0.0
 
 
 def _signs_of_code(reading: Reading) -> float:
-    return _share(_signs(reading.text, _CODE_SIGN), len(reading.text) + 20, 10.0)
+    return _share(reading.count(_CODE_SIGNS), len(reading.text) + 20, 10.0)
 
 
 def _word_length(reading: Reading) -> float:
-    words = reading.words
-    return max(0.0, _share(sum(map(len, words)), len(words), 0.25) - 0.75) * 2 if len(words) > 3 else 0.0
+    words = len(reading.words)
+    return max(0.0, _share(reading.letters, words, 0.25) - 0.75) * 2 if words > 3 else 0.0
 
 
-def _long_words(reading: Reading) -> float:
-    return _share(sum(times for word, times in reading.counts.items() if len(word) > 8), len(reading.words) + 5, 2.5)
-
-
-def _rare_words(reading: Reading) -> float:
-    """Long words that the lists do not know: terms of a trade."""
-    counts = reading.counts
-    rare = sum(counts[word] for word in counts.keys() - PLACES.keys() if len(word) > 8)
-    return _share(rare, len(reading.words) + 5, 3.0)
-
-
-def _capitals(reading: Reading) -> float:
-    inside = _PROPER.findall(reading.text)
-    return _share(len(inside), len(reading.words) + 5, 4.0)
+def _of_words(count: int, reading: Reading, times: float) -> float:
+    """How thickly something stands among the words."""
+    return _share(count, len(reading.words) + 5, times)
 
 
 def _digits(reading: Reading) -> float:
@@ -141,11 +79,6 @@ def _large_numbers(reading: Reading) -> float:
 
 def _decimals(reading: Reading) -> float:
     return _grown(sum("." in number for number in reading.numbers), 8)
-
-
-def _foreign(reading: Reading) -> float:
-    text = reading.text
-    return 0.0 if text.isascii() else _share(sum(char > "\u024f" for char in text), len(text) + 20, 2.0)
 
 
 def _repetition(reading: Reading) -> float:
@@ -179,7 +112,7 @@ def _starts_with(words: str) -> Callable[[Reading], float]:
 
 
 _latex: Final = _found(_LATEX, 12)
-_units: Final = _found(_UNIT, 8)
+_formula: Final = _found(_FORMULA, 12)
 _statements: Final = _found(_STATEMENT, 3)
 
 
@@ -192,25 +125,25 @@ SIGNALS: Final[dict[str, Callable[[Reading], float]]] = {
     "many words": lambda reading: _grown(len(reading.prompt) / 6, 2_000) ** 2,
     "more than a screen": lambda reading: _share(max(0, len(reading.prompt) - 1_500), 10_000),
     "lines": lambda reading: _grown(reading.prompt.count("\n", 0, MOST_COUNTED), 100),
-    "sentences": _found(_SENTENCE, 30),
+    "sentences": lambda reading: min(1.5, _grown(reading.sentences, 30)),
     "length of words": _word_length,
-    "long words": _long_words,
-    "rare words": _rare_words,
-    "proper names": _capitals,
+    "long words": lambda reading: _of_words(reading.long, reading, 2.5),
+    "rare words": lambda reading: _of_words(reading.rare, reading, 3.0),
+    "proper names": lambda reading: _of_words(reading.proper_names, reading, 4.0),
     "digits": _digits,
     "numbers": lambda reading: min(1.5, _grown(len(reading.numbers), 20)),
     "large numbers": _large_numbers,
     "decimals": _decimals,
-    "units": lambda reading: _units(reading) if reading.numbers else 0.0,
-    "other scripts": _foreign,
+    "units": lambda reading: min(1.5, _grown(reading.amounts, 8)),
+    "other scripts": lambda reading: _share(reading.foreign, len(reading.text) + 20, 2.0),
     "repetition": _repetition,
     "question marks": lambda reading: _grown(reading.text.count("?"), 5),
     "blanks to fill": lambda reading: _grown(reading.text.count("__"), 6),
-    "quotations": lambda reading: _grown(_signs(reading.text, '"“'), 12),
+    "quotations": lambda reading: _grown(reading.text.count('"') + reading.text.count("“"), 12),
     "signs of mathematics": _signs_of_maths,
-    "formulas": _found(_FORMULA, 12),
+    "formulas": _formulas,
     "LaTeX": lambda reading: _latex(reading) if any(sign in reading.text for sign in _LATEX_SIGNS) else 0.0,
-    "code": _found(_CODE_LINE, 12),
+    "code": lambda reading: min(1.5, _grown(reading.code_lines, 12)),
     "fenced code": lambda reading: _grown(reading.text.count("```"), 2),
     "signs of code": _signs_of_code,
     "choices": lambda reading: len(reading.choices) / 10,
@@ -218,20 +151,21 @@ SIGNALS: Final[dict[str, Callable[[Reading], float]]] = {
     "numeric choices": _numeric_choices,
     "question before choices": _stem_length,
     "statements to judge": _statements_to_judge,
-    "list items": lambda reading: 0.0 if reading.choices else _grown(len(_BULLET.findall(reading.text)), 12),
+    "list items": lambda reading: 0.0 if reading.choices else _grown(reading.items, 12),
     "greeting": _greeting,
     "starts as a question": _starts_with("what who when where which is are do does did can"),
     "starts with why or how": _starts_with("why how explain"),
     "starts as an order": _starts_with(
         "write create make give list generate draft design build implement develop plan"
     ),
-    **{f"words of {name}": _group(name) for name in GROUP_NAMES},
 }
-"""Every signal by its name."""
+"""Every signal but those of the groups of words, by its name."""
 
-NAMES: Final = tuple(SIGNALS)
+NAMES: Final = (*SIGNALS, *(f"words of {name}" for name in GROUP_NAMES))
 
 
 def signals_of(reading: Reading) -> list[float]:
-    """The value of every signal, in the order of `NAMES`."""
-    return [signal(reading) for signal in SIGNALS.values()]
+    """The value of every signal, in the order of `NAMES`. A group of words is at 1 where every fifth word is one of it."""
+    words = len(reading.words) + 5
+    groups = [min(1.0, 5.0 * count / words) if count else 0.0 for count in reading.groups]
+    return [*(signal(reading) for signal in SIGNALS.values()), *groups]
