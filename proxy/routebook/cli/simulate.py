@@ -9,7 +9,8 @@ from routebook.edge.simulator.faults import WORDS
 _EXPLANATION = """\
 Serve a simulated upstream that speaks what providers speak: OpenAI Chat and Responses, Anthropic Messages, Gemini and
 Ollama, streamed at a realistic pace or whole, with tools, thoughts and usage, and as strict as they are; embeddings,
-models; and sessions of OpenAI Realtime (text, a tone of 440 Hz for a voice, server VAD, tools).
+models; and sessions of OpenAI Realtime and of Gemini Live (text, a tone of 440 Hz for a voice, voice activity detection,
+tools; Live: session resumption).
 Point a provider's `base_url` at the address it prints; `routebook serve --simulate` starts
 one of its own for all providers.
 

@@ -22,6 +22,7 @@ WORDS = {
     "cut=BYTES": "drop the connection after so many bytes of the body",
     "stall=EVENTS": "fall silent after so many events of a stream, and stay connected",
     "error-event=EVENTS": "send an error event after so many events, and end the stream",
+    "go-away=EVENTS": "announce after so many events of a Live session that it ends, and end it a hundred tokens later",
     "hang": "never answer, and stay connected",
     "garbage": "answer with something that is not JSON",
     "chance=SHARE": "commit the fault in this share of the requests only (`10%`)",
@@ -45,6 +46,7 @@ class Fault:
     cut: int | None = None
     stall: int | None = None
     error_event: int | None = None
+    go_away: int | None = None
     hang: bool = False
     garbage: bool = False
     chance: float = 1.0
@@ -66,9 +68,9 @@ def parse_fault(words: str, start: Fault = Fault()) -> Fault:
     return replace(start, **changes)
 
 
-def fault_of(model: str, header: str | None, metadata: Mapping[str, Any]) -> Fault:
-    """The fault that a request asks for, from the three places; raises UnknownFault."""
-    fault = parse_fault(model.partition("@")[2])
+def fault_of(model: str, header: str | None, metadata: Mapping[str, Any], start: Fault = Fault()) -> Fault:
+    """The fault that a request asks for, from the three places, on top of `start`; raises UnknownFault."""
+    fault = parse_fault(model.partition("@")[2], start)
     fault = parse_fault(header or "", fault)
     return parse_fault(str(metadata.get("simulate") or ""), fault)
 
@@ -85,5 +87,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "cut": _quantity(Unit.BYTES),
     "stall": _quantity(Unit.COUNT),
     "error-event": _quantity(Unit.COUNT),
+    "go-away": _quantity(Unit.COUNT),
     "chance": _quantity(Unit.SHARE),
 }

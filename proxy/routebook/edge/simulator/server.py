@@ -26,6 +26,8 @@ from routebook.chat.features import Telling
 from routebook.edge.askers import known_among
 from routebook.edge.simulator.answers import CREATED, Question, check_seals, events_of, identity_of, prompt_tokens
 from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
+from routebook.edge.simulator.live import PATH as LIVE
+from routebook.edge.simulator.live import Remembered, serve_live
 from routebook.edge.simulator.realtime import serve_session
 from routebook.edge.simulator.sound import tone, wav_head
 from routebook.edge.simulator.vectors import completion, vectors_for
@@ -99,12 +101,14 @@ async def start_simulator(sock: socket.socket, pace: float = PACE, seed: int = 0
 
 @dataclass(frozen=True, slots=True)
 class _Behaviour:
-    """How all requests are answered; `kept` are the ids of answers that were asked to be kept, oldest first."""
+    """How all requests are answered; `kept` are the ids of answers that were asked to be kept, `sessions` what sessions
+    can be gone on from, by handle; oldest first."""
 
     pace: float
     dice: random.Random
     seed: int
     kept: dict[str, None] = field(default_factory=dict)
+    sessions: dict[str, Remembered] = field(default_factory=dict)
 
     def keep(self, identity: str | None) -> None:
         if identity is not None:
@@ -136,8 +140,11 @@ class _Call:
 
 async def _serve(request: web.Request, behaviour: _Behaviour) -> web.StreamResponse:
     path = _VERSION.sub("", request.raw_path.partition("?")[0], count=1)
-    if path == "/realtime" and request.headers.get("Upgrade", "").lower() == "websocket":
-        return await _serve_session(request, behaviour)
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        if path == "/realtime":
+            return await _serve_session(request, behaviour)
+        if LIVE.fullmatch(path):
+            return await _serve_live(request, behaviour)
     if request.method == "GET":
         return _models(request, path)
     found = PATHS.find(path, request.query_string)
@@ -151,8 +158,29 @@ async def _serve(request: web.Request, behaviour: _Behaviour) -> web.StreamRespo
 
 
 async def _serve_session(request: web.Request, behaviour: _Behaviour) -> web.StreamResponse:
-    """A session of voice; a fault with a status refuses it at the upgrade."""
-    dialect, model = DIALECTS["openai-chat"], request.query.get("model", MODELS[0])
+    """A session of Realtime; a fault with a status refuses it at the upgrade."""
+    model = request.query.get("model", MODELS[0])
+    fault = await _before_upgrade(request, behaviour, DIALECTS["openai-chat"], model)
+    if isinstance(fault, web.Response):
+        return fault
+    served: web.StreamResponse = await serve_session(
+        request, model.partition("@")[0], fault, behaviour.pace, behaviour.dice
+    )
+    return served
+
+
+async def _serve_live(request: web.Request, behaviour: _Behaviour) -> web.StreamResponse:
+    """A session of Live. Its model stands in its first frame, so a fault in the model's name comes after the upgrade."""
+    fault = await _before_upgrade(request, behaviour, DIALECTS["gemini"], "")
+    if isinstance(fault, web.Response):
+        return fault
+    return await serve_live(request, fault, behaviour.pace, behaviour.dice, behaviour.sessions)
+
+
+async def _before_upgrade(
+    request: web.Request, behaviour: _Behaviour, dialect: Dialect, model: str
+) -> Fault | web.Response:
+    """What is to go wrong in a session, or the answer that refuses it."""
     try:
         fault = fault_of(model, request.headers.get("x-simulate"), {})
     except UnknownFault as error:
@@ -162,12 +190,7 @@ async def _serve_session(request: web.Request, behaviour: _Behaviour) -> web.Str
     await asyncio.sleep(fault.slow)
     if fault.hang:
         await asyncio.Event().wait()
-    if fault.status is not None:
-        return _refusal(dialect, fault)
-    served: web.StreamResponse = await serve_session(
-        request, model.partition("@")[0], fault, behaviour.pace, behaviour.dice
-    )
-    return served
+    return fault if fault.status is None else _refusal(dialect, fault)
 
 
 async def _answer(request: web.Request, found: Found, behaviour: _Behaviour) -> web.StreamResponse:

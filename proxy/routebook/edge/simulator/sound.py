@@ -57,10 +57,12 @@ class Heard(enum.Enum):
 
 
 class Ear:
-    """Finds by energy where speech begins, and where it ends after so many milliseconds of quiet."""
+    """Finds by energy where speech begins, and where it ends after so many milliseconds of quiet; `rate` is in samples a
+    second."""
 
-    def __init__(self, silence_ms: int = 500) -> None:
+    def __init__(self, silence_ms: int = 500, rate: int = RATE) -> None:
         self.silence_ms = silence_ms
+        self._frame = FRAME_MS * rate * 2 // 1000
         self.heard_ms = 0
         self._rest = b""
         self._quiet_ms = 0
@@ -69,10 +71,15 @@ class Ear:
     def __repr__(self) -> str:
         return f"<Ear at {self.heard_ms} ms, {'speech' if self._speaking else 'quiet'}>"
 
+    @property
+    def is_in_speech(self) -> bool:
+        """Whether speech has begun whose end was not heard."""
+        return self._speaking
+
     def hear(self, sound: bytes) -> Iterator[tuple[Heard, int]]:
         """What happens in some more sound, with the millisecond of it."""
         self._rest += sound
-        size = FRAME_MS * BYTES_PER_MS
+        size = self._frame
         while len(self._rest) >= size:
             frame, self._rest = self._rest[:size], self._rest[size:]
             is_loud = loudness(frame) >= _LOUD

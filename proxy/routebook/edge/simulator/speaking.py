@@ -72,6 +72,15 @@ def chat_of(model: str, session: Mapping[str, Any], wishes: Mapping[str, Any], i
 
 def say(response: Response, question: Question) -> Iterator[Event]:
     """The events between `response.created` and `response.done`; each is a moment of its own."""
+    texts, calls = said_and_called(question)
+    if texts:
+        yield from _message_events(response, texts)
+    for identity, name, arguments in calls:
+        yield from _call_events(response, identity, name, arguments)
+
+
+def said_and_called(question: Question) -> tuple[list[str], list[list[str]]]:
+    """The words of an answer, and the calls in it: id, name, arguments."""
     texts: list[str] = []
     calls: list[list[str]] = []
     for event in events_of(question):
@@ -82,10 +91,7 @@ def say(response: Response, question: Question) -> Iterator[Event]:
                 calls.append([identity, name, ""])
             case ArgumentsDelta(text):
                 calls[-1][2] += text
-    if texts:
-        yield from _message_events(response, texts)
-    for identity, name, arguments in calls:
-        yield from _call_events(response, identity, name, arguments)
+    return texts, calls
 
 
 def _message_events(response: Response, texts: list[str]) -> Iterator[Event]:
