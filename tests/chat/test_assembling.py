@@ -96,6 +96,8 @@ def test_a_choice_that_never_came_is_empty() -> None:
 def test_sound_is_joined_whether_its_pieces_are_padded_or_not() -> None:
     """Each piece is base64 by itself."""
     events = [AudioSeen(id="a"), AudioDelta("AAE="), AudioDelta("AgM="), AudioSeen(expires_at=9)]
-    assert assemble(events).choices[0].parts == (Audio(Inline("audio/wav", "AAECAw=="), None, "a", 9),)
+    assert assemble(events).choices[0].parts == (
+        Audio(Inline("audio/L16;codec=pcm;rate=24000", "AAECAw=="), None, "a", 9),
+    )
     assert joined(["AAEC", "AwQ="]) == "AAECAwQ="
     assert joined(["A=", "B"]) == "A=B"

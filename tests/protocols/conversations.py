@@ -53,6 +53,7 @@ from routebook.chat.parts import (
     UrlCitation,
 )
 from routebook.chat.usage import Usage
+from routebook.sound.converting import labelled
 
 Words = st.SearchStrategy[str]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -389,7 +390,8 @@ def _answer_choice(
     elif may("refusal"):
         said.append(Refusal(draw(words)))
     if may("audio"):
-        said.append(Audio(Inline("audio/wav", draw(BASE64)), draw(words), draw(IDS), draw(st.integers(1, 2**31))))
+        sound = draw(BASE64)
+        said.append(Audio(Inline(labelled(sound), sound), draw(words), draw(IDS), draw(st.integers(1, 2**31))))
     calls = draw(st.lists(IDS, unique=True, max_size=3)) if may("calls") else []
     for identity in calls:
         custom = may("custom")

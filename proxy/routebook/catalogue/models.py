@@ -36,7 +36,7 @@ UNPRICED: Final = Price()
 class Model:
     """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts. `quality` is
     how good its answers are over all prompts, `qualities` by class of task, where they are declared. `lacks` are features
-    of its dialect that it does not take. `first_token` is how many seconds its first token usually takes, for as long as
+    of its dialect that it does not take. `voices` are its provider's names of voices by those that clients use. `first_token` is how many seconds its first token usually takes, for as long as
     nothing was measured."""
 
     name: str
@@ -54,6 +54,7 @@ class Model:
     tokenizer: str = "o200k_base"
     lacks: frozenset[str] = frozenset()
     first_token: float | None = None
+    voices: dict[str, str] = field(default_factory=dict)
 
     @property
     def region(self) -> str | None:

@@ -88,6 +88,7 @@ def model_schemas(
             ),
         ),
         "labels": LABELS,
+        "voices": build.named(build.text(["Kore"])),
         "first_token": build.quantity(Unit.DURATION),
         "tokenizer": build.text(),
     }

@@ -12,7 +12,7 @@ from routebook.documents.names import check_name, read_reference
 from routebook.documents.nodes import Mapping, Node, Scalar
 from routebook.documents.problems import Location, Problems
 from routebook.documents.quantities import Unit, parse_quantity
-from routebook.documents.reading import Fields, read_list, read_word
+from routebook.documents.reading import Fields, read_list, read_text, read_word
 
 MODEL_KEYS = {
     "provider": "the provider that serves it",
@@ -24,6 +24,7 @@ MODEL_KEYS = {
     "lacks": "fields that its provider's API has and the model does not take (`temperature`), by their names in "
     "`docs/protocols.md`; looked at where requests are translated",
     "operations": "what it can be asked for (default: chat)",
+    "voices": "its provider's names of voices, by the names that clients use (`alloy: Kore`; `*` for all others)",
     "quality": "how good its answers are, from 0 to 1, for `pick: best`, `pick: balanced` and `within`; or by class of task",
     "labels": "your own words about it, by name",
     "first_token": "how long its first token usually takes, for `pick: fastest` and `within` while nothing was measured",
@@ -100,6 +101,7 @@ def _read_model(
     lacks = _read_words(fields, "lacks", features, "a field")
     quality, qualities = _read_quality(fields, tasks)
     labels = read_labels(fields)
+    voices = _read_voices(fields)
     first_token = bounded(fields, "first_token", Unit.DURATION, "1ms", "1h")
     upstream_id, tokenizer = fields.text("id", key.text), fields.text("tokenizer", "o200k_base")
     if context is not None and max_output is not None and max_output > context:
@@ -127,7 +129,14 @@ def _read_model(
         tokenizer or "o200k_base",
         lacks,
         None if first_token is None else float(first_token),
+        voices,
     )
+
+
+def _read_voices(fields: Fields) -> dict[str, str]:
+    entries = fields.named("voices", "a mapping of voices: what clients call each, and what the provider does")
+    found = {key.text: read_text(node, fields.problems) for key, node in entries}
+    return {name: voice for name, voice in found.items() if voice is not None}
 
 
 def _read_quality(fields: Fields, tasks: Collection[str]) -> tuple[float | None, dict[str, float]]:

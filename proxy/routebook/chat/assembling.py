@@ -44,6 +44,7 @@ from routebook.chat.parts import (
     Text,
     ToolCall,
 )
+from routebook.sound.converting import labelled
 
 
 class _Block:
@@ -79,8 +80,9 @@ class _Block:
         types = [each.media_type for each in self.heard if each.media_type is not None]
         ids = [each.id for each in self.heard if each.id is not None]
         ends = [each.expires_at for each in self.heard if each.expires_at is not None]
+        sound = joined(self.sound)
         return Audio(
-            Inline(types[-1] if types else "audio/wav", joined(self.sound)),
+            Inline(types[-1] if types else labelled(sound), sound),
             transcript or None,
             ids[-1] if ids else None,
             ends[-1] if ends else None,

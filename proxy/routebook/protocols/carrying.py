@@ -67,7 +67,8 @@ class Target:
     `model` is the upstream's name of it, `version` that of the API where the dialect has several (`2026-10-21`),
     `max_output` the most tokens it can give, for dialects that must be told a number. `ask_usage`: whether usage may
     be asked for in a stream. `lacks` are features that the dialect carries and this model does not take (`temperature`
-    of models that think). `verdicts` is what the policy wants done instead of a feature's default.
+    of models that think). `voices` are the provider's names of voices, by the names that clients use; `*` stands for all
+    others. `verdicts` is what the policy wants done instead of a feature's default.
     """
 
     model: str
@@ -76,6 +77,11 @@ class Target:
     ask_usage: bool = True
     lacks: frozenset[Feature] = frozenset()
     verdicts: Mapping[Feature, Done] = field(default_factory=dict)
+    voices: Mapping[str, str] = field(default_factory=dict)
+
+    def voice_of(self, named: str | None) -> str | None:
+        """What the provider calls a voice that a client names; a name without a line of its own goes as it is."""
+        return self.voices.get(named or "*", self.voices.get("*", named))
 
     def done(self, feature: Feature, matters: bool = False) -> Done:
         """What is done where the feature cannot be carried."""

@@ -22,6 +22,7 @@ def target_of(model: Model, verdicts: Mapping[Feature, Done]) -> Target:
         provider.ask_usage,
         frozenset(FEATURES[word] for word in model.lacks),
         verdicts,
+        model.voices,
     )
 
 

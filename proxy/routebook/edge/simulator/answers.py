@@ -19,6 +19,8 @@ from typing import Any, Final
 from routebook.chat.conversation import AnyJson, Calling, ChatRequest, Effort, JsonSchema, Role, Tool
 from routebook.chat.events import (
     ArgumentsDelta,
+    AudioDelta,
+    AudioSeen,
     Event,
     Finish,
     Finished,
@@ -28,14 +30,40 @@ from routebook.chat.events import (
     TextDelta,
     ToolCallEnded,
     ToolCallStarted,
+    TranscriptDelta,
     UsageSeen,
 )
-from routebook.chat.parts import Document, Image, Part, Plain, Reasoning, Signature, Text, ToolCall, ToolResult
+from routebook.chat.parts import (
+    Audio,
+    Document,
+    Image,
+    Inline,
+    Part,
+    Plain,
+    Reasoning,
+    Signature,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from routebook.chat.usage import Usage
+from routebook.edge.simulator.sound import tone
 from routebook.protocols.errors import ProtocolError, Side
+from routebook.sound.forms import PCM16, Samples, Wav, form_of, media_type_of
+from routebook.sound.wav import SoundError, read_wav
 
 CREATED: Final = 1_760_000_000
 """The moment at which every simulated answer says it was made, so that equal requests have equal answers."""
+
+CHARACTERS_PER_SECOND: Final = 15
+"""How fast simulated voices speak."""
+
+MS_PER_SPOKEN_TOKEN: Final = 50
+MS_PER_HEARD_TOKEN: Final = 100
+"""Milliseconds of sound to a token, as OpenAI counts what the assistant and what the user says."""
+
+CODED_BYTES: Final = 4_000
+"""Bytes of a second of coded sound, where nobody decodes it: 32 kbit/s."""
 
 _FILLER: Final = (
     "Every word of it is made up, at the pace of a real one, so that a policy can be tried without a key. "
@@ -85,9 +113,63 @@ def events_of(asked: Question) -> Iterator[Event]:
         yield from _choice(asked, choice, thoughts, shown, calls)
         yield finish if choice == finish.choice else Finished(finish.finish, choice, finish.stop_sequence)
     said = sum(count_tokens(call[2]) + 4 for call in calls)
+    spoken = -(-length_ms(shown) // MS_PER_SPOKEN_TOKEN) if speaks(chat) else 0
     yield UsageSeen(
-        Usage(input=prompt_tokens(chat), output=choices * len(shown) + said, reasoning=choices * len(thoughts))
+        Usage(
+            input=prompt_tokens(chat),
+            output=choices * len(shown) + said,
+            reasoning=choices * len(thoughts),
+            audio_input=heard_tokens(chat),
+            audio_output=choices * spoken,
+        )
     )
+
+
+def speaks(chat: ChatRequest) -> bool:
+    """Whether the answer is to be sound."""
+    return "audio" in chat.modalities
+
+
+def length_ms(pieces: Sequence[str]) -> int:
+    """How long saying this takes, in milliseconds of whole pieces."""
+    return sum(map(_ms, pieces))
+
+
+def heard_tokens(chat: ChatRequest) -> int:
+    """What the sound of a request counts for: by its length where it is a WAV file, else by its bytes. Raises
+    ProtocolError for what is none."""
+    tokens = 0
+    for at, message in enumerate(chat.messages):
+        for number, part in enumerate(message.parts):
+            if isinstance(part, Audio) and isinstance(part.source, Inline):
+                tokens += _heard(part.source, f"messages[{at}].content[{number}]")
+    return tokens
+
+
+def _heard(source: Inline, where: str) -> int:
+    data = base64.b64decode(source.base64)
+    form = form_of(source.media_type, data)
+    try:
+        samples, sound = read_wav(data) if isinstance(form, Wav) else (form, data)
+    except SoundError as error:
+        raise ProtocolError(Side.CLIENT, f"{error}: `{where}`", param=where) from None
+    seconds = len(sound) / (samples.bytes_per_second if isinstance(samples, Samples) else CODED_BYTES)
+    return math.ceil(seconds * 1000 / MS_PER_HEARD_TOKEN)
+
+
+def _spoken(pieces: Sequence[str], block: int, choice: int) -> Iterator[Event]:
+    """The words and a tone that lasts as long as they take."""
+    yield AudioSeen(block, choice, media_type_of(PCM16))
+    at = 0
+    for piece in pieces:
+        yield TranscriptDelta(piece, block, choice)
+        yield AudioDelta(base64.b64encode(tone(at, _ms(piece))).decode("ascii"), block, choice)
+        at += _ms(piece)
+    yield AudioSeen(block, choice, expires_at=CREATED + 3600)
+
+
+def _ms(piece: str) -> int:
+    return len(piece) * 1000 // CHARACTERS_PER_SECOND
 
 
 def check_seals(chat: ChatRequest, model: str, waivers: frozenset[str] = frozenset()) -> None:
@@ -151,7 +233,10 @@ def _choice(
         if seal is not None:
             yield SignatureSeen(seal, block, choice)
         block += 1
-    yield from (TextDelta(piece, block, choice) for piece in shown)
+    if speaks(asked.chat):
+        yield from _spoken(shown, block, choice)
+    else:
+        yield from (TextDelta(piece, block, choice) for piece in shown)
     for number, (identity, name, arguments) in enumerate(calls, block + bool(shown)):
         yield ToolCallStarted(identity, name, number, choice)
         for start in range(0, len(arguments), 8):

@@ -29,13 +29,14 @@ from routebook.edge.simulator.faults import Fault, UnknownFault, fault_of
 from routebook.edge.simulator.live import PATH as LIVE
 from routebook.edge.simulator.live import Remembered, serve_live
 from routebook.edge.simulator.realtime import serve_session
-from routebook.edge.simulator.sound import tone, wav_head
+from routebook.edge.simulator.sound import tone
 from routebook.edge.simulator.vectors import completion, vectors_for
 from routebook.protocols.carrying import Way
 from routebook.protocols.codec import EVENTS, ClientSide, Dialect, Operation, ReplyTo
 from routebook.protocols.dialects import DIALECTS
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.paths import Found, Paths
+from routebook.sound.wav import wav_head
 
 PACE: Final = 0.02
 """Seconds between two tokens: fifty a second, as hosted models of middle size have it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import array
 import enum
 import math
-import struct
 import sys
 from collections.abc import Iterator
 from typing import Final
@@ -33,12 +32,6 @@ def tone(start_ms: int, length_ms: int) -> bytes:
     if sys.byteorder == "big":
         samples.byteswap()
     return samples.tobytes()
-
-
-def wav_head(size: int) -> bytes:
-    """The head of a RIFF WAVE file with so many bytes of samples (Microsoft and IBM, 1991)."""
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, RATE * 2, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
 
 
 def loudness(frame: bytes) -> float:

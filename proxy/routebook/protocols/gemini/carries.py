@@ -76,7 +76,9 @@ CARRIES: Final[Carries] = {
     Feature.BUDGET: CARRIED,
     Feature.ADAPTIVE: CARRIED,
     Feature.SUMMARY: changed("thoughts are shown or not"),
-    Feature.AUDIO_WANTED: changed("the voice by its name; what comes is `pcm16`"),
+    Feature.AUDIO_WANTED: changed(
+        "the voice by the name that the model's `voices` have for it; `pcm16`, and `wav` where it is no stream"
+    ),
     Feature.MODALITIES: changed("sound alone, where a text is wanted beside it"),
     Feature.USER: lost("users are not named"),
     Feature.METADATA: lost("the Gemini API refuses `labels`"),

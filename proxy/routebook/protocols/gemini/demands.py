@@ -17,6 +17,42 @@ from routebook.protocols.gemini.carries import UNSIGNED
 WAIVERS: Final = frozenset({UNSIGNED, "context_engineering_is_the_way_to_go"})
 """What the vendor documents to stand in the place of a signature that nobody has."""
 
+VOICES: Final = frozenset(
+    [
+        "zephyr",
+        "puck",
+        "charon",
+        "kore",
+        "fenrir",
+        "leda",
+        "orus",
+        "aoede",
+        "callirrhoe",
+        "autonoe",
+        "enceladus",
+        "iapetus",
+        "umbriel",
+        "algieba",
+        "despina",
+        "erinome",
+        "algenib",
+        "rasalgethi",
+        "laomedeia",
+        "achernar",
+        "alnilam",
+        "schedar",
+        "gacrux",
+        "pulcherrima",
+        "achird",
+        "zubenelgenubi",
+        "vindemiatrix",
+        "sadachbia",
+        "sadaltager",
+        "sulafat",
+    ]
+)
+"""Prebuilt voices (vendor's page on speech generation, 2026)."""
+
 _OPTIONS: Final[tuple[Option, ...]] = (
     ("maxOutputTokens", is_count, "a number of at least 1"),
     ("temperature", is_number(0, 2), "a number from 0 to 2"),
@@ -36,6 +72,7 @@ def demanded_of_contents(asked: Any, headers: Mapping[str, str], kept: Kept) -> 
 
 def _check(body: Mapping[str, Any]) -> None:
     check_options(body.get("generationConfig") or {}, _OPTIONS, "generationConfig.")
+    _check_voice(body.get("generationConfig") or {})
     contents = body["contents"]
     if not contents:
         raise wrong("`contents` must hold at least one", "contents")
@@ -47,6 +84,17 @@ def _check(body: Mapping[str, Any]) -> None:
             raise wrong(f"`{where}.parts` must not be empty", f"{where}.parts")
         _check_calls(contents, number, where)
     _check_signatures(contents)
+
+
+def _check_voice(config: Part) -> None:
+    """Who speaks, in one modality, with a voice that there is."""
+    wanted = [str(each).upper() for each in config.get("responseModalities") or ()]
+    if "AUDIO" in wanted and wanted != ["AUDIO"]:
+        raise wrong("an answer is spoken or written, not both", "generationConfig.responseModalities")
+    voice = ((config.get("speechConfig") or {}).get("voiceConfig") or {}).get("prebuiltVoiceConfig") or {}
+    name = voice.get("voiceName")
+    if name is not None and str(name).lower() not in VOICES:
+        raise wrong(f"there is no voice `{name}`", "generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig")
 
 
 def _check_calls(contents: list[Part], number: int, where: str) -> None:
@@ -95,6 +143,11 @@ _NAMES: Final = {
     "function_call": "functionCall",
     "function_response": "functionResponse",
     "thought_signature": "thoughtSignature",
+    "response_modalities": "responseModalities",
+    "speech_config": "speechConfig",
+    "voice_config": "voiceConfig",
+    "prebuilt_voice_config": "prebuiltVoiceConfig",
+    "voice_name": "voiceName",
 }
 """Names that are looked at here, as some clients write them: the API takes both."""
 

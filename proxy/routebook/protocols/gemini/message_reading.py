@@ -47,6 +47,9 @@ _DETAILS: Final = {
     "MEDIA_RESOLUTION_HIGH": "high",
     "MEDIA_RESOLUTION_ULTRA_HIGH": "high",
 }
+_STANDARD: Final = {"audio/mp3": "audio/mpeg"}
+"""Media types of Google's, in the words of others."""
+
 _ABOUT: Final = frozenset({"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"})
 """Fields of a part that say something about it, and not what it is."""
 
@@ -196,7 +199,9 @@ class Conversation:
         if kind.startswith("image/"):
             return Image(source, self._detail(part))
         if kind.startswith("audio/"):
-            return Audio(source)
+            return Audio(
+                replace(source, media_type=_STANDARD.get(kind, kind)) if isinstance(source, Inline) else source
+            )
         return Document(source, name)
 
     def _detail(self, part: Fields) -> str | None:

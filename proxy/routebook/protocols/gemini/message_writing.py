@@ -43,6 +43,10 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _FETCHED: Final = {Image: Feature.IMAGE_URL, Document: Feature.DOCUMENT_URL, Audio: Feature.AUDIO_URL}
 
 
+_GOOGLES: Final = {"audio/mpeg": "audio/mp3"}
+"""Media types for which Google documents another word."""
+
+
 def written_contents(chat: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     """All messages as turns of a user and a model; what cannot be written is among the losses."""
     names = {call.id: call.name for call in chat.calls() if call.kind is ToolKind.FUNCTION}
@@ -134,6 +138,7 @@ class _Writing:
         signature = part.signature if isinstance(part, Image) else None
         match part.source:
             case Inline(kind, data):
+                kind = _GOOGLES.get(kind, kind)
                 yield self._signed({"inlineData": {"mimeType": kind, "data": data}}, signature)
             case Plain(text):
                 name = part.name if isinstance(part, Document) else None

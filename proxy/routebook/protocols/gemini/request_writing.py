@@ -17,6 +17,7 @@ from routebook.protocols.gemini.fields import raw_of
 from routebook.protocols.gemini.message_writing import written_contents, written_texts
 from routebook.protocols.gemini.request import thinking_of
 from routebook.protocols.gemini.request_reading import TIERS
+from routebook.sound.converting import cannot_be_made
 
 MOST_STOPS: Final = 5
 
@@ -30,14 +31,12 @@ _SAMPLING: Final = {
 }
 _MODES: Final = {Calling.AUTO: "AUTO", Calling.NONE: "NONE", Calling.REQUIRED: "ANY"}
 _TIERS: Final = {name: tier for tier, name in TIERS.items()} | {"standard": "standard", "standard_only": "standard"}
-_SAMPLES: Final = frozenset({None, "pcm16", "pcm"})
-"""Formats of sound that come as they are."""
 
 
 def write_request(chat: ChatRequest, target: Target, stream: bool) -> Sent:
     """The request for a target, and what of it the target cannot be asked."""
     losses = losses_of(chat, OWNED, CARRIES, target)
-    body = written_body(chat, losses)
+    body = written_body(chat, losses, stream)
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
     return Sent(path_of(target.model, method), msgspec.json.encode(body), losses=losses.all())
 
@@ -48,7 +47,7 @@ def path_of(model: str, method: str) -> str:
     return f"/{quote(name)}:{method}"
 
 
-def written_body(chat: ChatRequest, losses: Losses) -> dict[str, Any]:
+def written_body(chat: ChatRequest, losses: Losses, stream: bool = False) -> dict[str, Any]:
     """The body of the request."""
     body: dict[str, Any] = {"contents": written_contents(chat, losses)}
     if chat.system and losses.takes(Feature.SYSTEM):
@@ -62,7 +61,7 @@ def written_body(chat: ChatRequest, losses: Losses) -> dict[str, Any]:
             body["serviceTier"] = tier
     if chat.store is not None and losses.takes(Feature.STORE):
         body["store"] = chat.store
-    config = {**_answer(chat, losses), **_format(chat, losses), **_speech(chat, losses)}
+    config = {**_answer(chat, losses), **_format(chat, losses), **_speech(chat, losses, stream)}
     for extra in chat.extras:
         if extra.dialect == DIALECT:
             before, _, name = extra.field.rpartition(".")
@@ -156,16 +155,16 @@ def _format(chat: ChatRequest, losses: Losses) -> dict[str, Any]:
             return {}
 
 
-def _speech(chat: ChatRequest, losses: Losses) -> dict[str, Any]:
+def _speech(chat: ChatRequest, losses: Losses, stream: bool) -> dict[str, Any]:
     """How the answer is to sound. A spoken answer has no text beside it: other dialects mean a transcript by that."""
     config: dict[str, Any] = {}
     if chat.modalities and losses.takes(Feature.MODALITIES):
         wanted = [each for each in chat.modalities if each != "text" or "audio" not in chat.modalities]
         config["responseModalities"] = [each.upper() for each in wanted]
     if chat.audio is not None and losses.takes(Feature.AUDIO_WANTED):
-        if chat.audio.voice is not None:
-            voice = {"prebuiltVoiceConfig": {"voiceName": chat.audio.voice}}
-            config["speechConfig"] = {"voiceConfig": voice}
-        if chat.audio.format not in _SAMPLES:
-            losses.note(Feature.AUDIO_WANTED, "audio.format", "what comes is `pcm16`")
+        voice = losses.target.voice_of(chat.audio.voice)
+        if voice is not None:
+            config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+        if chat.audio.format is not None and (why := cannot_be_made(chat.audio.format, stream)):
+            losses.note(Feature.AUDIO_WANTED, "audio.format", why)
     return config

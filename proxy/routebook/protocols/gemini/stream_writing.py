@@ -45,6 +45,7 @@ from routebook.protocols.gemini.answer_writing import BROKEN, CUT, Sealing, abou
 from routebook.protocols.gemini.errors import fault_body
 from routebook.protocols.gemini.sources import Texts
 from routebook.protocols.gemini.usage import write_usage
+from routebook.sound.converting import labelled
 
 encode: Final = msgspec.json.encode
 
@@ -66,7 +67,7 @@ class _Choice:
         self.seal: Signature | None = None
         self.block = -1
         self.is_broken = False
-        self.media_type = "audio/wav"
+        self.media_type: str | None = None
         self.lost_transcript = False
         self.has_parts = False
         self.finish: str | None = None
@@ -211,6 +212,8 @@ class GeminiWriter:
         choice.media_type = event.media_type or choice.media_type
 
     def _audio(self, choice: _Choice, event: AudioDelta, written: list[bytes]) -> None:
+        if choice.media_type is None:
+            choice.media_type = labelled(event.base64)
         blob = {"mimeType": choice.media_type, "data": event.base64}
         self._part(choice, encode({"inlineData": blob}), written)
 

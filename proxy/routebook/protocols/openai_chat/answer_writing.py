@@ -25,10 +25,14 @@ from routebook.chat.parts import (
     Url,
     UrlCitation,
 )
+from routebook.protocols.body import FIELDS, WORD, read_field
 from routebook.protocols.codec import ReplyTo, Written
+from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.media import as_url
 from routebook.protocols.openai_chat.finishes import WORDS
 from routebook.protocols.openai_chat.usage import write_usage
+from routebook.sound.converting import converted
+from routebook.sound.wav import SoundError
 
 DIALECT: Final = "openai-chat"
 
@@ -64,6 +68,12 @@ def shown_model(reply: ReplyTo, served: str | None) -> str:
 def audio_id(reply: ReplyTo, choice: int) -> str:
     """An id for sound that has none; nobody keeps the sound under it."""
     return f"audio_{reply.id}_{choice}"
+
+
+def wanted_sound(asked: Any) -> str | None:
+    """The format in which a client wants sound, in its own words; None where it says nothing of sound."""
+    wish = read_field(asked.fields, "audio", FIELDS)
+    return None if wish is None else read_field(wish, "format", WORD)
 
 
 def word_of(finish: Finish, functions: bool) -> str:
@@ -141,7 +151,7 @@ def _message(number: int, choice: Choice, reply: ReplyTo, functions: bool, losse
     for audio in said.audio:
         message["audio"] = {
             "id": audio.id or audio_id(reply, number),
-            "data": audio.source.base64 if isinstance(audio.source, Inline) else "",
+            "data": _sound(audio, wanted_sound(reply.asked)),
             "transcript": audio.transcript or "",
             "expires_at": audio.expires_at or 0,
         }
@@ -151,6 +161,19 @@ def _message(number: int, choice: Choice, reply: ReplyTo, functions: bool, losse
     elif said.calls:
         message["tool_calls"] = [_call(call) for call in said.calls]
     return message
+
+
+def _sound(audio: Audio, wanted: str | None) -> str:
+    """What was said, in base64. Raises ProtocolError of the upstream's side where it is not in the format that is wanted."""
+    source = audio.source
+    if not isinstance(source, Inline):
+        return ""
+    if wanted is None or not source.base64:
+        return source.base64
+    try:
+        return converted(source.base64, source.media_type, wanted)
+    except SoundError as error:
+        raise ProtocolError(Side.UPSTREAM, str(error), status=502) from None
 
 
 class _Said:

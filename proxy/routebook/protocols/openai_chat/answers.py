@@ -42,6 +42,27 @@ class _Error(msgspec.Struct, gc=False):
     type: str | None = None
 
 
+class _Sound(msgspec.Struct, gc=False):
+    id: str | None = None
+
+
+class _Words(msgspec.Struct, gc=False):
+    audio: _Sound | None = None
+
+
+class _Speaking(msgspec.Struct, gc=False):
+    message: _Words | None = None
+    delta: _Words | None = None
+
+
+class _Spoken(msgspec.Struct, gc=False):
+    choices: list[_Speaking] = []
+
+
+SOUND: Final = b'"audio"'
+"""What stands in everything that holds sound."""
+
+_SPOKEN = msgspec.json.Decoder(_Spoken)
 _SAID = msgspec.json.Decoder(Said)
 _FIELDS = msgspec.json.Decoder(_Fields)
 _MODEL = msgspec.json.Decoder(str | None)
@@ -59,6 +80,16 @@ def read_said(data: bytes) -> Said:
     if fields is None:
         return Said()
     return Said(_tried(_MODEL, fields.model), _tried(_CHOICES, fields.choices), fields.usage, fields.error)
+
+
+def sound_id(data: bytes) -> str | None:
+    """The id of what was spoken, which a later request may name; None where nothing was, or it has none."""
+    spoken = _tried(_SPOKEN, data) if SOUND in data else None
+    for choice in () if spoken is None else spoken.choices:
+        words = choice.message or choice.delta
+        if words is not None and words.audio is not None and words.audio.id:
+            return words.audio.id
+    return None
 
 
 def code_of(error: Raw) -> str | None:

@@ -36,7 +36,7 @@ _EMBEDDINGS: Final = ("embeddings", "/embeddings", read_embeddings, _edit_embedd
 def _at(path: str, what: tuple[str, str, Any, Any, Any]) -> Operation:
     name, upstream_path, read, edit, demands = what
     reader = SpeechReader if what is _SPEECH else None
-    return Operation(name, path, upstream_path, read, edit, demands=demands, reader=reader)
+    return Operation(name, path, upstream_path, read, edit, demands=demands, reader=reader, keeps=what is _CHAT)
 
 
 OPENAI_CHAT: Final = Dialect(

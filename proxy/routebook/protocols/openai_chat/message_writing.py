@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import Raw
@@ -31,6 +32,9 @@ from routebook.protocols.carrying import Losses
 from routebook.protocols.media import as_url
 from routebook.protocols.openai_chat.carries import OWNED
 from routebook.protocols.openai_chat.message_reading import DIALECT, UNNAMED
+from routebook.sound.converting import WAV, converted
+from routebook.sound.forms import Samples, form_of
+from routebook.sound.wav import SoundError
 
 _FORMATS: Final = {
     "audio/wav": "wav",
@@ -153,11 +157,14 @@ class _Writing:
                 yield {"type": "file", "file": file if document.name is None else {**file, "filename": document.name}}
 
     def _audio(self, source: Inline, at: str) -> Iterator[dict[str, Any]]:
-        format = _FORMATS.get(source.media_type)
+        format, data = _FORMATS.get(source.media_type), source.base64
+        if format is None and isinstance(form_of(source.media_type), Samples):
+            with suppress(SoundError):
+                format, data = WAV, converted(data, source.media_type, WAV)
         if format is None:
             self._losses.note(Feature.AUDIO_INLINE, at, "this dialect takes wav and mp3")
             return
-        yield {"type": "input_audio", "input_audio": {"data": source.base64, "format": format}}
+        yield {"type": "input_audio", "input_audio": {"data": data, "format": format}}
 
 
 def _text(text: Text) -> dict[str, Any]:

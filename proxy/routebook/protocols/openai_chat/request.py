@@ -38,6 +38,19 @@ _SAY_NEEDS: Final = frozenset({*_TOOLS, "response_format", "modalities", "logpro
 
 _NONE: Final[frozenset[str]] = frozenset()
 
+SOUND: Final = b'"audio"'
+"""What stands in messages that name what was spoken before."""
+
+
+class _Sound(msgspec.Struct, gc=False):
+    id: str | None = None
+
+
+class _Heard(msgspec.Struct, gc=False):
+    audio: _Sound | None = None
+
+
+_HEARD = msgspec.json.Decoder(list[_Heard])
 _COUNT = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST)])
 _MESSAGES = msgspec.json.Decoder(list[Message])
 _LIST = msgspec.json.Decoder(list[Raw])
@@ -179,9 +192,13 @@ class OpenAIChat:
         return b"".join(each.content for each in self._messages[: first + 1])
 
     @property
-    def goes_on_from(self) -> None:
-        """Nothing: this dialect has answers, and no word for going on from one."""
-        return None
+    def goes_on_from(self) -> str | None:
+        """What the assistant spoke last, by its id: nobody else has the sound. An answer in words is sent back whole."""
+        if SOUND not in self.body:
+            return None
+        heard: list[_Heard] = decode(_HEARD, self.fields["messages"], "messages")
+        spoken = (each.audio for each in reversed(heard))
+        return next((each.id for each in spoken if each is not None and each.id), None)
 
     @property
     def session(self) -> str | None:

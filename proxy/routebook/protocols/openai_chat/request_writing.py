@@ -7,7 +7,16 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from routebook.chat.conversation import AnyJson, Calling, ChatRequest, ForeignTool, JsonSchema, Tool, ToolChoice
+from routebook.chat.conversation import (
+    AnyJson,
+    AudioWish,
+    Calling,
+    ChatRequest,
+    ForeignTool,
+    JsonSchema,
+    Tool,
+    ToolChoice,
+)
 from routebook.chat.features import Feature
 from routebook.chat.parts import Json, ToolKind
 from routebook.protocols.carrying import Losses, Target, losses_of
@@ -17,6 +26,9 @@ from routebook.protocols.openai_chat.message_reading import DIALECT
 from routebook.protocols.openai_chat.message_writing import written_messages
 
 PATH: Final = "/chat/completions"
+
+USUAL_VOICE: Final = "alloy"
+"""The voice where none is named: the API has none of its own choice."""
 
 _SAMPLING: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "logit_bias")
 _PLAIN: Final = (
@@ -123,13 +135,24 @@ def _answer(chat: ChatRequest, losses: Losses) -> dict[str, Any]:
     thinking = chat.reasoning
     if thinking is not None and thinking.effort is not None and losses.takes(Feature.EFFORT):
         fields["reasoning_effort"] = thinking.effort.value
-    if chat.modalities and losses.takes(Feature.MODALITIES):
-        fields["modalities"] = chat.modalities
-    if chat.audio is not None and losses.takes(Feature.AUDIO_WANTED):
-        wish = {"voice": chat.audio.voice, "format": chat.audio.format}
-        fields["audio"] = {key: value for key, value in wish.items() if value is not None}
+    fields.update(_speech(chat, losses))
     if chat.metadata and losses.takes(Feature.METADATA):
         fields["metadata"] = chat.metadata
+    return fields
+
+
+def _speech(chat: ChatRequest, losses: Losses) -> dict[str, Any]:
+    """How the answer is to sound. The API demands a text beside every sound, a voice and a format."""
+    fields: dict[str, Any] = {}
+    speaks = "audio" in chat.modalities
+    if chat.modalities and losses.takes(Feature.MODALITIES):
+        fields["modalities"] = (
+            chat.modalities if not speaks or "text" in chat.modalities else ("text", *chat.modalities)
+        )
+    if (speaks or chat.audio is not None) and losses.takes(Feature.AUDIO_WANTED):
+        wish = chat.audio or AudioWish()
+        voice = losses.target.voice_of(wish.voice) or USUAL_VOICE
+        fields["audio"] = {"voice": voice, "format": wish.format or "pcm16"}
     return fields
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routebook.protocols.answered import Answered, is_json
-from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, code_of, read_said
+from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, code_of, read_said, sound_id
 from routebook.protocols.openai_chat.usage import read_usage
 
 __all__ = ["Answered", "is_json", "read_answer", "read_error_code"]
@@ -16,7 +16,8 @@ def read_answer(body: bytes) -> Answered:
     finish = next(
         (each.finish_reason for each in choices if each.index == 0), choices[0].finish_reason if choices else None
     )
-    return Answered(None if said.usage is NOTHING else read_usage(said.usage), _short(finish), _short(said.model))
+    usage = None if said.usage is NOTHING else read_usage(said.usage)
+    return Answered(usage, _short(finish), _short(said.model), sound_id(body))
 
 
 def read_error_code(body: bytes) -> str | None:

@@ -12,12 +12,15 @@ from typing import Final
 from msgspec import Raw
 
 from routebook.chat.usage import Usage
-from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, Said, code_of, read_said
+from routebook.protocols.openai_chat.answers import LONGEST, NOTHING, SOUND, Said, code_of, read_said, sound_id
 from routebook.protocols.openai_chat.usage import read_usage
 from routebook.protocols.sse import Splitter, fields, spans
 
 BYTES_PER_TOKEN: Final = 4
 """What an estimate counts for one token of text, where an upstream counted nothing."""
+
+BYTES_PER_SPOKEN_TOKEN: Final = 3200
+"""Base64 of 50 ms of `pcm16`, for which OpenAI counts a token."""
 
 LAST: Final = 3
 """Events at the end of a stream that say more than text: the finish reason, the usage, the end."""
@@ -47,7 +50,7 @@ class StreamReader:
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.model: str | None = None
-        self.id: str | None = None  # no request goes on from an answer of this dialect
+        self.id: str | None = None  # of what was spoken: there is no other way to go on from an answer of this dialect
         self.saw_error = False
         self.error_code: str | None = None
         self.done = False
@@ -137,6 +140,9 @@ class StreamReader:
             self.done = True
             return False
         self._bytes += len(data)
+        if SOUND in data:
+            self._bytes -= len(data) - len(data) // BYTES_PER_SPOKEN_TOKEN * BYTES_PER_TOKEN
+            self.id = self.id or sound_id(data)
         first = self.events == 1
         if first:
             self._first_bytes = len(data)
@@ -190,6 +196,7 @@ def _is_dull(whole: bytes) -> bool:
         and whole.count(b"\n") == 2 * whole.count(b"\n\ndata: ") + 2
         and b"\r" not in whole
         and _DONE not in whole
+        and SOUND not in whole
         and _is_plain(whole)
     )
 

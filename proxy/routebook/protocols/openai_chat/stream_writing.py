@@ -33,6 +33,7 @@ from routebook.chat.events import (
     TranscriptDelta,
     UsageSeen,
 )
+from routebook.chat.faults import Fault
 from routebook.chat.loss import Done, Loss
 from routebook.chat.parts import ToolKind, UrlCitation
 from routebook.chat.usage import Usage
@@ -44,10 +45,13 @@ from routebook.protocols.openai_chat.answer_writing import (
     image_of,
     logprobs_of,
     shown_model,
+    wanted_sound,
     word_of,
 )
 from routebook.protocols.openai_chat.errors import fault_event
 from routebook.protocols.openai_chat.usage import write_usage
+from routebook.sound.converting import BARE, Bare
+from routebook.sound.wav import SoundError
 
 encode: Final = msgspec.json.encode
 
@@ -63,6 +67,8 @@ class _Choice:
         self.calls: dict[int, tuple[int, ToolKind]] = {}
         self.starts: dict[int, int] = {}
         self.length = 0
+        self.media_type: str | None = None
+        self.sound: Bare | None = None
         self.finished = False
 
 
@@ -73,6 +79,7 @@ class ChatWriter:
         self._reply = reply
         self._shows_usage: bool = reply.asked.wants_usage
         self._functions = asks_for_functions(reply.asked)
+        self._bares_sound = wanted_sound(reply.asked) in BARE
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
         self._tier: str | None = None
@@ -103,7 +110,7 @@ class ChatWriter:
             return b""
         self._ended = True
         written = [
-            self._chunk(number, b"{}", finish=b'"stop"')
+            self._left(number, choice) + self._chunk(number, b"{}", finish=b'"stop"')
             for number, choice in sorted(self._choices.items())
             if not choice.finished
         ]
@@ -175,13 +182,28 @@ class ChatWriter:
         return self._delta(event.choice, tool_calls=[{"index": number, kind.value: piece}])
 
     def _audio_seen(self, choice: _Choice, event: AudioSeen) -> bytes:
+        choice.media_type = event.media_type or choice.media_type
         seen: dict[str, Any] = {} if event.expires_at is None else {"expires_at": event.expires_at}
         if event.id is not None or event.expires_at is None:
             seen["id"] = event.id or audio_id(self._reply, event.choice)
         return self._delta(event.choice, audio=seen)
 
-    def _audio(self, choice: _Choice, event: AudioDelta) -> bytes:
-        return self._delta(event.choice, audio={"data": event.base64})
+    def _audio(self, choice: _Choice, event: AudioDelta) -> bytes | None:
+        if not self._bares_sound:
+            return self._delta(event.choice, audio={"data": event.base64})
+        if choice.sound is None:
+            choice.sound = Bare(choice.media_type)
+        try:
+            data = choice.sound.feed(event.base64)
+        except SoundError as error:
+            self._ended = True
+            return fault_event(Fault(502, str(error), "sound"))
+        return self._delta(event.choice, audio={"data": data}) if data else None
+
+    def _left(self, number: int, choice: _Choice) -> bytes:
+        """Sound that was held back until more would come."""
+        data = "" if choice.sound is None else choice.sound.end()
+        return self._delta(number, audio={"data": data}) if data else b""
 
     def _transcript(self, choice: _Choice, event: TranscriptDelta) -> bytes:
         return self._delta(event.choice, audio={"transcript": event.text})
@@ -215,7 +237,8 @@ class ChatWriter:
             self._lose("pause", event, "it is told as a stop")
         if event.stop_sequence is not None:
             self._lose("stop_sequence", event, "it is a stop like any other")
-        return self._chunk(event.choice, b"{}", finish=encode(word_of(event.finish, self._functions)))
+        left = self._left(event.choice, choice)
+        return left + self._chunk(event.choice, b"{}", finish=encode(word_of(event.finish, self._functions)))
 
     def _sealed(self, choice: _Choice, event: SignatureSeen) -> None:
         self._lose("signature", event, "this dialect has no place for it")
