@@ -6,8 +6,9 @@ import pytest
 
 from routebook.catalogue.reading_providers import DIALECTS as WORDS
 from routebook.protocols.anthropic.dialect import ANTHROPIC
-from routebook.protocols.codec import Dialect
+from routebook.protocols.codec import Dialect, Operation
 from routebook.protocols.dialects import DIALECTS, OPERATIONS, PATHS, SERVED, reader_at
+from routebook.protocols.form import FormReader
 from routebook.protocols.openai_chat.dialect import OPENAI_CHAT
 from routebook.protocols.openai_responses.dialect import OPENAI_RESPONSES
 from routebook.protocols.session_dialects import SESSIONS
@@ -35,6 +36,17 @@ BODIES = {
 }
 
 
+def _reads_a_form(operation: Operation) -> None:
+    """Its fields, and nothing to edit: its model is put in on the way."""
+    form = FormReader(b"b")
+    form.feed(
+        form.part("model", "m") + b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n--b--'
+    )
+    asked = operation.read(form, 100, 1)
+    assert (asked.operation, asked.dialect, asked.model) == (operation.name, "openai-chat", "m")
+    assert operation.edit(asked, "up", True, Caps()) == b""
+
+
 @pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC, OPENAI_RESPONSES], ids=lambda dialect: dialect.name)
 def test_what_stands_at_a_path_reads_and_edits_its_requests(dialect: Dialect) -> None:
     """One line of the table is all that an exchange needs."""
@@ -42,6 +54,9 @@ def test_what_stands_at_a_path_reads_and_edits_its_requests(dialect: Dialect) ->
         path = operation.path.replace("{model}", "m")
         found = PATHS.find(path)
         assert found is not None and (found.dialect, found.operation) == (dialect, operation)
+        if operation.is_form:
+            _reads_a_form(operation)
+            continue
         asked = found.read(BODIES[dialect.name][operation.name])
         assert (asked.operation, asked.dialect, asked.model) == (operation.name, dialect.name, "m")
         assert operation.edit(asked, "m", True, Caps()) is BODIES[dialect.name][operation.name]

@@ -90,6 +90,7 @@ def test_every_row_of_the_table_can_be_asked() -> None:
     assert missing == {
         "request.max_output",
         "request.header.NAME",
+        "request.form.NAME",
         "request.metadata.NAME",
         "prompt.matches.NAME",
         "client.label.NAME",

@@ -12,7 +12,8 @@ from routebook.documents.problems import Location
 
 
 class Price(msgspec.Struct, frozen=True, gc=False):
-    """Nano-dollars per million tokens of each kind (the names are those of `chat.usage.Usage`), and per request.
+    """Nano-dollars per million tokens of each kind (the names are those of `chat.usage.Usage`), per million milliseconds
+    (`heard_ms`) and characters, and per request.
 
     None is an unknown price, which is said in the record and never counted as zero.
     """
@@ -25,6 +26,8 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     reasoning: int | None = None
     audio_output: int | None = None
     cached_audio_input: int | None = None
+    heard_ms: int | None = None
+    characters: int | None = None
     request: int = 0
 
 

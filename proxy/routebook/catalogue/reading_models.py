@@ -41,9 +41,11 @@ PRICE_KEYS = {
     "output": "tokens of the answer",
     "reasoning": "tokens thought before it (default: as `output`)",
     "audio_output": "tokens of sound spoken",
+    "minute": "dollars per minute of sound that is written down, where that is paid by its length",
+    "characters": "dollars per million characters of text that is spoken, where that is paid by its length",
     "request": "dollars per request, on top",
 }
-"""The keys of `price`; all but `request` in dollars per million tokens."""
+"""The keys of `price`; all but `request` and `minute` in dollars per million tokens."""
 
 USUAL = "usual"
 """The word under which `quality` says how good a model is over all tasks."""
@@ -187,7 +189,14 @@ def _read_price(fields: Fields) -> Price:
         audio_output=nano.get("audio_output"),
         request=nano.get("request") or 0,
         cached_audio_input=nano.get("cached_audio_input", nano.get("audio_input")),
+        heard_ms=_of_milliseconds(nano.get("minute")),
+        characters=nano.get("characters"),
     )
+
+
+def _of_milliseconds(minute: int | None) -> int | None:
+    """The price of a million milliseconds, rounded up, by that of a minute."""
+    return None if minute is None else -(-minute * 1_000_000 // 60_000)
 
 
 def read_dollars(node: Node, problems: Problems) -> int | None:

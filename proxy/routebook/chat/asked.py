@@ -15,7 +15,7 @@ class Asked(Protocol):
 
     @property
     def operation(self) -> str:
-        """One of chat, embeddings, speech, transcription, image, realtime, count_tokens."""
+        """One of chat, embeddings, speech, transcription, translation, image, realtime, count_tokens."""
 
     @property
     def dialect(self) -> str:
@@ -88,6 +88,22 @@ class Asked(Protocol):
     @property
     def counted_tokens(self) -> int:
         """Tokens that the client counted itself, by sending numbers instead of text."""
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """The fields of a form; empty where the request is none."""
+
+    @property
+    def heard_ms(self) -> int:
+        """Milliseconds of recorded sound that are to be written down, probably."""
+
+    @property
+    def most_ms(self) -> int:
+        """The same, at most."""
+
+    @property
+    def characters(self) -> int:
+        """Characters of text that are to be spoken."""
 
     @property
     def was_read(self) -> bool:

@@ -23,6 +23,10 @@ class AskedChat(ABC):
     body: bytes
     wants_usage: bool = True
     counted_tokens: Final = 0
+    form: Final[Mapping[str, str]] = {}
+    heard_ms: Final = 0
+    most_ms: Final = 0
+    characters: Final = 0
 
     @lazily
     @abstractmethod

@@ -21,6 +21,10 @@ class AskedPlain(ABC):
     was_read: Final = True
     opening: Final = b""
     goes_on_from: Final = None
+    form: Mapping[str, str] = {}
+    heard_ms: int = 0
+    most_ms: int = 0
+    characters: int = 0
     session: Final = None
 
     model: str

@@ -8,6 +8,7 @@ import msgspec
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens by kind. Kinds do not overlap: `input` excludes what was read from or written to a cache and audio, and
     `audio_input` sound that was read from a cache; `output` excludes reasoning and audio. So cost is a plain sum over kinds, whatever dialect counted how.
+    Not tokens: `heard_ms`, milliseconds of sound that is paid by its length, and `characters` of text that is to be spoken.
     """
 
     input: int = 0
@@ -18,6 +19,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     reasoning: int = 0
     audio_output: int = 0
     cached_audio_input: int = 0
+    heard_ms: int = 0
+    characters: int = 0
 
     @property
     def total_input(self) -> int:
@@ -36,3 +39,6 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
 KINDS: tuple[str, ...] = Usage.__struct_fields__
 """The names of the kinds, in the order of `Usage`."""
+
+MEASURES: tuple[str, ...] = ("heard_ms", "characters")
+"""Kinds that are no tokens."""

@@ -141,6 +141,8 @@ FAILURES: Final = {
     "request.not-carried": "no model that may serve the request can be told everything in it, in the API that its provider speaks",
     "request.malformed": "the body is not what its path asks for",
     "request.encoded": "the body is compressed, which is not accepted",
+    "request.form-order": "the fields of a form stand behind a file that is larger than `settings.forms` lets be kept: they go "
+    "before it",
     "request.too-large": "the body is larger than `settings.max_body`",
     "request.slow": "the body did not arrive within `settings.body_timeout`",
     "request.unknown-path": "nothing is served under this path",

@@ -55,6 +55,7 @@ KINDS: Final = {
     "request.encoded": Kind(415, _ASKED, Who.CLIENT),
     "request.too-large": Kind(413, _ASKED, Who.CLIENT),
     "request.slow": Kind(408, _ASKED, Who.TIME),
+    "request.form-order": Kind(400, _ASKED, Who.CLIENT),
     "request.unknown-path": Kind(404, _ASKED, Who.CLIENT),
     "request.wrong-method": Kind(405, _ASKED, Who.CLIENT),
     "caller.unknown": Kind(401, "authentication_error", Who.CLIENT),

@@ -6,13 +6,13 @@ and what is held until then is bounded: a stream up to its first event, or a who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import msgspec
 
 from routebook.chat.loss import Loss
-from routebook.edge.answers import Failure, in_seconds
+from routebook.edge.answers import Failure, header_safe, in_seconds
 from routebook.edge.calls import Call
 from routebook.edge.coding import plain
 from routebook.edge.deadlines import Deadlines, Wait
@@ -23,7 +23,7 @@ from routebook.edge.headers import retry_after, upstream_head
 from routebook.edge.hedging import first_to_begin
 from routebook.edge.securing import another_call
 from routebook.edge.translating import COUNTED, Crossing, Errand, Job, count_body, errand_of, in_words
-from routebook.edge.upstream import Answer, ask, next_bytes, whole
+from routebook.edge.upstream import Answer, ask, ask_along, next_bytes, whole
 from routebook.protocols.answered import Answered, is_json
 from routebook.protocols.codec import Dialect, Relaying
 from routebook.protocols.errors import ProtocolError
@@ -66,7 +66,7 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
     """Call candidates in the plan's order, the first one to begin with, until one answers; raises Failure where none
     does."""
     call: Call | None = first
-    hedge = entry.policy.settings.retries.hedge
+    hedge = entry.policy.settings.retries.hedge if job.upload is None else None
     while call is not None:
         if hedge is None:
             reply = await _reply(job, call, entry)
@@ -75,7 +75,7 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
         if reply is not None:
             entry.attempts.commit()
             return reply
-        call = await another_call(entry)
+        call = None if job.upload is not None and job.upload.is_spent else await another_call(entry)
     raise nobody_answered(entry.attempts)
 
 
@@ -109,18 +109,16 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     call.losses = errand.losses
     if errand.refused:
         raise CallFailed("request.not-carried", in_words(errand.losses))
-    head = upstream_head(
-        access.heads.of(errand.path, candidate.model.upstream_id),
-        job.request.headers,
-        len(errand.body),
-        access.simulated,
-        errand.forwarded,
-        errand.headers,
-    )
+    head = _head(job, errand, candidate.model.upstream_id, access)
     with Deadlines(access.limits) as deadlines:
-        http = call.http = await ask(entry.gateway.connections, access.origin, head, errand.body, deadlines)
+        connections = entry.gateway.connections
+        if job.upload is None:
+            http = call.http = await ask(connections, access.origin, head, errand.body, deadlines)
+        else:
+            pieces = job.upload.pieces(candidate.model.upstream_id, deadlines)
+            http = call.http = await ask_along(connections, access.origin, head, pieces, deadlines)
         deadlines.waits_for(Wait.BYTES)
-        passing = job.operation.reader is not None and http.status == 200
+        passing = job.operation.reader is not None and job.operation.answer is None and http.status == 200
         streamed = passing or http.is_stream(errand.media_type)
         if streamed and (errand.crossing is None or job.asked.stream):
             reply = await _streamed_reply(job, http, deadlines, errand)
@@ -131,6 +129,17 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     if http.status < 300 and errand.crossing is not None:
         return _told_reply(http, deadlines, job, whole_answer, errand.crossing, streamed)
     return _whole_reply(http, deadlines, job, whole_answer, access, entry.now, errand)
+
+
+def _head(job: Job, errand: Errand, model: str, access: Access) -> bytes:
+    """The head of a call: of a form with its own type, and without a size where nobody knows that before its end."""
+    begun, size = access.heads.of(errand.path, model), len(errand.body)
+    ours: Iterable[tuple[str, str]] = errand.headers
+    if job.upload is not None:
+        how = ("POST", f"Content-Type: {header_safe(job.upload.content_type)}", "Accept-Encoding: identity")
+        begun, length = access.heads.once(errand.path, model, how), job.upload.length(model)
+        return upstream_head(begun, job.request.headers, length, access.simulated, errand.forwarded, ours)
+    return upstream_head(begun, job.request.headers, size, access.simulated, errand.forwarded, ours)
 
 
 def _estimated(job: Job, access: Access, entry: Entry) -> Reply:
@@ -197,12 +206,21 @@ def _whole_reply(
     if http.status >= 300:
         shown = body if errand.crossing is None or readable is None else readable
         return _refusal(http, deadlines, job, _without(shown, access.key), readable, now, errand)
-    found = Answered() if readable is None else job.dialect.answer(readable)
-    if readable is not None and found == Answered() and not is_json(readable):
-        raise CallFailed("upstream.garbled", "the answer is not what its dialect says")
+    found = _said(job, readable, http.headers.get("Content-Type", ""))
     said = COUNTED if job.counts else found
     outcome = AttemptOutcome(status=http.status)
     return Reply(http, deadlines, job.dialect, body, outcome, http.status, http.headers, answered=said)
+
+
+def _said(job: Job, readable: bytes | None, media_type: str) -> Answered:
+    """What an answer says of itself; raises CallFailed where it is none."""
+    if readable is None:
+        return Answered()
+    own = job.operation.answer
+    found: Answered | None = job.dialect.answer(readable) if own is None else own(job.asked, media_type, readable)
+    if found is None or (own is None and found == Answered() and not is_json(readable)):
+        raise CallFailed("upstream.garbled", "the answer is not what its dialect says")
+    return found
 
 
 def _refusal(

@@ -18,6 +18,7 @@ from routebook.edge.calls import Call
 from routebook.edge.gateway import Gateway, Serving
 from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
+from routebook.edge.uploads import Upload
 from routebook.edge.upstream import finish
 from routebook.health.measurements import Bar
 from routebook.ledger.budgets import Abandoned
@@ -80,7 +81,7 @@ class Entry:
 
     `recalled` is what was found among the kept answers, `conversation` what the request continues: None where its rule
     keeps none, or does not stick. `answer_digest` is what requests are known by that go on from the answer with an id,
-    where its dialect keeps answers. `original` is the entry of the request that this is a copy of (`edge.shadowing`).
+    where its dialect keeps answers; `upload` is its form, where it is one. `original` is the entry of the request that this is a copy of (`edge.shadowing`).
     """
 
     def __init__(self, gateway: Gateway, operation: str, original: Entry | None = None) -> None:
@@ -110,6 +111,8 @@ class Entry:
         self._calls: list[Call] = []
         self._holds = False
         self._unfreed: list[Uses] = []
+        self.upload: Upload | None = None
+        self._lengths = (0, 0)
         self._answering: Call | None = None
         self._client = ""
         self._choices = 1
@@ -203,6 +206,7 @@ class Entry:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         assert self._plan is not None
         self._client, self._choices = facts.client.name, max(1, demand.choices)
+        self._lengths = facts.asked.heard_ms, facts.asked.characters
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
         line = decided_line(
@@ -355,6 +359,8 @@ class Entry:
         for uses in self._unfreed:
             self.gateway.till.settle(uses)
         self._unfreed.clear()
+        if self.upload is not None:
+            self.upload.close()
 
     def _heading(self, trace: str | None = None, prompt: str | None = None) -> Heading:
         return Heading(self.id, self.gateway.instance, self.policy.digest, self.now, trace, prompt)
@@ -390,6 +396,8 @@ class Entry:
             if exceeded := self._exceeded():
                 line["exceeded"] = exceeded
                 self.gateway.metrics.exceeded(exceeded)
+        if self.upload is not None:
+            line["form"] = self.upload.line()
         self._add_to(line)
         self.gateway.journal.ended(line)
 
@@ -434,7 +442,7 @@ class Entry:
         if code is not None and code not in MAY_BE_BILLED and usage is None:
             return NOTHING
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
-        found = metered(call.candidate.model, usage, prompt, estimated_output, code is None)
+        found = metered(call.candidate.model, usage, prompt, estimated_output, code is None, *self._lengths)
         books_hold = self.policy.settings.abandoned is Abandoned.HOLD and call.held.needs
         if found.by == "estimated" and code is not None and books_hold:
             return as_held(found, call.money_held)

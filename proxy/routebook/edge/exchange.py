@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 
+from routebook.chat.asked import Asked
 from routebook.edge.answers import answer, failure_of, refused
 from routebook.edge.attempting import attempt
 from routebook.edge.caching import look_up, replay
@@ -21,6 +22,7 @@ from routebook.edge.securing import figures, next_call
 from routebook.edge.shadowing import begin_shadow
 from routebook.edge.sticking import follow, remember
 from routebook.edge.translating import Job
+from routebook.edge.uploads import receive
 from routebook.policy.rules import Decision
 from routebook.protocols.codec import Dialect
 from routebook.protocols.paths import Found
@@ -43,7 +45,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         # Identify
         client = identify(request, gateway, entry.serving)
         # Read
-        asked = found.read(await read_body(request, policy.settings), request.headers)
+        asked = await read_asked(request, found, entry)
         within = wanted_within(request, asked)
         entry.phase = Phase.ROUTING
         # See
@@ -57,7 +59,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         route, plan = list_candidates(decision, facts, demand, within, entry, found.operation.keeps)
         # Recall
         draws = entry.draws_on(facts, demand, route)
-        job = Job(request, asked, found.dialect, found.operation, caps_of(route, draws), client.name)
+        job = Job(request, asked, found.dialect, found.operation, caps_of(route, draws), client.name, entry.upload)
         reusing = look_up(route, plan, job, client.name, entry)
         # Hold
         entry.planned(plan, draws)
@@ -79,6 +81,19 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
     finally:
         # Settle
         entry.close()
+
+
+async def read_asked(request: web.BaseRequest, found: Found, entry: Entry) -> Asked:
+    """What is asked: all of a body, or a form as far as deciding needs."""
+    settings = entry.policy.settings
+    if not found.operation.is_form:
+        asked: Asked = found.read(await read_body(request, settings), request.headers)
+        return asked
+    upload = entry.upload = await receive(request, settings)
+    wanted = entry.serving.drawing.form_fields
+    await upload.read_to_decide(wanted if "model" in found.values else wanted | {"model"})
+    asked = found.read_form(upload.form, upload.size, upload.file_size)
+    return asked
 
 
 def list_candidates(

@@ -141,7 +141,7 @@ class Heads(dict[str, bytes]):
 def upstream_head(
     begun: bytes,
     client: Mapping[str, str],
-    size: int,
+    size: int | None,
     simulated: bool,
     forwarded: Iterable[str] = (),
     ours: Iterable[tuple[str, str]] = (),
@@ -149,9 +149,10 @@ def upstream_head(
     """A request's whole head: what is the same for every call, the short list of the client's (`forwarded` besides), what
     is `ours` where the client said nothing else, and the body's size.
 
-    A simulated upstream is also told which fault to commit.
+    A body whose size nobody knows comes in chunks. A simulated upstream is also told which fault to commit.
     """
-    return b"%b%bContent-Length: %d\r\n\r\n" % (begun, _further(client, simulated, forwarded, ours), size)
+    framing = b"Transfer-Encoding: chunked" if size is None else b"Content-Length: %d" % size
+    return b"%b%b%b\r\n\r\n" % (begun, _further(client, simulated, forwarded, ours), framing)
 
 
 def upgrade_head(begun: bytes, client: Mapping[str, str], simulated: bool, forwarded: Iterable[str]) -> bytes:

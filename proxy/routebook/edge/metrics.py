@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from routebook.chat.usage import KINDS, Usage
+from routebook.chat.usage import KINDS, MEASURES, Usage
 from routebook.documents.quantities import NANO
 from routebook.ledger.pot_names import pot_named
 
@@ -253,7 +253,7 @@ class Metrics:
 
     def _count_tokens(self, model: str, usage: Usage) -> None:
         for kind in KINDS:
-            if count := getattr(usage, kind):
+            if kind not in MEASURES and (count := getattr(usage, kind)):
                 _add(self._tokens, (model, kind), count)
 
 

@@ -46,7 +46,10 @@ async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.Str
     if reply.reader is None:
         size = 0 if entry.operation == "embeddings" else len(reply.ready) // BYTES_PER_TOKEN
         entry.end(reply.status, reply.answered, reply.outcome.failure, size, reply.losses)
-        return web.Response(body=entry.detailed(request.headers, reply.ready), status=reply.status, headers=headers)
+        response = web.Response(body=entry.detailed(request.headers, reply.ready), status=reply.status, headers=headers)
+        if not request.content.is_eof():
+            response.force_close()
+        return response
     stream = EventStream(status=reply.status, headers=headers)
     if entry.gateway.draining:
         stream.force_close()

@@ -40,7 +40,13 @@ def begin_shadow(
     if rule is None or not isinstance(rule.outcome, Route) or rule.outcome.shadow is None:
         return
     gateway, route = entry.gateway, shadow_route(rule.outcome)
-    if route is None or not is_shadowed(rule.outcome, entry.draw) or gateway.shadows >= AT_ONCE or gateway.draining:
+    if (
+        route is None
+        or job.upload is not None
+        or not is_shadowed(rule.outcome, entry.draw)
+        or gateway.shadows >= AT_ONCE
+        or gateway.draining
+    ):
         return
     gateway.shadows += 1
     gateway.look_after(_shadow(decision, route, facts, demand, within, job, entry))

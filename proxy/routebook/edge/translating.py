@@ -25,6 +25,7 @@ from routebook.chat.usage import Usage
 from routebook.edge.answers import in_seconds
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
+from routebook.edge.uploads import Upload
 from routebook.protocols.answered import Answered, answered
 from routebook.protocols.codec import ClientSide, ReplyTo, Sent, UpstreamSide
 from routebook.protocols.dialects import Dialect, Operation, asked_in
@@ -45,7 +46,8 @@ _IDS: Final = ("x-request-id", "request-id")
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What is to be done, whoever does it: the request, how its path reads and writes, the rule's caps, and for whom."""
+    """What is to be done, whoever does it: the request, how its path reads and writes, the rule's caps, and for whom;
+    `upload` is its form, where it is one."""
 
     request: web.BaseRequest
     asked: Any
@@ -53,6 +55,7 @@ class Job(msgspec.Struct, frozen=True):
     operation: Operation
     caps: Caps
     client: str = "anonymous"
+    upload: Upload | None = None
 
     @property
     def counts(self) -> bool:

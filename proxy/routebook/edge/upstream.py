@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
 from typing import Final
 
 import aiohttp
@@ -103,6 +104,70 @@ async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes
                 raise in_our_words(error, "upstream.disconnected") from None
         deadlines.waits_for(Wait.CONNECTION)
         kept = connections.kept(origin)
+
+
+async def ask_along(
+    connections: Connections, origin: Origin, head: bytes, pieces: AsyncIterator[bytes], deadlines: Deadlines
+) -> Answer:
+    """Send a request whose body is still coming, no faster than the upstream takes it, and wait for the head of its
+    answer; raises CallFailed, and whatever `pieces` raise.
+
+    An upstream may refuse before it has taken everything: then nothing more is sent. It is always a new connection that
+    is used, because what has been passed on may not be there to be sent again.
+    """
+    try:
+        connection = await connections.opened(origin)
+    except OSError as error:
+        raise _not_connected(error) from None
+    deadlines.waits_for(Wait.HEAD)
+    connection.set_response_params(read_until_eof=True, auto_decompress=False, max_field_size=HEAD_LINE)
+    chunked = head.endswith(b"Transfer-Encoding: chunked\r\n\r\n")
+    sending = asyncio.ensure_future(_send(connection, head, pieces, chunked))
+    reading = asyncio.ensure_future(connection.read())
+    try:
+        await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+        message, content = await reading
+        if not sending.done() and message.code < 300:
+            await sending
+        elif not sending.done():
+            connection.force_close()
+    except FOREIGN as error:
+        connection.abort()
+        if sending.done() and error is sending.exception():
+            raise  # it is the client's: what an upstream does not take is no exception
+        raise in_our_words(error, "upstream.disconnected") from None
+    except BaseException:
+        connection.abort()
+        raise
+    finally:
+        sending.cancel()
+        reading.cancel()
+    return Answer(message, content, connection, origin, connections)
+
+
+async def _send(connection: ResponseHandler, head: bytes, pieces: AsyncIterator[bytes], chunked: bool) -> None:
+    """All of a body. That an upstream takes no more is no failure here: its answer, or the lack of one, says why."""
+    await _write(connection, head)
+    async for piece in pieces:
+        sent = await _write(connection, b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if not sent:
+            return
+    if chunked:
+        await _write(connection, b"0\r\n\r\n")
+
+
+async def _write(connection: ResponseHandler, data: bytes) -> bool:
+    transport = connection.transport
+    if transport is None or transport.is_closing():
+        return False
+    transport.write(data)
+    try:
+        await connection._drain_helper()
+    except FOREIGN:
+        return False
+    return True
 
 
 async def _asked(

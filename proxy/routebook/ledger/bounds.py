@@ -15,7 +15,7 @@ import msgspec
 from routebook.catalogue.models import Model, Price
 from routebook.chat.usage import Usage
 from routebook.documents.quantities import Unit
-from routebook.ledger.cost import MILLION, Cost
+from routebook.ledger.cost import MILLION, Cost, by_length
 
 UNKNOWN_OUTPUT: Final = 131_072
 """Tokens of answer that are held for where neither the client, the policy nor the model's declaration bounds them."""
@@ -57,10 +57,22 @@ def worst_case(
 
 
 def worst_cases(
-    price: Price, prompt: int, answer: int, choices: int = 1, hears: bool = False, speaks: bool = False
+    price: Price,
+    prompt: int,
+    answer: int,
+    choices: int = 1,
+    hears: bool = False,
+    speaks: bool = False,
+    heard_ms: int = 0,
+    characters: int = 0,
 ) -> tuple[Amounts, Amounts]:
-    """The same, and the most that the prompt alone can use."""
+    """The same, and the most that the prompt alone can use. `heard_ms` and `characters` count where the model is paid by
+    them."""
     answers = answer * choices
+    measured = by_length(price, heard_ms, characters)
+    if measured is not None:
+        paid = measured + price.request
+        return Amounts(paid, prompt + answers), Amounts(paid, prompt)
     way_in, way_out = _dearest(price, hears, speaks)
     money_in, dear_out = _at_most(prompt, way_in), _at_most(answers, way_out)
     if money_in is not None:

@@ -22,6 +22,16 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
         return sum(self.parts.values())
 
 
+def by_length(price: Price, heard_ms: int, characters: int) -> int | None:
+    """What sound or words of this length cost, in nano-dollars rounded up, where the model is paid by that; None where it
+    is paid by tokens."""
+    cost = None
+    for rate, amount in ((price.heard_ms, heard_ms), (price.characters, characters)):
+        if rate is not None and amount:
+            cost = (cost or 0) + -(-amount * rate // MILLION)
+    return cost
+
+
 def cost_of(usage: Usage, price: Price) -> Cost:
     """What a usage costs: each kind rounded half up to the nano-dollar, so that the parts add up to the total."""
     parts: dict[str, int] = {}

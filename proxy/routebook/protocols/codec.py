@@ -17,10 +17,14 @@ from routebook.chat.events import Event
 from routebook.chat.faults import Fault
 from routebook.chat.loss import Loss
 from routebook.chat.usage import Usage
+from routebook.protocols.answered import Answered
 from routebook.protocols.carrying import Carries, Target, Tells
 
 EVENTS: Final = "text/event-stream"
 """The media type of server-sent events."""
+
+FORMS: Final = frozenset({"transcription", "translation"})
+"""Operations that are asked by a form with a file."""
 
 Kept = Callable[[str], bool]
 """Whether an answer with this id is kept, to go on from."""
@@ -208,7 +212,9 @@ class Operation:
     `waivers` are what may stand in the place of a signature, and the simulated upstream alone is so strict. Where
     it `keeps` answers, later requests may go on from them. `reader` reads an answer along that is not of the dialect's usual
     kind, given the request and the answer's media type: every such answer is relayed as it comes. Where the reader
-    `is_opaque`, no error can be told in it, so one that breaks off is cut.
+    `is_opaque`, no error can be told in it, so one that breaks off is cut. `answer` reads one that is there as a whole, and
+    is no JSON of the dialect's usual kind: given the request, the media type and the body, None where it is no answer;
+    then `reader` is for events alone.
     """
 
     name: str
@@ -223,6 +229,12 @@ class Operation:
     waivers: frozenset[str] = frozenset()
     keeps: bool = False
     reader: Callable[[Any, str], Any] | None = None
+    answer: Callable[[Any, str, bytes], Answered | None] | None = None
+
+    @property
+    def is_form(self) -> bool:
+        """Whether it is asked by a form with a file: `read` then takes a `FormReader`, and the sizes of form and file."""
+        return self.name in FORMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from routebook.protocols.codec import Dialect, Operation
+from routebook.protocols.form import FormReader
 
 LONGEST: Final = 512
 """Characters of a value in a path; longer ones name nothing that is served."""
@@ -26,6 +27,10 @@ class Found:
     dialect: Dialect
     operation: Operation
     values: Mapping[str, Any]
+
+    def read_form(self, form: FormReader, size: int, file_size: int) -> Any:
+        """The request in a form, as far as it has been read; raises ProtocolError where it is not one."""
+        return self.operation.read(form, size, file_size, **self.values)
 
     def read(self, body: bytes, headers: Mapping[str, str] | None = None) -> Any:
         """The request in a body, that came with these headers; raises ProtocolError where it is not one."""

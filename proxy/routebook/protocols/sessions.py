@@ -41,6 +41,10 @@ class SessionAsked:
     choices: int = 1
     tool_bytes: int = 0
     counted_tokens: int = 0
+    form: Mapping[str, str] = field(default_factory=dict)
+    heard_ms: int = 0
+    most_ms: int = 0
+    characters: int = 0
     was_read: bool = True
     opening: bytes = b""
     goes_on_from: str | None = None

@@ -73,6 +73,14 @@ class Demand(Protocol):
     def most_tokens(self) -> int:
         """More tokens than its prompt can have."""
 
+    @property
+    def most_ms(self) -> int:
+        """Milliseconds of sound that are to be written down, at most."""
+
+    @property
+    def characters(self) -> int:
+        """Characters that are to be spoken."""
+
     def size(self, closely: bool) -> Size:
         """The tokens of its prompt; `closely` where a limit depends on them."""
 
@@ -130,19 +138,29 @@ class LiveDemand:
         """More tokens than its prompt can have."""
         return most_tokens(self._asked)
 
+    @property
+    def most_ms(self) -> int:
+        """Milliseconds of sound that are to be written down, at most."""
+        return self._asked.most_ms
+
+    @property
+    def characters(self) -> int:
+        """Characters that are to be spoken."""
+        return self._asked.characters
+
     def size(self, closely: bool) -> Size:
         """By the fact `prompt.tokens` where a rule has asked for it; otherwise by reading the text, where a limit
         depends on it, and by the body's size where nothing does."""
         known = self._facts.seen.get("prompt.tokens")
         if isinstance(known, int):
             return Size(known, "estimate")
-        if closely:
+        if closely or self._asked.most_ms:
             return Size(prompt_tokens(self._asked), "estimate")
         return Size(tokens_by_bytes(self._asked.body_bytes), "bytes")
 
     def judged(self) -> Judged | None:
         """By the scorer; texts to embed are not judged."""
-        return None if self.operation == "embeddings" else self._facts.judged
+        return None if self.operation == "embeddings" or self._asked.most_ms else self._facts.judged
 
     def lost_to(self, model: Model, dialect: str, verdicts: Mapping[Feature, Done]) -> Sequence[str]:
         """By the dialect's table; raises ProtocolError where the request cannot be read."""
@@ -190,6 +208,8 @@ class KnownDemand:
     lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_judged: Judged | None = None
     stream: bool = False
+    most_ms: int = 0
+    characters: int = 0
 
     def judged(self) -> Judged | None:
         """As it was."""

@@ -24,16 +24,17 @@ from routebook.policy.coverage import tests_of
 from routebook.policy.facts import Ask
 from routebook.routing.candidates import Candidate
 from routebook.routing.demand import Demand
-from routebook.routing.fact_table import FACTS
+from routebook.routing.fact_table import FACTS, WRITING_DOWN
 from routebook.routing.outcomes import Caps
 from routebook.routing.policy import Policy
 
 _OF_CANDIDATE: Final = frozenset({"model", "provider"})
+_FORM: Final = "request.form."
 _UNLIMITED: Final = AccountLimits()
 
 
 class Drawing:
-    """Every budget and limit of a policy, ready to be drawn on. `asked` are the budgets that rules ask about;
+    """Every budget and limit of a policy, ready to be drawn on. `asked` are the budgets that rules ask about, `form_fields` the fields of forms;
     `counts_all` says that none of them asks which request it counts."""
 
     def __init__(self, policy: Policy) -> None:
@@ -46,6 +47,8 @@ class Drawing:
         asked = {
             FACTS.argument(test.fact) for each in conditions for test in tests_of(each) if _is_of_budget(test.fact)
         }
+        every = [test.fact for each in (*whens, *conditions) for test in tests_of(each)]
+        self.form_fields = frozenset(fact.removeprefix(_FORM) for fact in every if fact.startswith(_FORM))
         self.asked = tuple(budget for budget in self.budgets if budget.name in asked)
         accounts = [each for provider in policy.catalogue.providers.values() for each in provider.accounts]
         limited = any(account.limits != _UNLIMITED for account in accounts)
@@ -144,8 +147,10 @@ class RequestDraws:
             demand.most_tokens if prompt is None else prompt,
             self._answer(model),
             demand.choices,
-            talks or "audio_in" in needs,
+            talks or "audio_in" in needs or demand.operation in WRITING_DOWN,
             talks or "audio_out" in needs,
+            demand.most_ms,
+            demand.characters,
         )
 
     def _answer(self, model: Model) -> int:

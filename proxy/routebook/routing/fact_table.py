@@ -6,7 +6,10 @@ from routebook.documents.quantities import Unit
 from routebook.policy.facts import CostClass, FactSpec, FactTable, FactType
 from routebook.scoring.tasks import TASKS
 
-OPERATIONS = ("chat", "completion", "embeddings", "speech", "transcription", "image", "realtime", "count_tokens")
+WRITING_DOWN = ("transcription", "translation")
+"""Operations whose prompt is sound: it is written down in its language, or in English."""
+
+OPERATIONS = ("chat", "completion", "embeddings", "speech", *WRITING_DOWN, "image", "realtime", "count_tokens")
 """What a client may ask of a model."""
 
 CLIENT_DIALECTS = ("openai-chat", "openai-responses", "openai-realtime", "anthropic", "gemini", "gemini-live")
@@ -59,6 +62,7 @@ FACTS = FactTable(
             may_be_missing=False,
         ),
         FactSpec("request.header.NAME", _TEXT, _GIVEN, "a header of the request; never one that holds credentials"),
+        FactSpec("request.form.NAME", _TEXT, _GIVEN, "a field of the form, where the request is one (`language`)"),
         FactSpec("request.metadata.NAME", _TEXT, _GIVEN, "an entry of the body's `metadata`"),
         FactSpec(
             "prompt.bytes", _NUMBER, _GIVEN, "the size of the request's body", unit=Unit.BYTES, may_be_missing=False

@@ -228,6 +228,7 @@ _READERS: Final[Mapping[str, Callable[[RequestFacts], Value | None]]] = {
 
 _FAMILIES: Final[Mapping[str, Callable[[RequestFacts, str], Value | None]]] = {
     "request.header.NAME": RequestFacts._header,
+    "request.form.NAME": lambda facts, name: _bounded(facts.asked.form.get(name)),
     "request.metadata.NAME": lambda facts, name: _bounded(facts.asked.metadata.get(name)),
     "prompt.matches.NAME": RequestFacts._matches,
     "client.label.NAME": lambda facts, name: facts.client.labels.get(name),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from routebook.catalogue.models import Model
 from routebook.chat.usage import Usage
-from routebook.ledger.cost import Cost, cost_of
+from routebook.ledger.cost import Cost, by_length, cost_of
 
 
 class Metered(msgspec.Struct, frozen=True, gc=False):
@@ -37,14 +37,32 @@ def saved(model: Model, usage: Usage | None) -> dict[str, Any]:
     return {"usage": usage.parts(), "cost": cost_of(usage, model.price).total}
 
 
-def metered(model: Model, counted: Usage | None, prompt: int, answer: int, is_whole: bool = True) -> Metered:
-    """The upstream's own count where there is one; otherwise the prompt's and the answer's estimated tokens.
+def metered(
+    model: Model,
+    counted: Usage | None,
+    prompt: int,
+    answer: int,
+    is_whole: bool = True,
+    heard_ms: int = 0,
+    characters: int = 0,
+) -> Metered:
+    """The upstream's own count where there is one; otherwise the prompt's and the answer's estimated tokens, or the
+    length of sound or words (`heard_ms`, `characters`) where the model is paid by that.
 
     Of an answer that is not whole, the count may be one from before its words: what came since is estimated.
     """
     more = 0 if counted is None or is_whole else max(0, answer - counted.total_output)
     if counted is not None and not more:
         return Metered(counted, cost_of(counted, model.price), "measured")
+    if counted is None and by_length(model.price, heard_ms, characters) is not None:
+        kinds = model.price
+        usage = Usage(
+            heard_ms=0 if kinds.heard_ms is None else heard_ms, characters=0 if kinds.characters is None else characters
+        )
+        return Metered(usage, cost_of(usage, kinds), "estimated")
+    if counted is None and heard_ms and model.price.audio_input is not None:
+        usage = Usage(audio_input=prompt, output=answer)
+        return Metered(usage, cost_of(usage, model.price), "estimated")
     usage = Usage(input=prompt, output=answer) if counted is None else replace(counted, output=counted.output + more)
     return Metered(usage, cost_of(usage, model.price), "estimated")
 

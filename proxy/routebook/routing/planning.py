@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Model
 from routebook.catalogue.providers import Account
-from routebook.ledger.cost import MILLION
+from routebook.ledger.cost import MILLION, by_length
 from routebook.policy.facts import Ask
 from routebook.protocols.spoken import TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, Place, stay
@@ -21,6 +23,7 @@ from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.controls import in_mode
 from routebook.routing.demand import Demand, Size
 from routebook.routing.expecting import STALE_AFTER, Outlook, outlook, wait
+from routebook.routing.fact_table import WRITING_DOWN
 from routebook.routing.memory import AccountKey, Habit, Memory, Recollection, Speed
 from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
 from routebook.routing.picking import LEARNING, Way, band_of, ordered, probes, spread, to_probe
@@ -414,7 +417,12 @@ class _Planning:
     def _cost(self, model: Model, prompt: int) -> int | None:
         """What the request costs at most, in nano-dollars; None where a price is unknown."""
         price = model.price
+        measured = by_length(price, self.demand.most_ms, self.demand.characters)
+        if measured is not None:
+            return measured + price.request
         answer = self._most_answer(model)
+        if self.operation in WRITING_DOWN and price.audio_input is not None:
+            price = replace(price, input=price.audio_input)
         if price.input is None or (price.output is None and answer):
             return None
         dearest = max(price.output or 0, price.reasoning or 0)
@@ -422,6 +430,9 @@ class _Planning:
 
     def _outlook(self, model: Model, habit: Habit | None) -> Outlook | None:
         """What the request is likely to cost, where answers are like this."""
+        measured = by_length(model.price, self.demand.most_ms, self.demand.characters)
+        if measured is not None:
+            return Outlook(measured + model.price.request, 0, None)
         usual, most = self.planner.policy.settings.expected_output, self._most_answer(model)
         prompt = 0 if self.size is None else self.size.tokens
         return outlook(model, prompt, usual, most, self.demand.choices, habit)

@@ -76,6 +76,15 @@ class SessionLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class FormRoom:
+    """How much of a form with a file may be kept while it is on its way: bytes in memory, so that another model can be
+    tried, and bytes on disk where its fields stand behind its file."""
+
+    memory: int = 1024 * 1024
+    disk: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds. `losses` is what is done with what a dialect
     cannot carry, instead of a feature's default; `expected_output` is how many tokens an answer is taken to have of which
@@ -96,6 +105,7 @@ class Settings:
     losses: dict[Feature, Done] = field(default_factory=dict)
     expected_output: int = 500
     sessions: SessionLimits = SessionLimits()
+    forms: FormRoom = FormRoom()
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,10 @@ _STEP = {
     "standing": "rules that still stood after the answer",
     "missing": "true where the fact was missing",
 }
+_MEASURES = {
+    "heard_ms": "milliseconds of sound that is paid by its length",
+    "characters": "characters of text that is spoken, where that is paid by its length",
+}
 _HELD = {
     **_LINE,
     "draws": "what is held from now on, in place of all that was held before: pot, start of the slice, amount, orphan",
@@ -128,6 +132,7 @@ _ENDED = {
     "cost": "nano-dollars",
     "cost_parts": "nano-dollars by kind of token",
     "cached": "what the answer used that was used again, when it was first given; null where nobody counted",
+    "form": "of a form with a file: its bytes, where what came of it was held, and whether it was passed on while it came",
     "settled": "what was used of each pot: pot, start of the slice, amount",
     "exceeded": "nano-dollars that the calls cost beyond what was held for them",
     "unpriced": "kinds of tokens that were used and have no price: the cost is a lower bound",
@@ -210,7 +215,8 @@ def record_schema() -> Schema:
             _STEP, {"fact": _TEXT, "standing": _COUNT, "missing": {"const": True}}, ["fact", "standing"]
         ),
         "tokens": build.growing(
-            {kind: f"{kind.replace('_', ' ')} tokens" for kind in KINDS}, {kind: _COUNT for kind in KINDS}
+            {kind: _MEASURES.get(kind, f"{kind.replace('_', ' ')} tokens") for kind in KINDS},
+            {kind: _COUNT for kind in KINDS},
         ),
     }
     either: Schema = {
@@ -358,6 +364,15 @@ def _ended() -> Schema:
             _CACHED,
             {"usage": build.one_of_kinds(build.ref("tokens"), {"type": "null"}), "cost": _MAYBE_COUNT},
             ["usage", "cost"],
+        ),
+        "form": build.growing(
+            {
+                "bytes": "bytes that have come",
+                "held": "where: `memory`, `disk`, or `nowhere`, so that it could not be sent again",
+                "streamed": "whether it was passed on while it came",
+            },
+            {"bytes": _COUNT, "held": build.word(["memory", "disk", "nowhere"]), "streamed": build.flag(False)},
+            ["bytes", "held", "streamed"],
         ),
         "settled": build.listed(_SETTLED),
         "exceeded": _COUNT,

@@ -272,6 +272,10 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
         line["messages"], line["images"], line["tools"] = asked.messages, asked.images, asked.tools
     if plan is not None:
         line["most_tokens"], line["texts"] = demand.most_tokens, demand.texts
+        if demand.most_ms:
+            line["most_ms"] = demand.most_ms
+        if demand.characters:
+            line["characters"] = demand.characters
         if plan.size is not None:
             line["tokens"], line["tokens_by"] = plan.size.tokens, plan.size.by
     if facts.was_judged:

@@ -43,6 +43,8 @@ class AskedThen(msgspec.Struct, gc=False):
     tools: int | None = None
     most_tokens: int | None = None
     texts: int | None = None
+    most_ms: int = 0
+    characters: int = 0
     tokens: int | None = None
     tokens_by: str | None = None
     within: WithinThen | None = None
@@ -192,6 +194,8 @@ def demand_of(record: Recorded) -> KnownDemand:
         conversation=None if draw is None else draw.conversation,
         known_judged=asked.judged,
         stream=record.stream,
+        most_ms=asked.most_ms,
+        characters=asked.characters,
     )
 
 

@@ -16,6 +16,9 @@ IMAGE_TOKENS: Final = 1000
 BYTES_PER_TOKEN: Final = 3.6
 """Bytes of a chat request's JSON to a token, as measured (o200k: 3.56, typically within 18 %)."""
 
+HEARD_MS: Final = 20
+"""Milliseconds of sound to a token at least: OpenAI counts ten a second, Google 32."""
+
 SMALL: Final = 4096
 """The messages of a body of so many bytes are counted for every record: it costs two microseconds."""
 
@@ -37,6 +40,9 @@ def tokens_by_bytes(size: int) -> int:
 
 
 def most_tokens(asked: Asked) -> int:
-    """More tokens than the prompt can have: no token is shorter than a byte, and an image costs what images cost."""
+    """More tokens than the prompt can have: no token is shorter than a byte, an image costs what images cost, and no
+    vendor counts 50 tokens for a second of sound."""
+    if asked.most_ms:
+        return asked.most_ms // HEARD_MS + len(asked.prompt)
     images = 0 if asked.operation != "chat" or "vision" not in asked.needs else asked.images
     return asked.body_bytes + images * IMAGE_TOKENS

@@ -31,10 +31,13 @@ from routebook.edge.simulator.live import Remembered, serve_live
 from routebook.edge.simulator.realtime import serve_session
 from routebook.edge.simulator.sound import tone
 from routebook.edge.simulator.vectors import completion, vectors_for
+from routebook.edge.simulator.writing_down import check_form, whole_of
+from routebook.edge.simulator.writing_down import events_of as transcript_events
 from routebook.protocols.carrying import Way
 from routebook.protocols.codec import EVENTS, ClientSide, Dialect, Operation, ReplyTo
 from routebook.protocols.dialects import DIALECTS
 from routebook.protocols.errors import ProtocolError, Side
+from routebook.protocols.form import FormReader, boundary_of
 from routebook.protocols.paths import Found, Paths
 from routebook.sound.wav import wav_head
 
@@ -196,7 +199,7 @@ async def _before_upgrade(
 
 async def _answer(request: web.Request, found: Found, behaviour: _Behaviour) -> web.StreamResponse:
     """What every call has in common: the body is read, faults that need no answer are committed."""
-    asked = found.read(await request.read(), request.headers)
+    asked = await _read(request, found)
     fault = _fault(request, asked)
     if fault.chance < 1 and behaviour.dice.random() >= fault.chance:
         fault = Fault()
@@ -210,6 +213,19 @@ async def _answer(request: web.Request, found: Found, behaviour: _Behaviour) -> 
         found.operation.demands(asked, request.headers, behaviour.kept.__contains__)
     call = _Call(request, found.dialect, found.dialect.client, asked, fault, behaviour, found.operation)
     return await _ANSWERS[found.operation.name](call)
+
+
+async def _read(request: web.Request, found: Found) -> Any:
+    body = await request.read()
+    if not found.operation.is_form:
+        return found.read(body, request.headers)
+    form = FormReader(boundary_of(request.headers.get("Content-Type", "")))
+    form.feed(body)
+    if not form.is_whole:
+        raise ProtocolError(Side.CLIENT, "the form ends before its closing boundary")
+    asked = found.read_form(form, len(body), form.size)
+    check_form(asked, form)
+    return asked
 
 
 def _fault(request: web.Request, asked: Any) -> Fault:
@@ -281,22 +297,32 @@ async def _answer_speech(call: _Call) -> web.StreamResponse:
     return await _send(call, EVENTS, [b"data: %b\n\n" % _json(event) for event in events])
 
 
+async def _answer_transcript(call: _Call) -> web.StreamResponse:
+    await asyncio.sleep(call.pace * FIRST_TOKEN)
+    if call.asked.stream and not call.asked.model.startswith("whisper"):
+        return await _send(call, EVENTS, [b"data: %b\n\n" % _json(event) for event in transcript_events(call.asked)])
+    media_type, body = whole_of(call.asked)
+    return await _send_whole(call, body, media_type)
+
+
 _ANSWERS: Final[dict[str, Callable[[_Call], Awaitable[web.StreamResponse]]]] = {
     "chat": _answer_chat,
     "count_tokens": _answer_count,
     "embeddings": _answer_embeddings,
     "completion": _answer_completion,
     "speech": _answer_speech,
+    "transcription": _answer_transcript,
+    "translation": _answer_transcript,
 }
 
 
-async def _send_whole(call: _Call, data: bytes) -> web.StreamResponse:
+async def _send_whole(call: _Call, data: bytes, media_type: str = "application/json") -> web.StreamResponse:
     if call.fault.garbage:
         data = b"<html>not JSON"
     if call.fault.cut is None:
-        return web.Response(body=data, content_type="application/json", headers=call.headers)
+        return web.Response(body=data, content_type=media_type, headers=call.headers)
     response = web.StreamResponse(
-        headers={**call.headers, "Content-Type": "application/json", "Content-Length": str(len(data))}
+        headers={**call.headers, "Content-Type": media_type, "Content-Length": str(len(data))}
     )
     await response.prepare(call.request)
     await response.write(data[: call.fault.cut])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from routebook.protocols.codec import ClientSide, Dialect, Operation, UpstreamSide
@@ -19,6 +20,7 @@ from routebook.protocols.openai_chat.speech import OpenAISpeech, SpeechReader, e
 from routebook.protocols.openai_chat.stream import StreamReader
 from routebook.protocols.openai_chat.stream_reading import ChatReader
 from routebook.protocols.openai_chat.stream_writing import ChatWriter
+from routebook.protocols.openai_chat.transcription import OpenAITranscription, TranscriptReader, read_transcript
 from routebook.protocols.openai_faults import read_fault
 
 
@@ -30,6 +32,8 @@ def _edit_embeddings(asked: Any, model: str, ask_usage: bool, caps: object = Non
 _CHAT: Final = ("chat", "/chat/completions", read_chat, edited, demanded_of_chat)
 _COMPLETION: Final = ("completion", "/completions", OpenAICompletion, edited_completion, None)
 _SPEECH: Final = ("speech", "/audio/speech", OpenAISpeech, edited_speech, None)
+_TRANSCRIPTION: Final = ("transcription", "/audio/transcriptions", partial(OpenAITranscription, "transcription"))
+_TRANSLATION: Final = ("translation", "/audio/translations", partial(OpenAITranscription, "translation"))
 _EMBEDDINGS: Final = ("embeddings", "/embeddings", read_embeddings, _edit_embeddings, None)
 
 
@@ -37,6 +41,16 @@ def _at(path: str, what: tuple[str, str, Any, Any, Any]) -> Operation:
     name, upstream_path, read, edit, demands = what
     reader = SpeechReader if what is _SPEECH else None
     return Operation(name, path, upstream_path, read, edit, demands=demands, reader=reader, keeps=what is _CHAT)
+
+
+def _edit_form(asked: Any, model: str, ask_usage: bool, caps: object = None) -> bytes:
+    """A form goes on as it comes: its model's name is put in on the way."""
+    return b""
+
+
+def _form_at(path: str, what: tuple[str, str, Any]) -> Operation:
+    name, upstream_path, read = what
+    return Operation(name, path, upstream_path, read, _edit_form, reader=TranscriptReader, answer=read_transcript)
 
 
 OPENAI_CHAT: Final = Dialect(
@@ -47,15 +61,21 @@ OPENAI_CHAT: Final = Dialect(
         _at("/v1/completions", _COMPLETION),
         _at("/v1/embeddings", _EMBEDDINGS),
         _at("/v1/audio/speech", _SPEECH),
+        _form_at("/v1/audio/transcriptions", _TRANSCRIPTION),
+        _form_at("/v1/audio/translations", _TRANSLATION),
         # Azure's forms: the deployment in the path is the model; the API's version in the query says nothing to us.
         _at("/openai/v1/chat/completions", _CHAT),
         _at("/openai/v1/completions", _COMPLETION),
         _at("/openai/v1/embeddings", _EMBEDDINGS),
         _at("/openai/v1/audio/speech", _SPEECH),
+        _form_at("/openai/v1/audio/transcriptions", _TRANSCRIPTION),
+        _form_at("/openai/v1/audio/translations", _TRANSLATION),
         _at("/openai/deployments/{model}/chat/completions", _CHAT),
         _at("/openai/deployments/{model}/completions", _COMPLETION),
         _at("/openai/deployments/{model}/embeddings", _EMBEDDINGS),
         _at("/openai/deployments/{model}/audio/speech", _SPEECH),
+        _form_at("/openai/deployments/{model}/audio/transcriptions", _TRANSCRIPTION),
+        _form_at("/openai/deployments/{model}/audio/translations", _TRANSLATION),
     ),
     stream=StreamReader,
     answer=read_answer,

@@ -66,6 +66,10 @@ class OpenAIChat:
     operation: Final = "chat"
     dialect: Final = "openai-chat"
     counted_tokens: Final = 0
+    form: Final[Mapping[str, str]] = {}
+    heard_ms: Final = 0
+    most_ms: Final = 0
+    characters: Final = 0
 
     def __init__(self, body: bytes, model: str | None = None) -> None:
         fields = read_fields(body)

@@ -49,6 +49,7 @@ class OpenAISpeech(AskedPlain):
         if text is None:
             raise ProtocolError(Side.CLIENT, "`input` must be a text", param="input")
         self._text = text
+        self.characters = len(text)
         self.body = body
         self.fields = read
 

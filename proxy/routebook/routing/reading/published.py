@@ -247,6 +247,7 @@ def _setting_schemas() -> dict[str, Schema]:
             build.record(settings.SESSION_KEYS, dict.fromkeys(settings.SESSION_KEYS, duration))
         ),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
+        "forms": build.or_nothing(build.record(settings.FORM_KEYS, {"memory": size, "disk": size})),
         "cache": build.or_nothing(build.record(settings.CACHE_KEYS, {"bytes": size, "entry": size})),
         "ledger": build.or_nothing(
             build.record(

@@ -15,7 +15,7 @@ from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
 from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Orphans
-from routebook.routing.policy import CacheRoom, Retries, SessionLimits, Settings
+from routebook.routing.policy import CacheRoom, FormRoom, Retries, SessionLimits, Settings
 from routebook.routing.reading.terms import CREDENTIALS
 
 SETTING_KEYS = {
@@ -28,6 +28,7 @@ SETTING_KEYS = {
     "timeouts": "how long to wait for providers that name no timeouts of their own",
     "stream": "what holds for streamed answers",
     "sessions": "how long sessions of voice may last",
+    "forms": "how much of a form with a file may be kept while it is on its way",
     "cache": "how much room the answers have that rules keep by `cache`",
     "retries": "how far attempts go on",
     "ledger": "what a request is settled with whose end nobody saw",
@@ -47,6 +48,12 @@ SESSION_KEYS = {
     "idle": "how long nothing may be said in it, either way (default 15m)",
 }
 """The keys of `settings.sessions`, with what they mean."""
+
+FORM_KEYS = {
+    "memory": "in memory: a file that fits can be sent to another model after a failure (default 1MiB)",
+    "disk": "on disk, while the fields behind a file are waited for; 0 refuses such forms (default 32MiB)",
+}
+"""The keys of `settings.forms`, with what they mean."""
 
 CACHE_KEYS = {
     "bytes": "bytes of answers that a worker keeps (default 64MiB)",
@@ -116,6 +123,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         abandoned=abandoned,
         losses=_read_losses(fields),
         sessions=_read_sessions(fields),
+        forms=_read_forms(fields),
     )
     return settings, read_timeouts(fields, Timeouts())
 
@@ -143,6 +151,16 @@ def _read_sessions(fields: Fields) -> SessionLimits:
     return SessionLimits(
         usual.longest if longest is None else float(longest), usual.idle if idle is None else float(idle)
     )
+
+
+def _read_forms(fields: Fields) -> FormRoom:
+    usual = FormRoom()
+    inner = _inner(fields, "forms", FORM_KEYS)
+    if inner is None:
+        return usual
+    memory = whole(inner, "memory", Unit.BYTES, "64KiB", "64MiB")
+    disk = whole(inner, "disk", Unit.BYTES, "0", "1GiB")
+    return FormRoom(usual.memory if memory is None else memory, usual.disk if disk is None else disk)
 
 
 def _read_cache(fields: Fields) -> CacheRoom:
