@@ -46,12 +46,13 @@ test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) ## run all tests
 fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
 	@$(BIN)/python -m tests.protocols.fuzzing --seconds $(FUZZ_SECONDS) $(DIALECTS)
 
-bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, translation, the proxy and sessions of voice against nginx and bare relays, and what budgets cost
+bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, the estimate of tokens, translation, the proxy and sessions of voice against nginx and bare relays, and what budgets cost
 	@$(BIN)/python bench/decisions.py
 	@$(BIN)/python bench/proofs.py
 	@$(BIN)/python bench/cases.py
 	@$(BIN)/python bench/replay.py
 	@$(BIN)/python bench/scorer.py
+	@$(BIN)/python bench/tokens.py
 	@$(BIN)/python bench/translation.py
 	@$(BIN)/python bench/proxy.py
 	@$(BIN)/python bench/sessions.py

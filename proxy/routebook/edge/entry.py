@@ -70,6 +70,9 @@ MAY_BE_BILLED = frozenset(
 )
 """Failures after which the upstream may have worked all the same: what it did is estimated, never taken for nothing."""
 
+_OF_OTHER_KINDS: Final = frozenset({"vision", "documents", "audio_in"})
+"""What is billed beside the text, so that nothing is learnt of how the text was."""
+
 
 class Entry:
     """The record of one exchange in the making. Times are seconds since it began.
@@ -108,6 +111,7 @@ class Entry:
         self._answering: Call | None = None
         self._client = ""
         self._choices = 1
+        self._beside_text = False
         gateway.metrics.began()
 
     def __repr__(self) -> str:
@@ -198,6 +202,7 @@ class Entry:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         assert self._plan is not None
         self._client, self._choices = facts.client.name, max(1, demand.choices)
+        self._beside_text = not _OF_OTHER_KINDS.isdisjoint(demand.needs)
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
         line = decided_line(
@@ -389,6 +394,10 @@ class Entry:
         if candidate is None or ending.metered.by != "measured" or ending.error is not None or self.operation != "chat":
             return
         prompt = usage.total_input
+        estimate = None if self._plan is None or self._beside_text else self._plan.estimate_for(candidate.model)
+        if estimate is not None:
+            now = self.gateway.clock.monotonic()
+            self.gateway.memory.learnt.billing.billed(candidate.name, estimate, prompt, now)
         self.gateway.memory.learnt.habits.answered(
             self._client,
             candidate.name,

@@ -28,7 +28,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import AccountKey, Recollection
 from routebook.routing.meter import NOTHING, Metered, saved
 from routebook.routing.outcomes import UNCONSTRAINED, Outcome, Refuse, Within
-from routebook.routing.sizes import SMALL
+from routebook.routing.sizes import ESTIMATE, SMALL
 
 SCHEMA_VERSION: Final = 1
 
@@ -274,6 +274,12 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
         line["most_tokens"], line["texts"] = demand.most_tokens, demand.texts
         if plan.size is not None:
             line["tokens"], line["tokens_by"] = plan.size.tokens, plan.size.by
+        if plan.estimates:
+            line["estimates"] = plan.estimates
+        if plan.counted:
+            line["counted"] = plan.counted
+    if facts.sized is not None and facts.sized.by != ESTIMATE:
+        line["fact_by"] = facts.sized.by
     if facts.was_judged:
         line["judged"] = msgspec.to_builtins(facts.judged)
     if facts.ignored_tags:
@@ -402,6 +408,8 @@ def _memory(memory: Recollection) -> Line:
         line["answers"] = {model: list(habit) for model, habit in memory.habits.items()}
     if memory.ratings:
         line["ratings"] = [[*of, *rating] for of, rating in memory.ratings.items()]
+    if memory.ratios:
+        line["billed"] = dict(memory.ratios)
     if memory.led is not None:
         line["leader"] = list(memory.led)
     return line

@@ -14,9 +14,10 @@ import msgspec
 from routebook.chat.usage import Usage
 from routebook.policy.facts import Value
 from routebook.routing.affinity import Conversation
-from routebook.routing.demand import KnownDemand, Size
+from routebook.routing.demand import KnownDemand
 from routebook.routing.memory import AccountKey, Remembered
 from routebook.routing.outcomes import UNCONSTRAINED, Mode, Within
+from routebook.routing.sizes import Size
 from routebook.scoring.judged import Judged
 
 
@@ -45,6 +46,9 @@ class AskedThen(msgspec.Struct, gc=False):
     texts: int | None = None
     tokens: int | None = None
     tokens_by: str | None = None
+    estimates: dict[str, int] = {}
+    counted: dict[str, int] = {}
+    fact_by: str | None = None
     within: WithinThen | None = None
     judged: Judged | None = None
 
@@ -80,6 +84,7 @@ class MemoryThen(msgspec.Struct, gc=False):
     speeds: list[tuple[str | None, str | None, str, float | None, float | None, float]] = []
     answers: dict[str, tuple[float, float, float, float]] = {}
     ratings: list[tuple[str, str, float, float]] = []
+    billed: dict[str, float] = {}
     leader: tuple[str, str] | None = None
 
 
@@ -192,6 +197,8 @@ def demand_of(record: Recorded) -> KnownDemand:
         conversation=None if draw is None else draw.conversation,
         known_judged=asked.judged,
         stream=record.stream,
+        estimates=asked.estimates,
+        counted=asked.counted,
     )
 
 
@@ -216,6 +223,7 @@ def memory_of(record: Recorded) -> Remembered:
         habits=memory.answers,
         ratings={(model, task): (total, number) for model, task, total, number in memory.ratings},
         led=memory.leader,
+        ratios=memory.billed,
     )
 
 
