@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from multidict import CIMultiDict
 
@@ -28,7 +28,14 @@ from routebook.routing.answer_cache import Recalled, Said
 from routebook.routing.attempts import Attempt, AttemptOutcome, Attempts
 from routebook.routing.blame import verdict_of
 from routebook.routing.candidates import Candidate, Plan
-from routebook.routing.controls import are_wanted, mode_of, selection_details, with_details
+from routebook.routing.controls import (
+    affinity_of,
+    are_wanted,
+    mode_of,
+    selection_details,
+    with_details,
+    with_details_in_events,
+)
 from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import RequestDraws
 from routebook.routing.endings import NORMAL, Phase, end_code
@@ -36,7 +43,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
 from routebook.routing.meter import CACHED, NOTHING, Metered, as_held, metered
-from routebook.routing.outcomes import Mode, Outcome, Refuse, Route, Within
+from routebook.routing.outcomes import Affinity, Mode, Outcome, Refuse, Route, Within
 from routebook.routing.record import (
     Ending,
     Heading,
@@ -100,6 +107,7 @@ class Entry:
         self.conversation: Conversation | None = None
         self.answer_digest: Callable[[str], bytes] | None = None
         self._mode: Mode | None = None
+        self._affinity = Affinity.STICKY
         self.rule = ""
         self.ended = False
         self._complete = False
@@ -217,7 +225,8 @@ class Entry:
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
         self.rule = line["rule"] or ""
-        self._mode = mode_of(None if decision.rule is None else decision.rule.outcome, within)
+        outcome = None if decision.rule is None else decision.rule.outcome
+        self._mode, self._affinity = mode_of(outcome, within), affinity_of(outcome, within)
         if self._original is None:
             self._count_decision(decision)
 
@@ -288,9 +297,18 @@ class Entry:
 
     def detailed(self, headers: Mapping[str, str], body: bytes) -> bytes:
         """A whole answer of a chat with how its model was selected, where the client asks for that."""
+        details = self._details(headers)
+        return body if details is None else with_details(body, details)
+
+    def detailed_events(self, headers: Mapping[str, str], events: bytes) -> bytes:
+        """The same for the first events of a stream."""
+        details = self._details(headers)
+        return events if details is None else with_details_in_events(events, details)
+
+    def _details(self, headers: Mapping[str, str]) -> dict[str, Any] | None:
         if self.operation != "chat" or self._plan is None or not are_wanted(headers):
-            return body
-        return with_details(body, selection_details(self._mode, self.attempts.made, self._plan.stick))
+            return None
+        return selection_details(self._mode, self.attempts.made, self._plan.stick, self._affinity)
 
     def end(
         self,

@@ -23,7 +23,7 @@ from routebook.routing.demand import Demand
 from routebook.routing.expecting import STALE_AFTER, Outlook, outlook, wait
 from routebook.routing.measured import Measured
 from routebook.routing.memory import AccountKey, Habit, Memory, Recollection, Speed
-from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
+from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Affinity, Pick, Route, Split, Within
 from routebook.routing.picking import LEARNING, Way, band_of, ordered, probes, spread, to_probe
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
@@ -194,7 +194,7 @@ class _Planning:
     def _worth_staying(self, kept: Sequence[Candidate]) -> float | None:
         """The predicted quality below which a conversation moves: a band below that of candidates that are about as good
         as the best. None where the order does not go by cost."""
-        if self.route.pick not in (Pick.CHEAPEST, Pick.BALANCED):
+        if self.route.pick not in (Pick.CHEAPEST, Pick.BALANCED) or self.asked_within.affinity is Affinity.STICKY:
             return None
         band = band_of(self.route)
         return 0.0 if band is None or not kept else max(each.quality or 0.0 for each in kept) - 2 * band

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
-from routebook.routing.outcomes import Mode
+from routebook.routing.outcomes import Affinity, Mode
 from routebook.routing.sizes import BYTES, ESTIMATE, EXACT, GIVEN
 from routebook.scoring.tasks import TASKS
 
@@ -56,6 +56,7 @@ def asked_schema() -> Schema:
             "regions": "where the provider may stand",
             "models": "the models of which one must serve",
             "mode": "how to choose, where the rule weighs quality and cost",
+            "affinity": "how the conversation is to stay on its model",
         },
         {
             "cost": _MAYBE_COUNT,
@@ -64,6 +65,7 @@ def asked_schema() -> Schema:
             "regions": {"type": ["array", "null"], "items": _TEXT},
             "models": _TEXTS,
             "mode": build.word([mode.value for mode in Mode]),
+            "affinity": build.word([affinity.value for affinity in Affinity]),
         },
         ["cost", "first_token", "quality", "regions"],
     )

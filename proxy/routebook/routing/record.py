@@ -295,6 +295,8 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
             line["within"]["models"] = sorted(within.models)
         if within.mode is not None:
             line["within"]["mode"] = within.mode.value
+        if within.affinity is not None:
+            line["within"]["affinity"] = within.affinity.value
     return line
 
 

@@ -16,7 +16,7 @@ from routebook.policy.facts import Value
 from routebook.routing.affinity import Conversation
 from routebook.routing.demand import KnownDemand
 from routebook.routing.memory import AccountKey, Remembered
-from routebook.routing.outcomes import UNCONSTRAINED, Mode, Within
+from routebook.routing.outcomes import UNCONSTRAINED, Affinity, Mode, Within
 from routebook.routing.sizes import Size
 from routebook.scoring.judged import Judged
 
@@ -30,6 +30,7 @@ class WithinThen(msgspec.Struct, gc=False):
     regions: list[str] | None = None
     models: list[str] | None = None
     mode: Mode | None = None
+    affinity: Affinity | None = None
 
 
 class AskedThen(msgspec.Struct, gc=False):
@@ -242,6 +243,7 @@ def within_of(record: Recorded) -> Within:
         None if said.regions is None else frozenset(said.regions),
         models=None if said.models is None else frozenset(said.models),
         mode=said.mode,
+        affinity=said.affinity,
     )
 
 
