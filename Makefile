@@ -53,12 +53,13 @@ fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_
 soak: $(VENV)/.test ## serve mixed traffic for SOAK_SECONDS with reloads and faults, then audit memory, descriptors, records and books
 	@$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)
 
-bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, translation, the proxy and sessions of voice against nginx and bare relays, and what budgets cost
+bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, the estimate of tokens, translation, the proxy and sessions of voice against nginx and bare relays, and what budgets cost
 	@$(BIN)/python bench/decisions.py
 	@$(BIN)/python bench/proofs.py
 	@$(BIN)/python bench/cases.py
 	@$(BIN)/python bench/replay.py
 	@$(BIN)/python bench/scorer.py
+	@$(BIN)/python bench/tokens.py
 	@$(BIN)/python bench/translation.py
 	@$(BIN)/python bench/proxy.py
 	@$(BIN)/python bench/sessions.py

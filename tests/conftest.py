@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from routebook.chat import exact_tokens
 from tests.support.processes import descendants
 from tests.support.upstream import Upstream
 
@@ -16,6 +18,15 @@ async def upstream() -> AsyncIterator[Upstream]:
     """A scripted upstream that answers politely until told otherwise."""
     async with Upstream() as running:
         yield running
+
+
+@pytest.fixture
+def nobody_counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As where the extra `tokens` is not installed: its package cannot be imported."""
+    monkeypatch.setitem(sys.modules, "splintr", None)
+    exact_tokens._tokenizer.cache_clear()
+    yield
+    exact_tokens._tokenizer.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

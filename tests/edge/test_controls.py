@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.asking import ask, chat
+from routebook.routing.replay import decide_again, differences
+from tests.support.asking import ask, chat, events, text_of
 from tests.support.proxy import in_process, small_policy
-from tests.support.upstream import Upstream
+from tests.support.upstream import Upstream, stream
 
 RULES = """\
   - {name: auto, when: {request.model: auto}, route: {to: [small, large], pick: balanced}}
@@ -80,3 +81,78 @@ async def test_models_that_leave_nobody_are_refused_with_the_reason(tmp_path: Pa
         record = await proxy.only_record()
     assert answer.status >= 400 and "gpt-9" in answer.body.decode()
     assert {each["reason"] for each in record.decided["candidates"]} == {"within.model"}
+
+
+async def test_a_stream_is_told_in_its_first_chunk(tmp_path: Path, upstream: Upstream) -> None:
+    """Once, with everything else as it came; without the header nothing is added."""
+    upstream.will(stream())
+    upstream.will(stream())
+    async with in_process(tmp_path, small_policy(upstream.url, RULES)) as proxy:
+        told = await ask(proxy.url, chat("auto", text=HARD, stream=True), headers=ASKS)
+        plain = await ask(proxy.url, chat("auto", text=HARD, stream=True))
+    first, *rest = [json.loads(data) for data in events(told.body) if data != "[DONE]"]
+    details = first.pop("model_selection_details")["model_router_details"]
+    assert details["mode"] == "balanced"
+    assert details["routing_trace"][0]["attempts"] == [{"model": "large", "result": {"status": 200}}]
+    assert [first, *rest] == [json.loads(data) for data in events(plain.body) if data != "[DONE]"]
+    assert text_of(told.body) == text_of(plain.body) == "Hello." and events(told.body)[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_clients_of_responses_may_say_the_same(tmp_path: Path, upstream: Upstream, streamed: bool) -> None:
+    """The field narrows there too, is told nobody, and the answer says who was chosen."""
+    if streamed:
+        upstream.will(stream())
+    body = {"model": "auto", "input": HARD, "routing_config": {"models": ["small"]}, "stream": streamed}
+    async with in_process(tmp_path, small_policy(upstream.url, RULES)) as proxy:
+        answer = await ask(proxy.url, body, "/v1/responses", headers=ASKS)
+    assert answer.status == 200 and answer.header("x-routebook-model") == "small"
+    assert "routing_config" not in upstream.requests[0].json()
+    said = json.loads(answer.body) if not streamed else json.loads(events(answer.body)[0])["response"]
+    details = said["model_selection_details"]["model_router_details"]
+    assert details["routing_trace"][0]["attempts"] == [{"model": "small", "result": {"status": 200}}]
+    assert answer.body.count(b"model_selection_details") == 1
+
+
+WIDER = RULES.replace("pick: balanced", "pick: balanced, band: 0.1")
+AFTERWARDS = [
+    {"role": "user", "content": HARD},
+    {"role": "assistant", "content": "It is so, because every such sequence has a monotone part."},
+    {"role": "user", "content": "thanks!"},
+]
+
+
+@pytest.mark.parametrize(
+    ("affinity", "model", "event"),
+    [
+        (None, "small", None),
+        ({"strategy": "none"}, "small", None),
+        ({"strategy": "sticky"}, "large", "retain"),
+        ({"mode": "sticky", "session_id": "s-1"}, "large", "retain"),
+        ({"strategy": "sticky", "session_id": "another"}, "small", "initialize"),
+        ({"strategy": "adaptive"}, "small", "switch"),
+    ],
+)
+async def test_a_conversation_stays_where_its_client_asks_for_it(
+    tmp_path: Path, upstream: Upstream, affinity: dict[str, str] | None, model: str, event: str | None
+) -> None:
+    """Thanks are answered by the small model, unless the conversation stays with the large one that it began with; what
+    weighs may still leave it, because nothing of the prompt is in a cache. Every record replays to itself."""
+    begun = {"strategy": "sticky", "session_id": "s-1"} if affinity and "mode" in affinity else affinity
+    if affinity == {"strategy": "sticky", "session_id": "another"}:
+        begun = {"strategy": "sticky", "session_id": "first"}
+    async with in_process(tmp_path, small_policy(upstream.url, WIDER)) as proxy:
+        for said, messages in ((begun, AFTERWARDS[:1]), (affinity, AFTERWARDS)):
+            config = {} if said is None else {"routing_config": {"session_affinity": said}}
+            answer = await ask(proxy.url, chat("auto", messages=messages, **config), headers=ASKS)
+        records = await proxy.ended_records(lambda found: len(found) == 2)
+        for record in records.values():
+            assert differences(record.decided, decide_again(proxy.gateway.policy, record.decided)) == []
+    assert answer.header("x-routebook-model") == model
+    details = json.loads(answer.body)["model_selection_details"]["model_router_details"]
+    assert details.get("session_affinity", {}).get("decision") == event
+    if event is not None and affinity is not None:
+        strategy = affinity.get("strategy", affinity.get("mode"))
+        assert details["session_affinity"]["mode"] == strategy
+        assert record.decided["asked"]["within"]["affinity"] == strategy
+    assert "s-1" not in json.dumps([each.decided for each in records.values()])

@@ -12,7 +12,7 @@ from typing import Any
 
 from routebook.edge.clock import SystemClock
 from routebook.routing.replay import decide_again, differences
-from tests.support.asking import chat
+from tests.support.asking import ask, chat
 from tests.support.proxy import LocalProxy, in_process, running_proxy
 from tests.support.rawclient import RawClient, post
 from tests.support.upstream import Play, Received, Upstream, completion, reply
@@ -180,7 +180,7 @@ async def test_a_limit_that_was_missed_long_ago_is_measured_again(tmp_path: Path
 
 
 async def test_what_is_expected_stands_in_the_record(tmp_path: Path, upstream: Upstream) -> None:
-    """By hand: the fifty tokens of the prompt are estimated, a hundred of the answer learnt beside the assumed five
+    """By hand: the prompt is estimated, and corrected by what its upstream bills; a hundred of the answer learnt beside the assumed five
     hundred."""
     world = World()
     upstream.otherwise = lambda _: reply(
@@ -202,6 +202,7 @@ async def test_what_is_expected_stands_in_the_record(tmp_path: Path, upstream: U
     assert front["expected_cost"] == prompt * 1000 + 500 * 10_000
     tokens, cached, weight, _ = records[-1].decided["memory"]["answers"]["first"]
     assert (tokens, cached) == (100.0, 0.8) and 9.5 < weight <= 10.0
+    prompt = round(prompt * records[-1].decided["memory"]["billed"]["first"])
     likely = 500 - (400 * weight / (weight + 2))
     assert abs(records[-1].decided["candidates"][0]["expected_cost"] - (prompt * 1000 + likely * 10_000)) <= 1
 
@@ -225,3 +226,41 @@ async def test_workers_tell_each_other_what_they_learnt(tmp_path: Path, upstream
                     break
         fewest = min(expected.values(), key=len)
         assert fewest[-1] > len(fewest) + 1, "it knows of more answers than it gave"
+
+
+PRICED = """\
+version: 1
+providers:
+  one: {{dialect: openai, base_url: "{url}", accounts: [{{name: main}}]}}
+models:
+  vague: {{provider: one, id: claude-like, price: {{input: 1, output: 2}}}}
+  plain: {{provider: one, id: gpt-5.6, price: {{input: 1, output: 2}}}}
+rules:
+  - {{name: all, route: {{to: requested, pick: cheapest, within: {{cost: $1}}}}}}
+"""
+
+
+async def test_what_a_model_bills_for_prompts_corrects_its_estimate(tmp_path: Path, upstream: Upstream) -> None:
+    """Its upstream counts half as many tokens again as were estimated: after some answers its prompts are taken to be
+    larger, another model's are not, and every record replays to itself."""
+
+    def counts(request: Received) -> Play:
+        model = request.json()["model"]
+        tokens = round(1.5 * 660) if model == "claude-like" else 660
+        return reply(completion(model=model, prompt_tokens=tokens, completion_tokens=10))
+
+    upstream.otherwise = counts
+    text = "The committee has looked at what was proposed, and asks for a list of everything that may go wrong. " * 32
+    async with in_process(tmp_path, PRICED.format(url=upstream.url)) as proxy:
+        with decided_again(proxy):
+            for model in ["vague", "plain"] * 20:
+                await ask(proxy.url, chat(model, text=text))
+            records = list((await proxy.ended_records(lambda found: len(found) == 40)).values())
+    told = [each.decided["memory"]["billed"]["vague"] for each in records if "vague" in _billed(each)]
+    others = [each.decided["memory"]["billed"]["plain"] for each in records if "plain" in _billed(each)]
+    assert 1.3 < max(told) < 1.6 and all(0.9 < ratio < 1.1 for ratio in others) and len(others) > 10
+
+
+def _billed(record: Any) -> dict[str, float]:
+    found: dict[str, float] = record.decided.get("memory", {}).get("billed", {})
+    return found

@@ -136,6 +136,7 @@ def test_who_may_not_serve_is_never_brought_back(
     assert names(found)[0] == then
 
 
+@pytest.mark.usefixtures("nobody_counts")
 def test_a_place_that_the_prompt_may_not_fit_stays_behind_those_that_it_does() -> None:
     """A conversation that has grown moves before it is refused."""
     facts = facts_of(STICKY, messages=[{"role": "user", "content": "lorem ipsum dolor " * 30_000}])

@@ -81,6 +81,7 @@ def test_a_short_prompt_is_never_counted() -> None:
     assert "prompt.tokens" not in facts.seen
 
 
+@pytest.mark.usefixtures("nobody_counts")
 def test_a_prompt_that_may_not_fit_comes_last_and_says_so() -> None:
     """The estimate may be off by its margin: nobody is refused for that, but a roomier model comes first."""
     under = policy()

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from routebook.catalogue.providers import Provider
+from routebook.catalogue.tokenizers import DEFAULT
 from routebook.documents.problems import Location
 
 
@@ -54,7 +55,7 @@ class Model:
     quality: float | None = None
     qualities: dict[str, float] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
-    tokenizer: str = "o200k_base"
+    tokenizer: str = DEFAULT
     lacks: frozenset[str] = frozenset()
     first_token: float | None = None
     voices: dict[str, str] = field(default_factory=dict)

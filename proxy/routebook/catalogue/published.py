@@ -9,6 +9,7 @@ from routebook.catalogue import reading_models as models
 from routebook.catalogue import reading_providers as providers
 from routebook.catalogue import reading_tokens as tokens
 from routebook.catalogue.providers import Spread
+from routebook.catalogue.tokenizers import FAMILIES
 from routebook.documents import schema as build
 from routebook.documents.names import PATTERN
 from routebook.documents.quantities import Unit
@@ -90,7 +91,7 @@ def model_schemas(
         "labels": LABELS,
         "voices": build.named(build.text(["Kore"])),
         "first_token": build.quantity(Unit.DURATION),
-        "tokenizer": build.text(),
+        "tokenizer": build.word(FAMILIES),
     }
     return {
         "dollars": dollars(),

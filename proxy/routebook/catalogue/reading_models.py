@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from routebook.catalogue.models import Model, Pool, Price
 from routebook.catalogue.providers import Provider
 from routebook.catalogue.reading_providers import read_labels
+from routebook.catalogue.tokenizers import FAMILIES, family_of
 from routebook.documents.bounds import bounded, read_bounded, whole
 from routebook.documents.names import check_name, read_reference
 from routebook.documents.nodes import Mapping, Node, Scalar
@@ -28,7 +29,7 @@ MODEL_KEYS = {
     "quality": "how good its answers are, from 0 to 1, for `pick: best`, `pick: balanced` and `within`; or by class of task",
     "labels": "your own words about it, by name",
     "first_token": "how long its first token usually takes, for `pick: fastest` and `within` while nothing was measured",
-    "tokenizer": "the family of its tokenizer, for estimates",
+    "tokenizer": "the family of its tokenizer, for estimates (default: what its `id` tells)",
 }
 """The keys of one model, with what they mean."""
 
@@ -105,7 +106,9 @@ def _read_model(
     labels = read_labels(fields)
     voices = _read_voices(fields)
     first_token = bounded(fields, "first_token", Unit.DURATION, "1ms", "1h")
-    upstream_id, tokenizer = fields.text("id", key.text), fields.text("tokenizer", "o200k_base")
+    upstream_id = fields.text("id", key.text) or key.text
+    said = fields.node("tokenizer")
+    tokenizer = None if said is None else read_word(said, FAMILIES, fields.problems, "a family of tokenizers")
     if context is not None and max_output is not None and max_output > context:
         fields.problems.error(
             "catalogue.output-over-context",
@@ -118,7 +121,7 @@ def _read_model(
     return Model(
         key.text,
         provider,
-        upstream_id or key.text,
+        upstream_id,
         key.location,
         price,
         context,
@@ -128,7 +131,7 @@ def _read_model(
         quality,
         qualities,
         labels,
-        tokenizer or "o200k_base",
+        tokenizer or family_of(upstream_id),
         lacks,
         None if first_token is None else float(first_token),
         voices,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from multidict import CIMultiDict
 
@@ -30,7 +30,14 @@ from routebook.routing.answer_cache import Recalled, Said
 from routebook.routing.attempts import Attempt, AttemptOutcome, Attempts
 from routebook.routing.blame import verdict_of
 from routebook.routing.candidates import Candidate, Plan
-from routebook.routing.controls import are_wanted, mode_of, selection_details, with_details
+from routebook.routing.controls import (
+    affinity_of,
+    are_wanted,
+    mode_of,
+    selection_details,
+    with_details,
+    with_details_in_events,
+)
 from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import RequestDraws
 from routebook.routing.endings import NORMAL, Phase, end_code
@@ -38,7 +45,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
 from routebook.routing.meter import CACHED, NOTHING, Metered, as_held, metered
-from routebook.routing.outcomes import Mode, Outcome, Refuse, Route, Within
+from routebook.routing.outcomes import Affinity, Mode, Outcome, Refuse, Route, Within
 from routebook.routing.record import (
     Ending,
     Heading,
@@ -75,6 +82,9 @@ MAY_BE_BILLED = frozenset(
 )
 """Failures after which the upstream may have worked all the same: what it did is estimated, never taken for nothing."""
 
+_OF_OTHER_KINDS: Final = frozenset({"vision", "documents", "audio_in"})
+"""What is billed beside the text, so that nothing is learnt of how the text was."""
+
 
 class Entry:
     """The record of one exchange in the making. Times are seconds since it began.
@@ -102,6 +112,7 @@ class Entry:
         self.conversation: Conversation | None = None
         self.answer_digest: Callable[[str], bytes] | None = None
         self._mode: Mode | None = None
+        self._affinity = Affinity.STICKY
         self.rule = ""
         self.ended = False
         self._complete = False
@@ -116,6 +127,7 @@ class Entry:
         self._answering: Call | None = None
         self._client = ""
         self._choices = 1
+        self._beside_text = False
         gateway.metrics.began()
 
     def __repr__(self) -> str:
@@ -207,6 +219,7 @@ class Entry:
         assert self._plan is not None
         self._client, self._choices = facts.client.name, max(1, demand.choices)
         self._lengths = facts.asked.heard_ms, facts.asked.characters
+        self._beside_text = not _OF_OTHER_KINDS.isdisjoint(demand.needs)
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
         line = decided_line(
@@ -221,7 +234,8 @@ class Entry:
         if not self._write(line):
             raise Failure("journal.unavailable", "decisions cannot be recorded at the moment")
         self.rule = line["rule"] or ""
-        self._mode = mode_of(None if decision.rule is None else decision.rule.outcome, within)
+        outcome = None if decision.rule is None else decision.rule.outcome
+        self._mode, self._affinity = mode_of(outcome, within), affinity_of(outcome, within)
         if self._original is None:
             self._count_decision(decision)
 
@@ -294,9 +308,18 @@ class Entry:
 
     def detailed(self, headers: Mapping[str, str], body: bytes) -> bytes:
         """A whole answer of a chat with how its model was selected, where the client asks for that."""
+        details = self._details(headers)
+        return body if details is None else with_details(body, details)
+
+    def detailed_events(self, headers: Mapping[str, str], events: bytes) -> bytes:
+        """The same for the first events of a stream."""
+        details = self._details(headers)
+        return events if details is None else with_details_in_events(events, details)
+
+    def _details(self, headers: Mapping[str, str]) -> dict[str, Any] | None:
         if self.operation != "chat" or self._plan is None or not are_wanted(headers):
-            return body
-        return with_details(body, selection_details(self._mode, self.attempts.made, self._plan.stick))
+            return None
+        return selection_details(self._mode, self.attempts.made, self._plan.stick, self._affinity)
 
     def end(
         self,
@@ -407,6 +430,10 @@ class Entry:
         if candidate is None or ending.metered.by != "measured" or ending.error is not None or self.operation != "chat":
             return
         prompt = usage.total_input
+        estimate = None if self._plan is None or self._beside_text else self._plan.estimate_for(candidate.model)
+        if estimate is not None:
+            now = self.gateway.clock.monotonic()
+            self.gateway.memory.learnt.billing.billed(candidate.name, estimate, prompt, now)
         self.gateway.memory.learnt.habits.answered(
             self._client,
             candidate.name,

@@ -108,7 +108,7 @@ def list_candidates(
     rule = decision.rule
     if rule is None or not isinstance(rule.outcome, Route):
         return None, None
-    conversation = follow(rule.outcome, facts, entry, keeps)
+    conversation = follow(rule.outcome, facts, entry, within, keeps)
     plan = entry.serving.planner.plan(
         rule.outcome,
         rule.name,

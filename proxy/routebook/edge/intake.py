@@ -11,6 +11,7 @@ from aiohttp.streams import StreamReader
 from routebook.chat.asked import Asked
 from routebook.edge.answers import Failure
 from routebook.protocols.openai_chat.request import OpenAIChat
+from routebook.protocols.openai_responses.request import OpenAIResponses
 from routebook.routing.constraints import WITHIN_HEADER, asked_within
 from routebook.routing.controls import CONTROLS_FIELD, are_wanted, controlled
 from routebook.routing.outcomes import Within
@@ -43,7 +44,9 @@ async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:
 
 def wanted_within(request: web.BaseRequest, asked: Asked) -> Within:
     """The constraints that the client puts on its own request; raises Failure where they cannot be understood."""
-    controls = asked.routing if isinstance(asked, OpenAIChat) and are_wanted(request.headers) else None
+    controls = (
+        asked.routing if isinstance(asked, OpenAIChat | OpenAIResponses) and are_wanted(request.headers) else None
+    )
     try:
         within = asked_within(request.headers, asked)
     except ValueError as error:

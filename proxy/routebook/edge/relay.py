@@ -78,7 +78,7 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
     next_bytes = http.content.readany if reply.translated is None else _patiently(request, reply.translated, http)
     try:
         with reply.deadlines:
-            ready = reply.ready
+            ready = entry.detailed_events(request.headers, reply.ready)
             writer, deadlines = request.writer, reply.deadlines
             while not reader.done:
                 if ready:

@@ -151,6 +151,10 @@ class Measurements:
         """How the model's answers to prompts of the class were rated; None where none was."""
         return self.learnt.ratings.of(model, task)
 
+    def billed(self, model: str, at: float) -> float | None:
+        """Tokens of prompts that the model's upstream billed, to one that was estimated; None where nothing is known."""
+        return self.learnt.billing.ratio(model, at)
+
     def leader(self, rule: str) -> tuple[str, str] | None:
         """Model and account (`provider/account`) that the rule's order put first the last time."""
         return self._leaders.get(rule)

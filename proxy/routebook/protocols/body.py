@@ -144,6 +144,12 @@ def with_fields(body: bytes, fields: Mapping[str, Raw], new: Mapping[str, Any]) 
     return msgspec.json.encode({**fields, **new})
 
 
+def taken_out(body: bytes, fields: dict[str, Raw], name: str) -> tuple[bytes, Raw | None]:
+    """The body without a top-level field that is for us alone, and what stood in it; `fields` lose it too."""
+    said = fields.pop(name, None)
+    return (body, None) if said is None else (msgspec.json.encode(fields), said)
+
+
 def _may_repeat_keys(body: bytes, fields: Mapping[str, Raw]) -> bool:
     """Whether the body cannot be shown to have every key once, written plainly.
 

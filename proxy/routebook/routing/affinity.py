@@ -18,8 +18,9 @@ from typing import Final, Protocol
 import msgspec
 
 from routebook.routing.candidates import Candidate, Dropped, Stick
+from routebook.routing.controls import stick_of
 from routebook.routing.facts import RequestFacts
-from routebook.routing.outcomes import Route
+from routebook.routing.outcomes import UNCONSTRAINED, Route, Within
 
 SESSION_HEADER: Final = "x-routebook-session"
 """Where a client names the conversation itself, whatever dialect it speaks."""
@@ -73,8 +74,11 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
         return (int.from_bytes(self.digest[:8], "big") >> 11) / 2**53
 
 
-def conversation_of(route: Route, facts: RequestFacts, table: Table, secret: bytes) -> Conversation | None:
-    """The conversation that a request continues, or begins; None where its rule does not stick, or nothing tells it.
+def conversation_of(
+    route: Route, facts: RequestFacts, table: Table, secret: bytes, within: Within = UNCONSTRAINED
+) -> Conversation | None:
+    """The conversation that a request continues, or begins; None where neither its rule nor its client (`within`) keeps
+    it together, or nothing tells it.
 
     Known by the client and what the client calls it, or else by the model asked for and the messages it began with.
     A request that goes on from an answer, by its id, goes to whoever gave that answer, whatever the rule says: nobody
@@ -86,9 +90,10 @@ def conversation_of(route: Route, facts: RequestFacts, table: Table, secret: byt
         place = table.place_of(found, facts.at, KEPT)
         if place is not None:
             return Conversation(place, found, bound=True)
-    if route.stick is None:
+    seconds = stick_of(route, within)
+    if seconds is None:
         return None
-    named = facts.headers.get(SESSION_HEADER) or asked.session
+    named = within.session or facts.headers.get(SESSION_HEADER) or asked.session
     if named:
         parts: tuple[bytes, ...] = (b"session", named.encode("utf-8", "surrogatepass"))
     elif asked.opening:
@@ -96,7 +101,7 @@ def conversation_of(route: Route, facts: RequestFacts, table: Table, secret: byt
     else:
         return None
     found = _digest(facts.client.name, parts, secret)
-    return Conversation(table.place_of(found, facts.at, route.stick), found)
+    return Conversation(table.place_of(found, facts.at, seconds), found)
 
 
 def answer_digest(client: str, answer: str, secret: bytes) -> bytes:

@@ -9,9 +9,9 @@ import msgspec
 
 from routebook.catalogue.models import Model
 from routebook.catalogue.providers import Account
-from routebook.routing.demand import Size
 from routebook.routing.memory import Recollection
 from routebook.routing.reasons import in_words
+from routebook.routing.sizes import COUNTED, Size
 from routebook.scoring.judged import Judged
 
 Numbers = Mapping[str, Any]
@@ -99,6 +99,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     conversation stands among a provider's accounts (None where that was not asked for), `judged` how hard the prompt is
     (None where nobody asked). `leader` is who came first in the order that what was learnt gave, `probed` who came before
     that to be measured again (a model's name and the path of its account; None where the order does not depend on that).
+    `estimates` are the prompt's tokens for other families of tokenizers than that of `size`, `counted` those that were
+    counted exactly, both where they were looked at.
     """
 
     kept: tuple[Candidate, ...]
@@ -112,3 +114,12 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     judged: Judged | None = None
     leader: tuple[str, str] | None = None
     probed: tuple[str, str] | None = None
+    estimates: dict[str, int] = {}
+    counted: dict[str, int] = {}
+
+    def estimate_for(self, model: Model) -> int | None:
+        """The prompt's tokens as they were estimated for a model, uncorrected; None where they were not."""
+        size = self.size
+        if size is None or size.by not in COUNTED:
+            return None
+        return self.estimates.get(model.tokenizer, size.tokens)

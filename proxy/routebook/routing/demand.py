@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import msgspec
-
 from routebook.catalogue.models import Model
 from routebook.chat.asked import Asked
 from routebook.chat.conversation import ChatRequest
@@ -17,20 +15,13 @@ from routebook.chat.lazily import lazily
 from routebook.chat.loss import Done
 from routebook.policy.facts import Value
 from routebook.routing.facts import RequestFacts
-from routebook.routing.sizes import most_tokens, prompt_tokens, tokens_by_bytes
+from routebook.routing.sizes import BYTES, GIVEN, Size, exact_prompt_tokens, most_tokens, tokens_by_bytes
 from routebook.scoring.judged import Judged
 
 MILLION: Final = 1_000_000
 
 
-class Size(msgspec.Struct, frozen=True, gc=False):
-    """Tokens of a prompt, and how they were found: an `estimate` of its text, its `bytes` alone, or `given`."""
-
-    tokens: int
-    by: str
-
-
-UNSIZED: Final = Size(0, "given")
+UNSIZED: Final = Size(0, GIVEN)
 """Of a prompt of which nothing is known."""
 
 
@@ -83,6 +74,12 @@ class Demand(Protocol):
 
     def size(self, closely: bool) -> Size:
         """The tokens of its prompt; `closely` where a limit depends on them."""
+
+    def estimate_in(self, family: str) -> int | None:
+        """The tokens of its prompt for a family of tokenizers; None where `size` is of that family, or nobody knows."""
+
+    def exactly_in(self, family: str) -> int | None:
+        """The same, counted; None where nobody can count here."""
 
     def judged(self) -> Judged | None:
         """How hard its prompt is; None where nobody knows."""
@@ -151,12 +148,18 @@ class LiveDemand:
     def size(self, closely: bool) -> Size:
         """By the fact `prompt.tokens` where a rule has asked for it; otherwise by reading the text, where a limit
         depends on it, and by the body's size where nothing does."""
-        known = self._facts.seen.get("prompt.tokens")
-        if isinstance(known, int):
-            return Size(known, "estimate")
-        if closely or self._asked.most_ms:
-            return Size(prompt_tokens(self._asked), "estimate")
-        return Size(tokens_by_bytes(self._asked.body_bytes), "bytes")
+        facts = self._facts
+        if closely or self._asked.most_ms or (facts.sized is not None and facts.sized.by != BYTES):
+            return facts.size()
+        return Size(tokens_by_bytes(self._asked.body_bytes), BYTES)
+
+    def estimate_in(self, family: str) -> int | None:
+        """Estimated; the text is read once for all families."""
+        return None if family == self._facts.family else self._facts.estimate(family)
+
+    def exactly_in(self, family: str) -> int | None:
+        """Counted, where the extra `tokens` is installed."""
+        return exact_prompt_tokens(self._asked, family)
 
     def judged(self) -> Judged | None:
         """By the scorer; texts to embed are not judged."""
@@ -210,6 +213,8 @@ class KnownDemand:
     stream: bool = False
     most_ms: int = 0
     characters: int = 0
+    estimates: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
 
     def judged(self) -> Judged | None:
         """As it was."""
@@ -222,6 +227,14 @@ class KnownDemand:
     def size(self, closely: bool) -> Size:
         """As it was."""
         return self.known_size
+
+    def estimate_in(self, family: str) -> int | None:
+        """As it was; of older records nothing is known but the size."""
+        return self.estimates.get(family)
+
+    def exactly_in(self, family: str) -> int | None:
+        """As it was, where it was counted."""
+        return self.counted.get(family)
 
     def split_point(self, by: str, rule: str, draw: float) -> int:
         """As it was; by the draw where that is not known."""

@@ -9,7 +9,9 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from routebook.catalogue.callers import Client
+from routebook.catalogue.tokenizers import DEFAULT
 from routebook.chat.asked import Asked
+from routebook.chat.tokens import count_classes
 from routebook.policy.facts import Value
 from routebook.policy.operators import AMOUNT
 from routebook.routing.constraints import Headers
@@ -18,7 +20,19 @@ from routebook.routing.memory import Memory
 from routebook.routing.patterns import compile_pattern
 from routebook.routing.policy import Policy
 from routebook.routing.reading.terms import CREDENTIALS
-from routebook.routing.sizes import prompt_tokens
+from routebook.routing.sizes import (
+    BYTES,
+    ESTIMATE,
+    EXACT,
+    SMALL,
+    Size,
+    bytes_decide,
+    exact_prompt_tokens,
+    may_exceed,
+    most_tokens,
+    prompt_tokens,
+    tokens_by_bytes,
+)
 from routebook.scoring.judged import Judged, judged
 
 __all__ = ["FACTS", "TAGS_HEADER", "GivenFacts", "RequestFacts"]
@@ -47,6 +61,7 @@ class RequestFacts:
     """
 
     __slots__ = (
+        "_classes",
         "_ignored",
         "_judged",
         "_policy",
@@ -58,6 +73,7 @@ class RequestFacts:
         "memory",
         "now",
         "seen",
+        "sized",
     )
 
     def __init__(
@@ -81,6 +97,9 @@ class RequestFacts:
         self.figures: Mapping[str, Figure] = {}
         self._ignored: tuple[str, ...] | None = None
         self._judged: Judged | None = None
+        self._classes: list[int] | None = None
+        self.sized: Size | None = None
+        """The fact `prompt.tokens` and how it was found, where a condition has asked."""
 
     def __call__(self, key: str) -> Value | None:
         seen = self.seen
@@ -112,6 +131,38 @@ class RequestFacts:
     def was_judged(self) -> bool:
         """Whether anybody has asked."""
         return self._judged is not None
+
+    @property
+    def family(self) -> str:
+        """Whose tokens `prompt.tokens` are: those of the model asked for, where the policy knows it."""
+        model = self._policy.catalogue.models.get(self.asked.model)
+        return DEFAULT if model is None else model.tokenizer
+
+    def estimate(self, family: str) -> int:
+        """The prompt's tokens for a family of tokenizers, estimated; its text is read once for all of them."""
+        if self._classes is None:
+            self._classes = count_classes(self.asked.text)
+        return prompt_tokens(self.asked, family, self._classes)
+
+    def size(self) -> Size:
+        """The prompt's tokens by its text, whether or not a condition depends on them."""
+        sized = self.sized
+        return Size(self.estimate(self.family), ESTIMATE) if sized is None or sized.by == BYTES else sized
+
+    def _tokens(self) -> int:
+        """As closely as conditions depend on it: by the body's bytes where it is large and they decide them all, else by an
+        estimate, or counted where the estimate's error could turn one and the extra `tokens` is installed."""
+        limits = self._policy.token_limits
+        if self.asked.body_bytes > SMALL and bytes_decide(most_tokens(self.asked), limits):
+            self.sized = Size(tokens_by_bytes(self.asked.body_bytes), BYTES)
+            return self.sized.tokens
+        found = self.estimate(self.family)
+        self.sized = Size(found, ESTIMATE)
+        if any(may_exceed(found, limit) for limit in limits or ()):
+            counted = exact_prompt_tokens(self.asked, self.family)
+            if counted is not None:
+                self.sized = Size(counted, EXACT)
+        return self.sized.tokens
 
     def _of_family(self, key: str) -> Value | None:
         name, argument = _split(key)
@@ -215,7 +266,7 @@ _READERS: Final[Mapping[str, Callable[[RequestFacts], Value | None]]] = {
     "prompt.messages": lambda facts: facts.asked.messages,
     "prompt.images": lambda facts: facts.asked.images,
     "prompt.tools": lambda facts: facts.asked.tools,
-    "prompt.tokens": lambda facts: prompt_tokens(facts.asked),
+    "prompt.tokens": RequestFacts._tokens,
     "prompt.complexity": lambda facts: facts.judged.complexity,
     "prompt.task": lambda facts: facts.judged.task,
     "client.name": lambda facts: facts.client.name,

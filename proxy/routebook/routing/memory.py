@@ -49,6 +49,9 @@ class Memory(Protocol):
     def rating(self, model: str, task: str) -> Rating | None:
         """How the model's answers to prompts of the class were rated; None where none was."""
 
+    def billed(self, model: str, at: float) -> float | None:
+        """Tokens of prompts that the model's upstream billed, to one that was estimated; None where nothing is known."""
+
     def leader(self, rule: str) -> Place | None:
         """Who came first the last time that the rule put candidates in order."""
 
@@ -75,6 +78,7 @@ class Remembered:
     habits: Mapping[str, Habit] = field(default_factory=dict)
     ratings: Mapping[tuple[str, str], Rating] = field(default_factory=dict)
     led: Place | None = None
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
     def barred(self, account: AccountKey, model: str, at: float) -> Bar | None:
         """As it was at the request's moment, whatever `at` is."""
@@ -100,6 +104,10 @@ class Remembered:
         """As it was."""
         return self.ratings.get((model, task))
 
+    def billed(self, model: str, at: float) -> float | None:
+        """As it was."""
+        return self.ratios.get(model)
+
     def leader(self, rule: str) -> Place | None:
         """As it was, for the rule that decided."""
         return self.led
@@ -120,7 +128,19 @@ BLANK = Remembered()
 class Recollection:
     """A memory that notes what was asked of it and was not the usual, for the record."""
 
-    __slots__ = ("_memory", "bars", "first_tokens", "habits", "led", "ratings", "rests", "running", "speeds", "turns")
+    __slots__ = (
+        "_memory",
+        "bars",
+        "first_tokens",
+        "habits",
+        "led",
+        "ratings",
+        "ratios",
+        "rests",
+        "running",
+        "speeds",
+        "turns",
+    )
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -132,6 +152,7 @@ class Recollection:
         self.speeds: dict[tuple[AccountKey | None, str], Speed] = {}
         self.habits: dict[str, Habit] = {}
         self.ratings: dict[tuple[str, str], Rating] = {}
+        self.ratios: dict[str, float] = {}
         self.led: Place | None = None
 
     def __repr__(self) -> str:
@@ -176,6 +197,15 @@ class Recollection:
         if rating is not None:
             self.ratings[model, task] = rating
         return rating
+
+    def billed(self, model: str, at: float) -> float | None:
+        """Tokens billed to one that was estimated, the same for the whole of a plan; None where nothing is known."""
+        ratio = self.ratios.get(model)
+        if ratio is None:
+            ratio = self._memory.billed(model, at)
+            if ratio is not None:
+                self.ratios[model] = ratio
+        return ratio
 
     def leader(self, rule: str) -> Place | None:
         """Who came first the last time that the rule put candidates in order."""

@@ -33,6 +33,15 @@ class Mode(enum.Enum):
     QUALITY = "quality"
 
 
+class Affinity(enum.Enum):
+    """What a client asks for its conversation: to stay on its model while that does not cost more than moving, to stay
+    wherever it may, or to be decided anew each time."""
+
+    ADAPTIVE = "adaptive"
+    STICKY = "sticky"
+    NONE = "none"
+
+
 BANDS: Final[Mapping[Pick, float | None]] = {Pick.BALANCED: 0.02, Pick.BEST: 0.0, Pick.CHEAPEST: None}
 """Ways to pick that weigh the quality predicted of an answer against its cost: how far below the best predicted quality
 the cheapest is taken where the rule does not say. None: however far, so that nobody predicts."""
@@ -42,7 +51,8 @@ class Within(msgspec.Struct, frozen=True):
     """Constraints that every candidate must meet; None asks nothing.
 
     `cost` is nano-dollars for this request at most, `first_token` seconds, `quality` from 0 to 1 at least. A client may
-    also name `models`, of which one must serve, and the `mode` of choosing.
+    also name `models`, of which one must serve, the `mode` of choosing, what of its conversation's
+    `affinity`, and what it calls the `session` (never recorded).
     """
 
     cost: int | None = None
@@ -52,6 +62,8 @@ class Within(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
     models: frozenset[str] | None = None
     mode: Mode | None = None
+    affinity: Affinity | None = None
+    session: str | None = None
 
 
 UNCONSTRAINED: Final = Within()

@@ -21,19 +21,17 @@ from routebook.protocols.spoken import TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, Place, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.controls import in_mode
-from routebook.routing.demand import Demand, Size
+from routebook.routing.demand import Demand
 from routebook.routing.expecting import STALE_AFTER, Outlook, outlook, wait
 from routebook.routing.fact_table import WRITING_DOWN
+from routebook.routing.measured import Measured
 from routebook.routing.memory import AccountKey, Habit, Memory, Recollection, Speed
-from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Pick, Route, Split, Within
+from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Affinity, Pick, Route, Split, Within
 from routebook.routing.picking import LEARNING, Way, band_of, ordered, probes, spread, to_probe
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
 from routebook.routing.reach import forbidden_by, label_of, may_hold
 from routebook.scoring.judged import Judged
-
-FIT_MARGIN: Final = 1.3
-"""Real token counts stay below this multiple of the estimate for 95 texts of 100."""
 
 Fault = tuple[str, dict[str, Any]]
 """Why a candidate falls: a reason's code and its numbers."""
@@ -147,7 +145,7 @@ class _Planning:
             self.limits.append((asked_within, "client"))
         self.dropped: list[Dropped] = []
         self.verdicts: dict[str, bool] = {}
-        self.size: Size | None = None
+        self.prompt = Measured(demand, memory, at)
         self.judged: Judged | None = demand.judged() if route.judges else None
         self.place: int | None = None
         wanted, cap = demand.max_output, route.caps.max_output
@@ -183,7 +181,7 @@ class _Planning:
         return Plan(
             tuple(kept),
             tuple(self.dropped),
-            self.size,
+            self.prompt.size,
             self.memory,
             point,
             share,
@@ -192,12 +190,14 @@ class _Planning:
             self.judged,
             self.leader,
             self.probed,
+            self.prompt.estimates,
+            self.prompt.counted,
         )
 
     def _worth_staying(self, kept: Sequence[Candidate]) -> float | None:
         """The predicted quality below which a conversation moves: a band below that of candidates that are about as good
         as the best. None where the order does not go by cost."""
-        if self.route.pick not in (Pick.CHEAPEST, Pick.BALANCED):
+        if self.route.pick not in (Pick.CHEAPEST, Pick.BALANCED) or self.asked_within.affinity is Affinity.STICKY:
             return None
         band = band_of(self.route)
         return 0.0 if band is None or not kept else max(each.quality or 0.0 for each in kept) - 2 * band
@@ -269,7 +269,8 @@ class _Planning:
         if self.needs and not self.needs <= model.capabilities:
             return "model.lacks", {"lacks": sorted(self.needs - model.capabilities)}
         if model.context is not None and self.room > model.context:
-            prompt = self._size((model,)).tokens
+            self._measure((model,))
+            prompt, _ = self.prompt.against(model, model.context - (self.answer or 0))
             if prompt + (self.answer or 0) > model.context:
                 return "model.context", {"context": model.context, "prompt": prompt, "max_output": self.answer}
         if model.max_output is not None and self.answer is not None and self.answer > model.max_output:
@@ -297,8 +298,9 @@ class _Planning:
     def _by_account(self, target: _Target, targets: Sequence[_Target], kept: list[Candidate]) -> None:
         """Keep the model by each account that may pay, after the constraints on cost and on what was measured."""
         model = target.model
-        size = self.size or self._size([each.model for each in targets])
-        cost = self._cost(model, size.tokens)
+        if self.prompt.size is None:
+            self._measure([each.model for each in targets])
+        cost = self._cost(model, self.prompt.tokens(model))
         for within, by in self.limits:
             fault = _outside(model, within, cost, by)
             if fault is not None:
@@ -311,7 +313,7 @@ class _Planning:
             return
         reason, numbers = "kept", _NOTHING
         if model.context is not None and self.room > model.context:
-            reason, numbers = self._tightness(model.context, size.tokens)
+            reason, numbers = self._tightness(model, model.context)
         expected = None
         if self.route.pick in BANDS:
             expected = self._outlook(model, self.memory.expected_output(self.client.name, model.name, self.at))
@@ -395,21 +397,19 @@ class _Planning:
             known = self.verdicts[guarantee.name] = may_hold(guarantee.when, self.ask)
         return known
 
-    def _size(self, models: Iterable[Model]) -> Size:
+    def _measure(self, models: Iterable[Model]) -> None:
         """The prompt's tokens: closely where a limit, an order or a context depends on them."""
-        if self.size is None:
-            closely = (
+        if self.prompt.size is None:
+            self.prompt.measure(
                 self.route.within.cost is not None
                 or self.asked_within.cost is not None
                 or self.route.weighs_cost
                 or any(model.context is not None and self.room > model.context for model in models)
             )
-            self.size = self.demand.size(closely)
-        return self.size
 
-    def _tightness(self, context: int, prompt: int) -> tuple[str, dict[str, Any]]:
+    def _tightness(self, model: Model, context: int) -> tuple[str, dict[str, Any]]:
         """Whether the prompt fits even where the estimate is as far off as it ever is."""
-        at_most = int(prompt * FIT_MARGIN)
+        prompt, at_most = self.prompt.against(model, context - (self.answer or 0))
         if at_most + (self.answer or 0) <= context:
             return "kept", _NOTHING
         return "kept.tight", {"context": context, "prompt": prompt, "at_most": at_most}
@@ -434,7 +434,7 @@ class _Planning:
         if measured is not None:
             return Outlook(measured + model.price.request, 0, None)
         usual, most = self.planner.policy.settings.expected_output, self._most_answer(model)
-        prompt = 0 if self.size is None else self.size.tokens
+        prompt = 0 if self.prompt.size is None else self.prompt.tokens(model)
         return outlook(model, prompt, usual, most, self.demand.choices, habit)
 
     def _most_answer(self, model: Model) -> int:

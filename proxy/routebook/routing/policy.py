@@ -114,6 +114,7 @@ class Policy:
 
     `sources` are the files it was read from, name and text, so that records can be explained after the files changed.
     `patterns` are regular expressions by name (RE2). `weights` are those of `settings.router` (None: the shipped ones).
+    `token_limits` are the numbers that its conditions put `prompt.tokens` to, the least first (None: not known).
     """
 
     digest: str
@@ -129,6 +130,7 @@ class Policy:
     settings: Settings = Settings()
     limits: dict[str, Limit] = field(default_factory=dict)
     weights: Weights | None = None
+    token_limits: tuple[float, ...] | None = None
 
     @property
     def scorer(self) -> Scorer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from routebook.documents import schema as build
 from routebook.documents.schema import Schema
-from routebook.routing.outcomes import Mode
+from routebook.routing.outcomes import Affinity, Mode
+from routebook.routing.sizes import BYTES, ESTIMATE, EXACT, GIVEN
 from routebook.scoring.tasks import TASKS
 
 _TEXT: Schema = {"type": "string"}
@@ -27,7 +28,12 @@ _ASKED = {
     "characters": "characters of text that are to be spoken",
     "texts": "texts to embed",
     "tokens": "the prompt's estimated tokens",
-    "tokens_by": "the tokenizer family of the estimate",
+    "tokens_by": "how they were found: by `bytes` alone where nothing depends on them more closely, by an `estimate` of the "
+    "text, `exact` where they were counted; `given` in tests",
+    "estimates": "the estimates for other families of tokenizers, where a candidate is of one",
+    "counted": "tokens by family of tokenizers, where they were counted to see whether the prompt fits",
+    "fact_by": "how the fact `prompt.tokens` was found, where that is no estimate: by `bytes`, which decide all conditions "
+    "on it, or `exact`",
     "ignored_tags": "tags that the client may not set",
     "within": "constraints that the client declared",
     "judged": "how hard what the user wrote last is, where anybody asked",
@@ -52,6 +58,7 @@ def asked_schema() -> Schema:
             "regions": "where the provider may stand",
             "models": "the models of which one must serve",
             "mode": "how to choose, where the rule weighs quality and cost",
+            "affinity": "how the conversation is to stay on its model",
         },
         {
             "cost": _MAYBE_COUNT,
@@ -60,6 +67,7 @@ def asked_schema() -> Schema:
             "regions": {"type": ["array", "null"], "items": _TEXT},
             "models": _TEXTS,
             "mode": build.word([mode.value for mode in Mode]),
+            "affinity": build.word([affinity.value for affinity in Affinity]),
         },
         ["cost", "first_token", "quality", "regions"],
     )
@@ -76,7 +84,10 @@ def asked_schema() -> Schema:
         "characters": _COUNT,
         "texts": _COUNT,
         "tokens": _COUNT,
-        "tokens_by": _TEXT,
+        "tokens_by": build.word([BYTES, ESTIMATE, EXACT, GIVEN]),
+        "estimates": build.named(_COUNT),
+        "counted": build.named(_COUNT),
+        "fact_by": build.word([BYTES, EXACT]),
         "ignored_tags": _TEXTS,
         "within": within,
         "judged": _judged(),

@@ -328,6 +328,7 @@ def _memory() -> Schema:
             "answers": "by model: tokens of an answer to this client, share of the prompt that came from a cache, answers that "
             "this is known from, seconds since the last",
             "ratings": "feedback: model, class of task, sum, number",
+            "billed": "by model: tokens that its upstream bills for a prompt, to one that is estimated",
             "leader": "model and account that the rule's order put first the last time",
         },
         {
@@ -339,6 +340,7 @@ def _memory() -> Schema:
             "speeds": build.listed(row),
             "answers": build.named({"type": "array", "minItems": 4, "maxItems": 4}),
             "ratings": build.listed(row),
+            "billed": build.named({"type": "number", "exclusiveMinimum": 0}),
             "leader": build.listed(_TEXT, 2),
         },
     )

@@ -28,7 +28,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import AccountKey, Recollection
 from routebook.routing.meter import NOTHING, Metered, saved
 from routebook.routing.outcomes import UNCONSTRAINED, Outcome, Refuse, Within
-from routebook.routing.sizes import SMALL
+from routebook.routing.sizes import ESTIMATE, SMALL
 
 SCHEMA_VERSION: Final = 1
 
@@ -278,6 +278,12 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
             line["characters"] = demand.characters
         if plan.size is not None:
             line["tokens"], line["tokens_by"] = plan.size.tokens, plan.size.by
+        if plan.estimates:
+            line["estimates"] = plan.estimates
+        if plan.counted:
+            line["counted"] = plan.counted
+    if facts.sized is not None and facts.sized.by != ESTIMATE:
+        line["fact_by"] = facts.sized.by
     if facts.was_judged:
         line["judged"] = msgspec.to_builtins(facts.judged)
     if facts.ignored_tags:
@@ -293,6 +299,8 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
             line["within"]["models"] = sorted(within.models)
         if within.mode is not None:
             line["within"]["mode"] = within.mode.value
+        if within.affinity is not None:
+            line["within"]["affinity"] = within.affinity.value
     return line
 
 
@@ -406,6 +414,8 @@ def _memory(memory: Recollection) -> Line:
         line["answers"] = {model: list(habit) for model, habit in memory.habits.items()}
     if memory.ratings:
         line["ratings"] = [[*of, *rating] for of, rating in memory.ratings.items()]
+    if memory.ratios:
+        line["billed"] = dict(memory.ratios)
     if memory.led is not None:
         line["leader"] = list(memory.led)
     return line

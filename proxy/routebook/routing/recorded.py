@@ -14,9 +14,10 @@ import msgspec
 from routebook.chat.usage import Usage
 from routebook.policy.facts import Value
 from routebook.routing.affinity import Conversation
-from routebook.routing.demand import KnownDemand, Size
+from routebook.routing.demand import KnownDemand
 from routebook.routing.memory import AccountKey, Remembered
-from routebook.routing.outcomes import UNCONSTRAINED, Mode, Within
+from routebook.routing.outcomes import UNCONSTRAINED, Affinity, Mode, Within
+from routebook.routing.sizes import Size
 from routebook.scoring.judged import Judged
 
 
@@ -29,6 +30,7 @@ class WithinThen(msgspec.Struct, gc=False):
     regions: list[str] | None = None
     models: list[str] | None = None
     mode: Mode | None = None
+    affinity: Affinity | None = None
 
 
 class AskedThen(msgspec.Struct, gc=False):
@@ -47,6 +49,9 @@ class AskedThen(msgspec.Struct, gc=False):
     characters: int = 0
     tokens: int | None = None
     tokens_by: str | None = None
+    estimates: dict[str, int] = {}
+    counted: dict[str, int] = {}
+    fact_by: str | None = None
     within: WithinThen | None = None
     judged: Judged | None = None
 
@@ -82,6 +87,7 @@ class MemoryThen(msgspec.Struct, gc=False):
     speeds: list[tuple[str | None, str | None, str, float | None, float | None, float]] = []
     answers: dict[str, tuple[float, float, float, float]] = {}
     ratings: list[tuple[str, str, float, float]] = []
+    billed: dict[str, float] = {}
     leader: tuple[str, str] | None = None
 
 
@@ -196,6 +202,8 @@ def demand_of(record: Recorded) -> KnownDemand:
         stream=record.stream,
         most_ms=asked.most_ms,
         characters=asked.characters,
+        estimates=asked.estimates,
+        counted=asked.counted,
     )
 
 
@@ -220,6 +228,7 @@ def memory_of(record: Recorded) -> Remembered:
         habits=memory.answers,
         ratings={(model, task): (total, number) for model, task, total, number in memory.ratings},
         led=memory.leader,
+        ratios=memory.billed,
     )
 
 
@@ -238,6 +247,7 @@ def within_of(record: Recorded) -> Within:
         None if said.regions is None else frozenset(said.regions),
         models=None if said.models is None else frozenset(said.models),
         mode=said.mode,
+        affinity=said.affinity,
     )
 
 

@@ -23,6 +23,7 @@ from routebook.protocols.body import (
     read_fields,
     read_model,
     starts_with,
+    taken_out,
     with_fields,
 )
 from routebook.protocols.errors import ProtocolError, Side
@@ -79,10 +80,8 @@ class OpenAIChat:
         messages = fields.get("messages")
         if messages is None or not starts_with(messages, b"["):
             raise ProtocolError(Side.CLIENT, "`messages` must be a list", param="messages")
-        self.routing = fields.pop("routing_config", None)
+        body, self.routing = taken_out(body, fields, "routing_config")
         """How the client wants this request routed: nobody upstream is told."""
-        if self.routing is not None:
-            body = msgspec.json.encode(fields)
         self.stream = "stream" in fields and read_field(fields, "stream", FLAG) is True
         self.body = body
         self.body_bytes = len(body)

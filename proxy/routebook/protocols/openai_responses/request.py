@@ -23,6 +23,7 @@ from routebook.protocols.body import (
     read_fields,
     read_model,
     starts_with,
+    taken_out,
     with_fields,
 )
 from routebook.protocols.errors import ProtocolError, Side
@@ -56,6 +57,8 @@ class OpenAIResponses(AskedChat):
                 raise ProtocolError(Side.CLIENT, "`input` is missing", param="input")
         elif not (starts_with(given, b'"') or starts_with(given, b"[")):
             raise ProtocolError(Side.CLIENT, "`input` must be a text or a list", param="input")
+        body, self.routing = taken_out(body, fields, "routing_config")
+        """How the client wants this request routed: nobody upstream is told."""
         self.stream = "stream" in fields and read_field(fields, "stream", FLAG) is True
         self.body = body
         self.fields = fields

@@ -16,6 +16,7 @@ from routebook.documents.problems import Problems
 from routebook.documents.reading import read_text
 from routebook.ledger.budgets import Budget, Limit
 from routebook.ledger.reading import read_budgets, read_limits
+from routebook.policy.coverage import numbers_of
 from routebook.policy.facts import FactTable
 from routebook.policy.reading import read_conditions
 from routebook.policy.rules import Rule
@@ -83,7 +84,7 @@ def assemble(
         return None
     tree = DecisionTree(rules, FACTS)
     parts = clients, budgets, patterns, guarantees, tests, settings, limits, weights
-    policy = Policy(digest, sources, catalogue, rules, tree, *parts)
+    policy = Policy(digest, sources, catalogue, rules, tree, *parts, token_limits=numbers_of("prompt.tokens", asking))
     if proofs is not None:
         proofs.check_policy(policy)
     return policy

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from routebook.catalogue.models import Model
 from routebook.policy.rules import Rule
 from routebook.routing.candidates import Plan
-from routebook.routing.demand import KnownDemand, Size
+from routebook.routing.demand import KnownDemand
 from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Outcome, Pick, Route, Within
 from routebook.routing.policy import Policy
 from routebook.routing.recorded import Recorded, conversation_of, demand_of, keyless_of, memory_of, within_of
 from routebook.routing.replay import Replayer
 from routebook.routing.replaying.between import Between
 from routebook.routing.replaying.knowing import NotRecorded, RecordedFacts
-from routebook.routing.sizes import IMAGE_TOKENS, tokens_by_bytes
+from routebook.routing.sizes import BYTES, COUNTED, IMAGE_TOKENS, Size, tokens_by_bytes
 
 ROUTED, REFUSED, NOBODY, NO_RULE, SHUT_OUT = "route", "refuse", "nobody", "none", "unknown client"
 """What becomes of a request: it goes to a model, is refused by a rule, meets no candidate that may serve it, meets no
@@ -128,10 +128,10 @@ class Redeciding:
                     raise NotRecorded("prompt.images")
                 images = asked.images
             demand = replace(demand, most_tokens=asked.bytes + images * IMAGE_TOKENS)
-        if asked.tokens_by != "estimate":
+        if asked.tokens_by not in COUNTED:
             if self._asks_closely(demand, route, within_of(record)):
                 raise NotRecorded("prompt.tokens")
-            demand = replace(demand, known_size=Size(tokens_by_bytes(asked.bytes), "bytes"))
+            demand = replace(demand, known_size=Size(tokens_by_bytes(asked.bytes), BYTES))
         return demand
 
     def _asks_closely(self, demand: KnownDemand, route: Route, asked_within: Within) -> bool:

@@ -14,6 +14,7 @@ from routebook.policy.facts import Value
 from routebook.routing.given import CLOCKS
 from routebook.routing.recorded import Recorded, value_of
 from routebook.routing.replaying.between import Between, Caller
+from routebook.routing.sizes import BYTES, COUNTED, bytes_decide
 
 _UNASKED: Final = object()
 """Of a fact that the record does not speak of: another thing than one that was missing."""
@@ -48,9 +49,16 @@ class RecordedFacts:
 
     def __call__(self, key: str) -> Value | None:
         written: Any = self._facts.get(key, _UNASKED)
+        if key == "prompt.tokens" and self._record.asked.fact_by == BYTES and not self._bytes_decide():
+            written = _UNASKED
         if written is not _UNASKED and self._between.vouches(key) and (self._caller.is_kept or self._stands(key)):
             return value_of(written)
         return self._derived(key)
+
+    def _bytes_decide(self) -> bool:
+        """Whether the prompt's bytes alone decide the proposed policy's conditions on its tokens, as they did then."""
+        limits, most = self._between.proposed.token_limits, self._record.asked.most_tokens
+        return most is not None and bytes_decide(most, limits)
 
     def _stands(self, key: str) -> bool:
         """Whether a recorded fact is what it was although the proposed policy says something else of the client."""
@@ -79,7 +87,7 @@ class RecordedFacts:
             return record.team if self._is_claimed(key) else self._client.team
         if key.startswith(_LABEL) and not self._is_claimed(key):
             return self._client.labels.get(key.removeprefix(_LABEL))
-        if key == "prompt.tokens" and asked.tokens_by == "estimate":
+        if key == "prompt.tokens" and asked.tokens_by in COUNTED:
             return asked.tokens
         if asked.judged is not None and key in ("prompt.complexity", "prompt.task"):
             return asked.judged.complexity if key == "prompt.complexity" else asked.judged.task
