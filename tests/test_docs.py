@@ -57,7 +57,12 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 POLICIES = [
     (path, number, text)
-    for path in (ROOT / "docs" / "rules.md", ROOT / "docs" / "model-router.md", ROOT / "README.md")
+    for path in (
+        ROOT / "docs" / "rules.md",
+        ROOT / "docs" / "guards.md",
+        ROOT / "docs" / "model-router.md",
+        ROOT / "README.md",
+    )
     for number, text in enumerate(blocks(path, "yaml"))
 ]
 

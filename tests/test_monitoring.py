@@ -20,6 +20,7 @@ from routebook.edge.processes import vitals
 from routebook.health.reports import WORDS
 from routebook.ledger.pot_names import KINDS
 from routebook.routing.endings import Who
+from routebook.routing.published_guards import RESULTS
 from tests.support.prometheus import MATCHER, labels_of, metrics_of, needs_promtool, promtool
 from tests.support.proxy import free_port, running_proxy, small_policy
 from tests.test_docs import rows
@@ -84,7 +85,7 @@ WORDS_OF = {
     "reason": {reason.value for reason in Reason},
     "kind": set(KINDS),
     "end": {f"{who.value}." for who in Who},
-    "result": {"ok"},
+    "result": {"ok", *RESULTS},
 }
 
 

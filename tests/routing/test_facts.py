@@ -96,6 +96,8 @@ def test_every_row_of_the_table_can_be_asked() -> None:
         "client.label.NAME",
         "budget.NAME.left",
         "budget.NAME.used",
+        "guard.NAME.found",
+        "guard.NAME.verdict",
         "model.NAME.first_token",
     }
 

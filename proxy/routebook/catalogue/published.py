@@ -24,10 +24,9 @@ def name(example: str = "") -> Schema:
     return build.one_of_kinds(build.matching(PATTERN, [example] if example else []), {"type": "number"})
 
 
-def provider_schemas() -> dict[str, Schema]:
-    """The definitions `provider`, `account`, `limits`, `queue` and `timeouts`."""
-    count, tokens, duration = (build.quantity(unit) for unit in (Unit.COUNT, Unit.TOKENS, Unit.DURATION))
-    key = build.one_of_kinds(
+def key_schema() -> Schema:
+    """Where a key comes from."""
+    return build.one_of_kinds(
         build.record(
             {"env": "the environment variable that holds the key"},
             {"env": build.matching("[A-Za-z_][A-Za-z0-9_]*")},
@@ -35,7 +34,18 @@ def provider_schemas() -> dict[str, Schema]:
         ),
         build.record({"file": "the file that holds the key"}, {"file": {"type": "string"}}, ["file"]),
     )
-    account = {"name": name("main"), "key": key, "weight": count, "bucket": build.text(), "limits": build.ref("limits")}
+
+
+def provider_schemas() -> dict[str, Schema]:
+    """The definitions `provider`, `account`, `limits`, `queue` and `timeouts`."""
+    count, tokens, duration = (build.quantity(unit) for unit in (Unit.COUNT, Unit.TOKENS, Unit.DURATION))
+    account = {
+        "name": name("main"),
+        "key": key_schema(),
+        "weight": count,
+        "bucket": build.text(),
+        "limits": build.ref("limits"),
+    }
     provider = {
         "dialect": build.word(providers.DIALECTS),
         "base_url": build.matching("https?://.+", ["https://api.openai.com/v1"]),

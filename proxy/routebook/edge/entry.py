@@ -111,6 +111,7 @@ class Entry:
         self.recalled: Recalled | None = None
         self.conversation: Conversation | None = None
         self.answer_digest: Callable[[str], bytes] | None = None
+        self._guarded: list[Line] = []
         self._mode: Mode | None = None
         self._affinity = Affinity.STICKY
         self.rule = ""
@@ -229,6 +230,8 @@ class Entry:
             line["hold"] = hold_part(self._sums().with_orphans(), self.refusals)
         if self.barred:
             line["barred"] = [barred_part(candidate, bar) for candidate, bar in self.barred]
+        if self._guarded:
+            line["guards"] = self._guarded
         if self._original is not None:
             line["shadow"] = {"of": self._original.id}
         if not self._write(line):
@@ -238,6 +241,12 @@ class Entry:
         self._mode, self._affinity = mode_of(outcome, within), affinity_of(outcome, within)
         if self._original is None:
             self._count_decision(decision)
+
+    def guarded(self, name: str, said: Line, began: float) -> None:
+        """A guard has looked, from `began` on: what came of it is recorded and counted."""
+        seconds = round(self.gateway.clock.monotonic() - began, 6)
+        self._guarded.append({"guard": name, **said, "seconds": seconds})
+        self.gateway.metrics.guarded(name, said["result"])
 
     def calls(self, call: Call) -> None:
         """An upstream is about to be called."""
@@ -410,7 +419,8 @@ class Entry:
 
     def _write_end(self, ending: Ending) -> None:
         if self._on_disk is None:
-            self._write(unread_line(self._heading(), self.operation))
+            unread = unread_line(self._heading(), self.operation)
+            self._write({**unread, "guards": self._guarded} if self._guarded else unread)
         if not self._on_disk:
             return
         line = ended_line(self.id, self.gateway.clock.now(), ending)

@@ -16,6 +16,7 @@ from routebook.edge.caching import look_up, replay
 from routebook.edge.callers import identify
 from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
+from routebook.edge.guarding import guarded
 from routebook.edge.intake import read_body, wanted_within
 from routebook.edge.relay import relay
 from routebook.edge.securing import figures, next_call
@@ -50,8 +51,10 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         entry.phase = Phase.ROUTING
         # See
         facts = RequestFacts(asked, client, request.headers, entry.now, policy, gateway.memory, entry.began)
-        if entry.serving.drawing.asked:
-            facts.figures = await figures(entry, facts)
+        # Guard
+        if policy.guards:
+            facts = await guarded(facts, found, request.headers, entry)
+        facts.figures = await figures(entry, facts)
         # Decide
         decision = policy.tree.decide(facts)
         # List
@@ -59,7 +62,7 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         route, plan = list_candidates(decision, facts, demand, within, entry, found.operation.keeps)
         # Recall
         draws = entry.draws_on(facts, demand, route)
-        job = Job(request, asked, found.dialect, found.operation, caps_of(route, draws), client.name, entry.upload)
+        job = Job(request, facts.asked, found.dialect, found.operation, caps_of(route, draws), client.name, entry.upload)
         reusing = look_up(route, plan, job, client.name, entry)
         # Hold
         entry.planned(plan, draws)

@@ -15,7 +15,7 @@ from typing import Any
 
 from yarl import URL
 
-from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, Provider
+from routebook.catalogue.providers import Account, EnvironmentKey, FileKey, KeySource, Provider
 from routebook.catalogue.reach import Reach, reach_of
 from routebook.edge.clock import Clock, SystemClock
 from routebook.edge.connections import Connections, Origin
@@ -37,6 +37,7 @@ from routebook.ledger.vault import Vault
 from routebook.protocols.dialects import SPOKEN_BY
 from routebook.routing.answer_cache import AnswerCache, room_under
 from routebook.routing.drawing import Drawing
+from routebook.routing.guards import Webhook
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 
@@ -78,6 +79,7 @@ class Serving:
     drawing: Drawing
     access: Mapping[tuple[str, str], Access]
     callers: Callers
+    guard_keys: Mapping[str, str]
 
 
 class Gateway:
@@ -176,11 +178,13 @@ class Gateway:
         }
         planner = Planner(policy, [key for key, each in access.items() if each.missing])
         callers = Callers(policy.clients, self._key_book, self._key_sets, self.clock)
-        return Serving(policy, planner, Drawing(policy), access, callers)
+        guards = [each for each in policy.guards.values() if isinstance(each, Webhook)]
+        guard_keys = {each.name: key for each in guards if (key := _secret(each.key)) is not None}
+        return Serving(policy, planner, Drawing(policy), access, callers, guard_keys)
 
     def _access(self, provider: Provider, account: Account, stall: float) -> Access:
         base = self._simulate_at or provider.base_url
-        key = None if self._simulate_at else _secret(account)
+        key = None if self._simulate_at else _secret(account.key)
         missing = account.key is not None and key is None and not self._simulate_at
         url = URL(base, encoded=True)
         host = url.raw_host or ""
@@ -196,9 +200,9 @@ class Gateway:
         return Access(origin, heads, key, missing, limits, self._simulate_at is not None, named)
 
 
-def _secret(account: Account) -> str | None:
-    """The account's key; None where it has none, or it is not set, or it could not stand in a header."""
-    match account.key:
+def _secret(source: KeySource | None) -> str | None:
+    """A key; None where there is none, or it is not set, or it could not stand in a header."""
+    match source:
         case EnvironmentKey(name):
             written = os.environ.get(name, "")
         case FileKey(path):

@@ -97,6 +97,12 @@ BREAKERS = Family(
     ("model", "account", "to"),
 )
 
+GUARDED = Family(
+    "routebook_guards",
+    "counter",
+    "Looks of guards by what came of them: clean, masked, unmasked (refused), judged, failed.",
+    ("guard", "result"),
+)
 FAMILIES = (
     REQUESTS,
     IN_PROGRESS,
@@ -116,6 +122,7 @@ FAMILIES = (
     REFUSED_CALLERS,
     REFUSED_JOURNAL,
     BREAKERS,
+    GUARDED,
 )
 """Everything that a worker counts."""
 
@@ -238,6 +245,10 @@ class Metrics:
     def caller_refused(self, reason: str) -> None:
         """A caller was not let in; `reason` is one of `identity.refusals.Reason`."""
         _add(self._counts[REFUSED_CALLERS.name], (reason,), 1)
+
+    def guarded(self, guard: str, result: str) -> None:
+        """A guard of the policy has looked at a request; `result` is one of a closed set of words."""
+        _add(self._counts[GUARDED.name], (guard, result), 1)
 
     def journal_refused(self) -> None:
         """A request was refused because the journal could not be written."""

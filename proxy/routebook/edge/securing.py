@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from routebook.edge.calls import Call
 from routebook.edge.entry import Entry
 from routebook.ledger.claims import Why
 from routebook.routing.facts import Figure, RequestFacts
 
+NOTHING_ASKED: Final[Mapping[str, Figure]] = MappingProxyType({})
+"""The figures where no rule asks about a budget."""
+
 
 async def figures(entry: Entry, facts: RequestFacts) -> Mapping[str, Figure]:
     """How the budgets stand that rules ask about, in this request's scope. Where the ledger's owner is away they are
     missing, as a fact that nobody knows is."""
     drawing = entry.serving.drawing
+    if not drawing.asked:
+        return NOTHING_ASKED
     found: dict[str, Figure] = {}
     for budget, pots in drawing.pots(facts, entry.now + entry.gateway.till.offset):
         used = await entry.gateway.till.settled(pots)

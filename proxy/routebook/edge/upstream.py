@@ -118,7 +118,7 @@ async def ask_along(
     try:
         connection = await connections.opened(origin)
     except OSError as error:
-        raise _not_connected(error) from None
+        raise not_connected(error) from None
     deadlines.waits_for(Wait.HEAD)
     connection.set_response_params(read_until_eof=True, auto_decompress=False, max_field_size=HEAD_LINE)
     chunked = head.endswith(b"Transfer-Encoding: chunked\r\n\r\n")

@@ -107,6 +107,15 @@ FACTS = FactTable(
             words=tuple(TASKS),
             may_be_missing=False,
         ),
+        FactSpec(
+            "guard.NAME.found", _FLAG, _GIVEN, "whether a guard has masked something; missing where it did not look"
+        ),
+        FactSpec(
+            "guard.NAME.verdict",
+            _TEXT,
+            _GIVEN,
+            "what a guard's service says of the prompt; missing where it was not asked, or said nothing",
+        ),
         FactSpec("client.name", _TEXT, _GIVEN, "who calls, by the key presented", may_be_missing=False),
         FactSpec("client.team", _TEXT, _GIVEN, "the caller's team"),
         FactSpec("client.label.NAME", _TEXT, _GIVEN, "a label of the caller"),

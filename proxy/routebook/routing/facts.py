@@ -6,7 +6,7 @@ import datetime
 import zoneinfo
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from routebook.catalogue.callers import Client
 from routebook.catalogue.tokenizers import DEFAULT
@@ -17,7 +17,7 @@ from routebook.policy.operators import AMOUNT
 from routebook.routing.constraints import Headers
 from routebook.routing.fact_table import FACTS, WEEKDAYS
 from routebook.routing.memory import Memory
-from routebook.routing.patterns import compile_pattern
+from routebook.routing.patterns import compiled
 from routebook.routing.policy import Policy
 from routebook.routing.reading.terms import CREDENTIALS
 from routebook.routing.sizes import (
@@ -57,7 +57,8 @@ class RequestFacts:
     """What rules may know of one request (`policy.facts.Ask`); asking may raise ProtocolError.
 
     `seen` is everything that was asked for, None where it is missing: enough to decide again. `now` is seconds since
-    1970, `at` monotonic seconds. `figures` are those of the budgets that rules ask about.
+    1970, `at` monotonic seconds. `figures` are those of the budgets that rules ask about, `guarded` what guards say, by
+    their facts.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class RequestFacts:
         "at",
         "client",
         "figures",
+        "guarded",
         "headers",
         "memory",
         "now",
@@ -95,6 +97,7 @@ class RequestFacts:
         self._policy = policy
         self.seen: dict[str, Value | None] = {}
         self.figures: Mapping[str, Figure] = {}
+        self.guarded: Mapping[str, Value] = {}
         self._ignored: tuple[str, ...] | None = None
         self._judged: Judged | None = None
         self._classes: list[int] | None = None
@@ -190,7 +193,7 @@ class RequestFacts:
 
     def _matches(self, name: str) -> bool | None:
         pattern = self._policy.patterns.get(name)
-        return None if pattern is None else _compiled(pattern).search(self.asked.text) is not None
+        return None if pattern is None else compiled(pattern).search(self.asked.text) is not None
 
     def _available(self, name: str) -> bool | None:
         model = self._policy.catalogue.models.get(name)
@@ -250,11 +253,6 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
     return zoneinfo.ZoneInfo(name)
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
-    return compile_pattern(pattern)
-
-
 _READERS: Final[Mapping[str, Callable[[RequestFacts], Value | None]]] = {
     "request.operation": lambda facts: facts.asked.operation,
     "request.dialect": lambda facts: facts.asked.dialect,
@@ -286,6 +284,8 @@ _FAMILIES: Final[Mapping[str, Callable[[RequestFacts, str], Value | None]]] = {
     "time.of_day": lambda facts, zone: _seconds(facts._clock(zone)),
     "time.weekday": lambda facts, zone: WEEKDAYS[facts._clock(zone).weekday()],
     "time.date": lambda facts, zone: facts._clock(zone).toordinal(),
+    "guard.NAME.found": lambda facts, name: facts.guarded.get(f"guard.{name}.found"),
+    "guard.NAME.verdict": lambda facts, name: facts.guarded.get(f"guard.{name}.verdict"),
     "model.NAME.available": RequestFacts._available,
     "model.NAME.first_token": lambda facts, name: facts.memory.first_token(name),
 }

@@ -5,6 +5,7 @@ Nothing else may search a prompt: an expression of `re` can be made to run for h
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types
@@ -29,6 +30,12 @@ def compile_pattern(pattern: str) -> Any:
     options.log_errors = False
     options.max_mem = _MEMORY
     return re2.compile(pattern, options)
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Any:
+    """A valid pattern, compiled once."""
+    return compile_pattern(pattern)
 
 
 def matches_everything(pattern: str) -> bool:

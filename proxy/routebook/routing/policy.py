@@ -15,6 +15,7 @@ from routebook.policy.conditions import Condition
 from routebook.policy.rules import Rule
 from routebook.policy.tree import DecisionTree
 from routebook.routing.cases.case import PolicyTest
+from routebook.routing.guards import Guard
 from routebook.routing.outcomes import Outcome
 from routebook.scoring.scorer import Scorer
 from routebook.scoring.shipped import shipped
@@ -113,8 +114,9 @@ class Policy:
     """One policy. `digest` is the SHA-256 of its files' names and bytes, as 16 hex digits.
 
     `sources` are the files it was read from, name and text, so that records can be explained after the files changed.
-    `patterns` are regular expressions by name (RE2). `weights` are those of `settings.router` (None: the shipped ones).
-    `token_limits` are the numbers that its conditions put `prompt.tokens` to, the least first (None: not known).
+    `patterns` are regular expressions by name (RE2), `guards` look in their order. `weights` are those of `settings.router`
+    (None: the shipped ones). `token_limits` are the numbers that its conditions put `prompt.tokens` to, the least first
+    (None: not known).
     """
 
     digest: str
@@ -130,6 +132,7 @@ class Policy:
     settings: Settings = Settings()
     limits: dict[str, Limit] = field(default_factory=dict)
     weights: Weights | None = None
+    guards: dict[str, Guard] = field(default_factory=dict)
     token_limits: tuple[float, ...] | None = None
 
     @property

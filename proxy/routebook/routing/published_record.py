@@ -13,6 +13,7 @@ from routebook.routing.affinity import ELSEWHERE, SAVES, WORSE, Event
 from routebook.routing.endings import PHASE_WORDS, WHO_WORDS, Phase, Who
 from routebook.routing.published_asked import asked_schema
 from routebook.routing.published_candidates import barred_schema, candidate_schema, refused_schema
+from routebook.routing.published_guards import guard_schema
 from routebook.routing.published_session import USAGE_BY, session_schema
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
@@ -63,13 +64,14 @@ _DECIDED = {
     "stick": "what became of the conversation, under a rule that sticks or where the request goes on from an answer",
     "cache": "what was found among the kept answers, under a rule that keeps them",
     "shadow": "where this is a copy of a request whose answer was thrown away: the record of the request itself",
+    "guards": "what the guards of the policy did, in their order, those that let nothing pass too; never a word of the prompt",
     "keyless": "accounts (provider, name) whose key was not set",
     "barred": "candidates that were kept, and began to rest before they were called",
     "hold": "what is held of budgets until the record ends, and which candidates a budget or limit did not allow",
 }
 """The keys of the `decided` line."""
 
-_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold", "barred", "shadow"}
+_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold", "barred", "shadow", "guards"}
 """Those of them that stand there only where there is something to say."""
 
 _OUTCOMES = {
@@ -242,23 +244,6 @@ def _line(event: str) -> dict[str, Schema]:
 
 def _decided() -> Schema:
     fact: Schema = {"type": ["boolean", "number", "string", "array", "null"], "items": _TEXT}
-    draw = build.growing(
-        {
-            "draw": "from 0 to 1",
-            "point": "the request's place in a split, from 0 to 1",
-            "share": "the model or pool that the place chose",
-            "conversation": "the place of the conversation among a provider's accounts, in parts per million",
-            "probed": "model and account that were tried first to measure them anew",
-        },
-        {
-            "draw": {"type": "number"},
-            "point": {"type": ["number", "null"]},
-            "share": _MAYBE_TEXT,
-            "conversation": _COUNT,
-            "probed": build.listed(_TEXT, 2),
-        },
-        ["draw"],
-    )
     values = {
         **_line("decided"),
         "schema": {"const": SCHEMA_VERSION},
@@ -280,16 +265,37 @@ def _decided() -> Schema:
         "facts": build.named(fact),
         "steps": build.listed(build.ref("step")),
         "candidates": build.listed(build.ref("candidate")),
-        "draw": build.one_of_kinds(draw, {"type": "null"}),
+        "draw": build.one_of_kinds(_draw(), {"type": "null"}),
         "memory": _memory(),
         "stick": _stick(),
         "cache": _recalled(),
         "shadow": build.growing({"of": "its id"}, {"of": _TEXT}, ["of"]),
         "keyless": build.listed(build.listed(_TEXT, 2)),
+        "guards": build.listed(guard_schema()),
         "barred": build.listed(barred_schema()),
         "hold": build.ref("hold"),
     }
     return build.growing(_DECIDED, values, [key for key in _DECIDED if key not in _SOMETIMES])
+
+
+def _draw() -> Schema:
+    return build.growing(
+        {
+            "draw": "from 0 to 1",
+            "point": "the request's place in a split, from 0 to 1",
+            "share": "the model or pool that the place chose",
+            "conversation": "the place of the conversation among a provider's accounts, in parts per million",
+            "probed": "model and account that were tried first to measure them anew",
+        },
+        {
+            "draw": {"type": "number"},
+            "point": {"type": ["number", "null"]},
+            "share": _MAYBE_TEXT,
+            "conversation": _COUNT,
+            "probed": build.listed(_TEXT, 2),
+        },
+        ["draw"],
+    )
 
 
 def _recalled() -> Schema:

@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from routebook.edge.answers import refused
 from routebook.edge.exchange import end_early, list_candidates
 from routebook.edge.gateway import Gateway
+from routebook.edge.guarding import check_unguarded
 from routebook.edge.intake import wanted_within
 from routebook.edge.securing import figures, next_call
 from routebook.edge.sessions.entry import SessionEntry
@@ -43,8 +44,8 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         entry.phase = Phase.ROUTING
         # See
         facts = RequestFacts(asked, client, request.headers, entry.now, policy, gateway.memory, entry.began)
-        if entry.serving.drawing.asked:
-            facts.figures = await figures(entry, facts)
+        check_unguarded(facts, entry)
+        facts.figures = await figures(entry, facts)
         # Decide
         decision = policy.tree.decide(facts)
         # List

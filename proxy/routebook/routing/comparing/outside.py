@@ -56,6 +56,7 @@ def altered(old: Policy, new: Policy) -> Iterator[Altered]:
         ("budget", old.budgets, new.budgets),
         ("limit", old.limits, new.limits),
         ("pattern", old.patterns, new.patterns),
+        ("guard", old.guards, new.guards),
         ("guarantee", _by_name(old.guarantees), _by_name(new.guarantees)),
     ):
         yield from _of_kind(kind, before, after)

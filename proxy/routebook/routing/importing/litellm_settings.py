@@ -17,7 +17,7 @@ WINDOWS = {"1d": "day", "24h": "day", "7d": "week", "30d": "month", "1mo": "mont
 _LOGS = "what is logged where is no part of a policy: records and metrics stand in docs/operating.md"
 _OWN_DATA = "Routebook keeps its books and keys in its own state directory"
 _UI = "there is no web interface"
-_GUARDS = "there are no guardrails: a rule may refuse by `patterns`, and a proxy before this one may look into content"
+_GUARDS = "guardrails are not carried: a rule may refuse by `patterns`, and `guards` mask, or ask a service of yours"
 _CHECKS = "models are measured by the requests that they serve, not by probes"
 
 SETTINGS: dict[str, tuple[bool, str]] = {

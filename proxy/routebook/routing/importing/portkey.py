@@ -22,7 +22,7 @@ from routebook.routing.vendors import VENDORS, Vendor, base_of, unwritten, vendo
 MOST_RULES = 500
 """Rules that a tree may come to: nested conditions multiply."""
 
-_GUARDS = "there are no guardrails: a rule may refuse by `patterns`, and a proxy before this one may look into content"
+_GUARDS = "guardrails are not carried: a rule may refuse by `patterns`, and `guards` mask, or ask a service of yours"
 _ELSEWHERE = {
     "input_guardrails": _GUARDS,
     "output_guardrails": _GUARDS,

@@ -28,6 +28,7 @@ from routebook.routing.policy import Policy
 from routebook.routing.reading.checks import check_policy
 from routebook.routing.reading.expectations import Expectable
 from routebook.routing.reading.guarantees import Scope, read_guarantees
+from routebook.routing.reading.guards import check_guard_facts, read_guards
 from routebook.routing.reading.in_force import report_not_installed
 from routebook.routing.reading.money import check_amounts, report_money
 from routebook.routing.reading.outcomes import Targets
@@ -67,12 +68,14 @@ def assemble(
     limits = read_limits(sections.entries["limits"], FACTS, terms.condition, problems)
     _check_scopes([*budgets.values(), *limits.values()], terms)
     patterns = _read_patterns(sections.entries["patterns"], problems)
+    guards = read_guards(sections.entries["guards"], patterns, terms.condition, problems)
     tests = read_tests(sections.items["tests"], terms, _expectable(sections, rules, budgets))
     fit = not problems.errors
     check_policy(sections, rules, catalogue)
     asking = [*(each.when for each in rules), *(each.when for each in guarantees)]
     asking += [*(each.when for each in budgets.values()), *(each.when for each in limits.values())]
     check_amounts(asking, budgets, problems)
+    check_guard_facts(asking, guards, problems)
     report_money(budgets.values(), rules, catalogue, settings, problems)
     fit = fit and not problems.errors
     proofs = None
@@ -83,7 +86,7 @@ def assemble(
     if not fit:
         return None
     tree = DecisionTree(rules, FACTS)
-    parts = clients, budgets, patterns, guarantees, tests, settings, limits, weights
+    parts = clients, budgets, patterns, guarantees, tests, settings, limits, weights, guards
     policy = Policy(digest, sources, catalogue, rules, tree, *parts, token_limits=numbers_of("prompt.tokens", asking))
     if proofs is not None:
         proofs.check_policy(policy)
@@ -142,6 +145,7 @@ def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
 def _read_terms(sections: Sections, clients: dict[str, Client]) -> Terms:
     declared = {
         "pattern": sections.names("patterns"),
+        "guard": sections.names("guards"),
         "budget": sections.names("budgets"),
         "model": sections.names("models"),
         "client": sections.names("clients"),

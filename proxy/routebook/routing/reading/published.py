@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebook.catalogue.published import client_schemas, dollars, model_schemas, name, provider_schemas
+from routebook.catalogue.published import client_schemas, dollars, key_schema, model_schemas, name, provider_schemas
 from routebook.chat.features import FEATURES
 from routebook.chat.loss import Done
 from routebook.documents import schema as build
@@ -15,7 +15,7 @@ from routebook.policy.facts import FactTable
 from routebook.policy.published import condition_schemas, given_schema, value_schemas
 from routebook.protocols.shapes import GEMINI
 from routebook.routing.outcomes import Pick
-from routebook.routing.reading import guarantees, outcomes, router, settings
+from routebook.routing.reading import guarantees, guards, outcomes, router, settings
 from routebook.routing.reading.expectations import BOUND_KEYS, DROPS, EXPECT_KEYS, REFUSE_KEYS
 from routebook.routing.reading.requests import REQUEST_KEYS
 from routebook.routing.reading.rules import RULE_KEYS
@@ -46,6 +46,7 @@ def policy_schema(table: FactTable) -> Schema:
         "budgets": _section(build.named(build.ref("budget"), PATTERN)),
         "limits": _section(build.named(build.ref("limit"), PATTERN)),
         "patterns": _section(build.named(build.text(), PATTERN)),
+        "guards": _section(build.named(build.ref("guard"), PATTERN)),
         "conditions": _section(build.named(build.ref("condition"), PATTERN)),
         "rules": _section(build.listed(build.ref("rule"))),
         "guarantees": _section(build.listed(build.ref("guarantee"))),
@@ -76,6 +77,7 @@ def _definitions(table: FactTable) -> dict[str, Schema]:
         budget_schemas(),
         limit_schemas(),
         condition_schemas(table),
+        _guard_schemas(),
         _outcome_schemas(),
         _rule_schemas(),
         _guarantee_schemas(needs),
@@ -91,6 +93,22 @@ def _section(schema: Schema) -> Schema:
 def _words(table: FactTable, fact: str) -> tuple[str, ...]:
     spec = table.find(fact)
     return () if spec is None else spec.words
+
+
+def _guard_schemas() -> dict[str, Schema]:
+    webhook = {
+        "url": build.matching("https?://.+", ["https://guard.example.com/check"]),
+        "key": key_schema(),
+        "timeout": build.quantity(Unit.DURATION),
+        "on_failure": build.word(guards.ON_FAILURE),
+    }
+    guard = {
+        "mask": build.one_or_more(build.text()),
+        "with": build.text([guards.REPLACEMENT]),
+        "webhook": build.record(guards.WEBHOOK_KEYS, webhook, ["url", "on_failure"]),
+        "when": build.ref("condition"),
+    }
+    return {"guard": build.record(guards.GUARD_KEYS, guard)}
 
 
 def _outcome_schemas() -> dict[str, Schema]:

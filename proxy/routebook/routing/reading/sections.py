@@ -2,7 +2,7 @@
 
 | kind | sections |
 |---|---|
-| names with values | providers, models, pools, clients, budgets, limits, patterns, conditions, settings |
+| names with values | providers, models, pools, clients, budgets, limits, patterns, guards, conditions, settings |
 | lists | rules (in one file only, so that the order is what you read), guarantees, tests |
 """
 
@@ -25,6 +25,7 @@ SECTIONS = {
     "budgets": "limits on money, tokens or requests over a window",
     "limits": "how much a minute, and how many requests at the same time",
     "patterns": "named regular expressions over prompt text (RE2)",
+    "guards": "what is masked in a prompt, and who is asked about it, before rules decide",
     "conditions": "named conditions, to be used in rules",
     "rules": "the ordered rules; the first that matches decides",
     "guarantees": "what must hold for every request, on every hop",
@@ -33,7 +34,7 @@ SECTIONS = {
 }
 """The sections of a policy file, with what they hold."""
 
-NAMED = ("providers", "models", "pools", "clients", "budgets", "limits", "patterns", "conditions", "settings")
+NAMED = ("providers", "models", "pools", "clients", "budgets", "limits", "patterns", "guards", "conditions", "settings")
 LISTED = ("rules", "guarantees", "tests")
 VERSION = "1"
 

@@ -15,6 +15,7 @@ from routebook.policy.reading import read_condition
 FAMILIES = {
     "prompt.matches.": ("pattern", "policy.unknown-pattern"),
     "budget.": ("budget", "policy.unknown-budget"),
+    "guard.": ("guard", "policy.unknown-guard"),
     "model.": ("model", "policy.unknown-model"),
 }
 """Families of facts whose NAME must be declared in the policy: what it names, and the code where it does not."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from routebook.catalogue.callers import ANONYMOUS, Client, client_named
 from routebook.policy.sameness import bare, same
 from routebook.routing.facts import FACTS
+from routebook.routing.guards import Webhook
 from routebook.routing.outcomes import Outcome, Route
 from routebook.routing.policy import Policy
 
@@ -101,9 +102,19 @@ class Between:
         served, proposed = self.served, self.proposed
         if fact.startswith("prompt.matches.") and argument is not None:
             return served is not None and served.patterns.get(argument) == proposed.patterns.get(argument)
+        if fact.startswith("guard.") and argument is not None:
+            return served is not None and _guard_alike(served, proposed, argument)
         if fact.startswith("budget.") and argument is not None:
             return served is not None and same(served.budgets.get(argument), proposed.budgets.get(argument))
         return True
+
+
+def _guard_alike(served: Policy, proposed: Policy, name: str) -> bool:
+    """Whether a guard says the same under both; a service may have its time limit and its failure changed."""
+    one, other = served.guards.get(name), proposed.guards.get(name)
+    if isinstance(one, Webhook) and isinstance(other, Webhook):
+        return one.url == other.url and same(one.when, other.when)
+    return same(one, other)
 
 
 def _tags(client: Client) -> object:

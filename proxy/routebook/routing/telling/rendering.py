@@ -70,7 +70,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
 
 
 def _story(found: Explanation) -> list[str]:
-    lines = [] if found.record is None else list(_asked(found.record))
+    lines = [] if found.record is None else [*_asked(found.record), *_guards(found.record.get("guards", ()))]
     if found.record is not None and found.record["outcome"] == UNREAD:
         return lines
     if found.rule is None:
@@ -138,6 +138,25 @@ def _stick(line: Mapping[str, Any] | None) -> Iterator[str]:
             yield f"The conversation was with {place} and cannot stay there: {line['why']}."
         case _:
             yield "The conversation is new here, and stays with whoever answers."
+
+
+def _guards(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What guards did before anything was decided."""
+    for line in lines:
+        match line["result"]:
+            case "masked":
+                said = (
+                    f"masked something in {count(line['texts'])} texts: what was decided about, and sent, is without it"
+                )
+            case "unmasked":
+                said = "found something where it cannot be masked, so nothing was sent"
+            case "judged":
+                said = f"said `{line['verdict']}`"
+            case "failed":
+                said = f"could not be asked ({line['error']})"
+            case _:
+                said = "found nothing"
+        yield f"The guard `{line['guard']}` {said} ({line['seconds'] * 1000:.1f} ms)."
 
 
 def _cache(line: Mapping[str, Any] | None) -> Iterator[str]:
