@@ -29,6 +29,7 @@ from routebook.edge.ledger.desk import Desk
 from routebook.edge.ledger.till import Desk as TillDesk
 from routebook.edge.ledger.till import Till
 from routebook.edge.metrics import Metrics
+from routebook.edge.sessions.wheel import Wheel
 from routebook.health.affinity import Affinities
 from routebook.health.measurements import Measurements
 from routebook.health.memories import Memories
@@ -112,6 +113,7 @@ class Gateway:
         self.connections = Connections()
         self.till = Till(instance, desk or Desk(Vault(), self.clock.now), self.clock.monotonic)
         self.leaving: set[Callable[[], None]] = set()
+        self.wheel = Wheel()
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
         self._chores: set[asyncio.Task[None]] = set()

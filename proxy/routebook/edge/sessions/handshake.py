@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import binascii
+import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from aiohttp import WSMsgType, log, web
+from aiohttp import web
 from multidict import CIMultiDict
 
 from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.edge.answers import Failure
 from routebook.edge.callers import identify
-from routebook.edge.discretion import QUIET
 from routebook.edge.identity.presented import OFFERED, Door
 from routebook.edge.sessions.entry import SessionEntry
+from routebook.edge.sessions.frames import TOO_BIG, Broken, Kind
+from routebook.edge.sessions.socket import Gone, Socket, taken_over
 from routebook.protocols.paths import MOST_PARAMETERS
 from routebook.protocols.sessions import SessionDialect
 
-HEARTBEAT: Final = 30.0
-"""Seconds between two signs of life that a client is asked for."""
-
-CLOSING: Final = 1.0
-"""Seconds that a peer has to answer a close."""
-
-# aiohttp's own words about subprotocols quote what a client offered, and that may be its key.
-log.ws_logger.parent = QUIET
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def is_upgrade(request: web.BaseRequest) -> bool:
@@ -71,34 +67,63 @@ def parameters(request: web.BaseRequest) -> Mapping[str, str]:
         raise Failure("request.malformed", "the address has too many parameters") from None
 
 
-async def accept(
-    request: web.BaseRequest, dialect: SessionDialect, headers: CIMultiDict[str], most: int
-) -> web.WebSocketResponse[Any]:
+class Accepted(web.StreamResponse):
+    """The answer to an upgrade: a head, after which the connection is another one, `socket`."""
+
+    _length_check = False
+    socket: Socket
+
+    def __init__(self, key: str, protocol: str | None, headers: CIMultiDict[str]) -> None:
+        super().__init__(status=101, headers=headers)
+        self.headers["Upgrade"] = "websocket"
+        self.headers["Connection"] = "upgrade"
+        self.headers["Sec-WebSocket-Accept"] = answer_to(key)
+        if protocol is not None:
+            self.headers[OFFERED] = protocol
+        self.force_close()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing stands behind the head."""
+        self._eof_sent = True
+
+
+def answer_to(key: str) -> str:
+    """What a server answers to the key of an upgrade (RFC 6455, 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
+
+
+async def accept(request: web.BaseRequest, dialect: SessionDialect, headers: CIMultiDict[str], most: int) -> Accepted:
     """Answer the upgrade, with these headers besides; messages of the client may have `most` bytes. Of what it offers,
-    the dialect's own subprotocol is chosen, and nothing else: never a key."""
+    the dialect's own subprotocol is chosen, and nothing else: never a key. Raises ConnectionError."""
     offered = {each.strip() for each in ",".join(request.headers.getall(OFFERED, ())).split(",")}
-    chosen = (dialect.protocol,) if dialect.protocol in offered else ()
-    socket = web.WebSocketResponse(
-        timeout=CLOSING,
-        autoclose=False,
-        heartbeat=HEARTBEAT,
-        protocols=[each for each in chosen if each is not None],
-        compress=False,
-        max_msg_size=most,
-        decode_text=False,
-    )
-    socket.headers.update(headers)
-    await socket.prepare(request)
-    return socket
+    chosen = dialect.protocol if dialect.protocol in offered else None
+    answer = Accepted(request.headers["Sec-WebSocket-Key"], chosen, headers)
+    await answer.prepare(request)
+    try:
+        answer.socket = taken_over(request.protocol, most)
+    except Gone:
+        raise ConnectionResetError from None
+    return answer
 
 
-async def opening(socket: web.WebSocketResponse[Any], seconds: float) -> bytes:
+async def opening(socket: Socket, seconds: float) -> bytes:
     """The client's first message, where its dialect names the model there; raises Failure where none comes in time."""
     try:
         async with asyncio.timeout(seconds):
-            message: Any = await socket.receive()
+            message = await socket.receive()
     except TimeoutError:
         raise Failure("request.slow", f"the first message did not arrive within {seconds:g} s") from None
-    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+    except Broken as broken:
+        raise Failure(*broke(broken)) from None
+    except Gone:
+        raise Failure("client.gone", "the client left before it said anything") from None
+    if message.kind is Kind.CLOSE:
         raise Failure("client.gone", "the client left before it said anything")
-    return bytes(message.data)
+    return message.data
+
+
+def broke(broken: Broken) -> tuple[str, str]:
+    """The code and words of a client's breach of the protocol."""
+    if broken.code == TOO_BIG:
+        return "request.too-large", "a message of the client is too large"
+    return "request.malformed", "the client broke the protocol of WebSocket"

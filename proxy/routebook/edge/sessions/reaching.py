@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import WSMessage, WSMsgType
-from aiohttp.http_websocket import WebSocketError
-
 from routebook.edge.answers import Failure
 from routebook.edge.attempting import nobody_answered
 from routebook.edge.calls import Call
@@ -22,7 +19,9 @@ from routebook.edge.faults import CallFailed
 from routebook.edge.headers import retry_after, upgrade_head
 from routebook.edge.securing import another_call
 from routebook.edge.sessions.entry import SessionEntry
-from routebook.edge.sessions.upstream import Gone, UpstreamSocket, asking, upgraded
+from routebook.edge.sessions.frames import Broken, Kind, Message
+from routebook.edge.sessions.socket import Gone, Socket
+from routebook.edge.sessions.upstream import asking, upgraded
 from routebook.edge.upstream import Answer, whole
 from routebook.protocols.dialects import DIALECTS
 from routebook.protocols.sessions import Erred, SessionAsked, SessionDialect, SessionReader
@@ -39,8 +38,8 @@ class Line:
     """A session that an upstream has taken: its socket, what it said first (None: nothing yet), and who looks along."""
 
     call: Call
-    socket: UpstreamSocket
-    greeting: WSMessage | None
+    socket: Socket
+    greeting: Message | None
     reader: SessionReader
 
 
@@ -121,23 +120,23 @@ def _refusal(dialect: SessionDialect, answer: Answer, body: bytes, key: str | No
     return _Refused(outcome, failure)
 
 
-async def _open(socket: UpstreamSocket, frame: bytes) -> None:
+async def _open(socket: Socket, frame: bytes) -> None:
     try:
-        await socket.send(frame, WSMsgType.TEXT)
+        await socket.send(Kind.TEXT, frame)
     except Gone:
         raise CallFailed("upstream.disconnected", "it left before it was told anything") from None
 
 
-async def _greeting(socket: UpstreamSocket, reader: SessionReader) -> WSMessage | None:
+async def _greeting(socket: Socket, reader: SessionReader) -> Message | None:
     """What the upstream says first. Some take every session, and refuse it in the first frame; raises CallFailed."""
     try:
         async with asyncio.timeout(GREETING):
             message = await socket.receive()
     except TimeoutError:
         return None
-    except (Gone, WebSocketError):
+    except (Gone, Broken):
         raise CallFailed("upstream.disconnected", "it left before it said anything") from None
-    if message.type is WSMsgType.CLOSE:
+    if message.kind is Kind.CLOSE:
         raise CallFailed("upstream.disconnected", "it closed the session before it began")
     if any(isinstance(each, Erred) for each in reader.came(message.data)):
         raise CallFailed("upstream.error-event", "the session began with an error")

@@ -8,60 +8,63 @@ dialect's words and with a close code. Its record is complete before that.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from aiohttp import WSMsgType, web
-from aiohttp.http_websocket import WebSocketError
+from aiohttp import web
 
 from routebook.edge.answers import Failure, failure_of, words_of
 from routebook.edge.sessions.entry import SessionEntry
+from routebook.edge.sessions.frames import NO_CODE, Broken, Kind, Message, close_of
+from routebook.edge.sessions.handshake import broke
 from routebook.edge.sessions.reaching import Line
+from routebook.edge.sessions.socket import Ending, Gone, Socket, Step
 from routebook.edge.sessions.spending import Spending
-from routebook.edge.sessions.upstream import Gone, UpstreamSocket
 from routebook.protocols.dialects import DIALECTS
-from routebook.protocols.sessions import Began, Erred, Finished, Heard, SessionDialect, Spoke
+from routebook.protocols.sessions import Began, Erred, Finished, Happening, Heard, SessionDialect, Spoke, Wish
 from routebook.routing.endings import Who
 from routebook.routing.identity import new_id
 
-_DATA: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
+HEARTBEAT: Final = 30.0
+"""Seconds without a word of the client after which it is asked for a sign of life."""
 
-_NORMAL: Final = frozenset({0, 1000, 1001, 1005})
-"""Close codes that say that all was well (RFC 6455, 7.4.1); 0 stands for a close without one."""
+DEAD: Final = 45.0
+"""Seconds without one after which it is taken for gone."""
 
-_UNSENDABLE: Final = {0: 1000, 1005: 1000, 1006: 1011, 1015: 1011}
-"""Codes that stand for something that was never sent (RFC 6455, 7.4.1), and what is sent in their place."""
+CLOSING: Final = 1.0
+"""Seconds that a peer has to answer a close."""
+
+_NORMAL: Final = frozenset({1000, 1001, NO_CODE})
+"""Close codes that say that all was well (RFC 6455, 7.4.1)."""
+
+_ABNORMAL: Final = 1011
+_LOST: Final = 1006
+"""What stands for a close that never came (RFC 6455, 7.4.1); it is not sent."""
 
 
 class End(NamedTuple):
     """Who ended a session and how: `code` and `reason` are of the close that came (or goes out), `failure` what went
-    wrong (None: nothing)."""
+    wrong (None: nothing). `broke`: who ended it did so by breaking the protocol, and is told the code for that."""
 
     who: Who
     code: int
     reason: str = ""
     failure: Failure | None = None
+    broke: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    """Both sockets of a session."""
-
-    client: web.WebSocketResponse[Any]
-    upstream: UpstreamSocket
+    def told(self, side: Who) -> int:
+        """The code that one side is told."""
+        if self.broke or self.code == _LOST:
+            return self.code if self.broke and side is self.who else _ABNORMAL
+        return self.code if side is Who.CLIENT or self.who is Who.CLIENT else 1000
 
 
 async def relay(
-    request: web.BaseRequest,
-    client: web.WebSocketResponse[Any],
-    line: Line,
-    dialect: SessionDialect,
-    entry: SessionEntry,
+    request: web.BaseRequest, client: Socket, line: Line, dialect: SessionDialect, entry: SessionEntry
 ) -> None:
     """Let both sides talk until one of them ends it; when this returns the record has its end."""
-    sides = _Sides(client, line.socket)
     spending = Spending(entry, line.call, line.reader)
-    talk = _Talk(sides, line, dialect, entry, spending)
+    talk = _Talk(client, line, dialect, entry, spending)
     try:
         end = await talk.until_over()
     except asyncio.CancelledError:
@@ -78,12 +81,8 @@ async def relay(
 
 
 async def refuse(
-    error: BaseException,
-    request: web.BaseRequest,
-    client: web.WebSocketResponse[Any],
-    dialect: SessionDialect,
-    entry: SessionEntry,
-) -> web.WebSocketResponse[Any]:
+    error: BaseException, request: web.BaseRequest, client: Socket, dialect: SessionDialect, entry: SessionEntry
+) -> None:
     """Refuse a session whose upgrade had to be answered before it could be decided: in the dialect's words, and by a
     close that says the same."""
     failure = failure_of(error, request)
@@ -93,11 +92,10 @@ async def refuse(
         task.uncancel()
     if failure.is_told:
         try:
-            await client.send_frame(error_frame(failure, dialect, entry), WSMsgType.TEXT)
-        except ConnectionError:
+            client.write(Kind.TEXT, error_frame(failure, dialect, entry))
+        except Gone:
             pass
-    await client.close(code=1008, message=failure.message.encode()[:120])
-    return client
+    await client.close(1008, failure.message, CLOSING)
 
 
 def error_frame(failure: Failure, dialect: SessionDialect, entry: SessionEntry, event: str | None = None) -> bytes:
@@ -120,21 +118,46 @@ class Said(NamedTuple):
 class _Talk:
     """The two directions of one session."""
 
+    __slots__ = (
+        "_client",
+        "_dialect",
+        "_ends_at",
+        "_entry",
+        "_greeting",
+        "_limits",
+        "_muted",
+        "_over",
+        "_pinged",
+        "_reader",
+        "_spending",
+        "_spoken",
+        "_stall",
+        "_told_why",
+        "_upstream",
+    )
+
     def __init__(
-        self, sides: _Sides, line: Line, dialect: SessionDialect, entry: SessionEntry, spending: Spending
+        self, client: Socket, line: Line, dialect: SessionDialect, entry: SessionEntry, spending: Spending
     ) -> None:
-        self._sides = sides
-        self._line = line
+        loop = asyncio.get_running_loop()
+        self._client = client
+        self._upstream = line.socket
+        self._greeting = line.greeting
+        self._reader = line.reader
         self._dialect = dialect
         self._entry = entry
         self._spending = spending
-        self._reader = line.reader
-        self._now = asyncio.get_running_loop().time
-        self._spoken = self._now()
-        self._writing: float | None = None
-        self._over: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._limits = entry.policy.settings.sessions
+        self._stall = entry.policy.settings.stall
+        self._spoken = loop.time()
+        self._ends_at = self._spoken + self._limits.longest
+        self._over: asyncio.Future[End] = loop.create_future()
+        self._pinged = False
         self._told_why = False
         self._muted = False
+
+    def __repr__(self) -> str:
+        return f"<_Talk between {self._client!r} and {self._upstream!r}>"
 
     @property
     def said(self) -> Said:
@@ -143,17 +166,20 @@ class _Talk:
 
     async def until_over(self) -> End:
         """Pass on what comes, either way, until the end."""
-        tasks = [asyncio.create_task(each) for each in (self._from_client(), self._from_upstream())]
-        for task in tasks:
-            task.add_done_callback(self._ended)
-        self._entry.gateway.leaving.add(self.leave)
+        gateway, leave = self._entry.gateway, self.leave
+        gateway.leaving.add(leave)
+        gateway.wheel.watch(self, self._due())
         try:
-            return await self._watched()
+            self._client.listen(self._from_client)
+            if self._greeting is not None:
+                self._upstream.unread(self._greeting)
+            self._upstream.listen(self._from_upstream)
+            return await self._over
         finally:
-            self._entry.gateway.leaving.discard(self.leave)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            gateway.leaving.discard(leave)
+            gateway.wheel.leave(self)
+            self._client.rest()
+            self._upstream.rest()
 
     def leave(self) -> None:
         """This process ends: a session in which no response is running ends now, another after it."""
@@ -162,126 +188,128 @@ class _Talk:
 
     async def say_goodbye(self, end: End) -> None:
         """Tell both sides; a side that does not listen any more does not matter."""
-        code = _UNSENDABLE.get(end.code, end.code)
-        reason = end.reason.encode()[:120]
-        await self._sides.upstream.close(code if end.who is Who.CLIENT else 1000, reason)
-        client = self._sides.client
         failure = end.failure
-        try:
-            if failure is not None and failure.is_told and not self._told_why:
-                await client.send_frame(self._error(failure), WSMsgType.TEXT)
-            await client.close(code=code, message=reason)
-        except (ConnectionError, RuntimeError):
-            pass
+        is_deaf = end.broke and end.who is Who.CLIENT  # nothing but a close follows a breach (RFC 6455, 7.1.7)
+        if failure is not None and failure.is_told and not self._told_why and not is_deaf:
+            try:
+                self._client.write(Kind.TEXT, self._error(failure))
+            except Gone:
+                pass
+        await asyncio.gather(
+            self._upstream.close(end.told(Who.UPSTREAM), end.reason, CLOSING),
+            self._client.close(end.told(Who.CLIENT), end.reason, CLOSING),
+        )
 
-    async def _watched(self) -> End:
-        """The end, or that of patience: nothing was said, nothing taken, or it all took too long."""
-        limits, stall = self._entry.policy.settings.sessions, self._entry.policy.settings.stall
-        ends_at = self._now() + limits.longest
-        while True:
-            now = self._now()
-            if now >= ends_at:
-                failure = Failure("session.too-long", f"a session lasts {limits.longest:g} s at most")
-                return End(Who.TIME, 1000, "", failure)
-            if now >= self._spoken + limits.idle:
-                return End(Who.TIME, 1000, "", Failure("session.idle", f"nothing was said for {limits.idle:g} s"))
-            if self._writing is not None and now >= self._writing + stall:
-                return End(Who.TIME, 1008, "", Failure("client.stalled", "the client took nothing"))
-            due = min(ends_at, self._spoken + limits.idle, (self._writing or now) + stall)
-            await asyncio.wait((self._over,), timeout=max(0.0, due - now))
-            if self._over.done():
-                return self._over.result()
+    def look(self, now: float) -> float | None:
+        """Whether patience is at an end: nothing was said, nothing taken, or it all took too long."""
+        client, limits = self._client, self._limits
+        end: End | None = None
+        if now >= self._ends_at:
+            failure = Failure("session.too-long", f"a session lasts {limits.longest:g} s at most")
+            end = End(Who.TIME, 1000, "", failure)
+        elif now >= self._spoken + limits.idle:
+            end = End(Who.TIME, 1000, "", Failure("session.idle", f"nothing was said for {limits.idle:g} s"))
+        elif client.stalled is not None and now >= client.stalled + self._stall:
+            end = End(Who.TIME, 1008, "", Failure("client.stalled", "the client took nothing"))
+        elif now >= client.heard + DEAD and not client.is_held_back:
+            end = _left(Gone())
+        if end is not None:
+            self._end(end)
+            return None
+        silent = now >= client.heard + HEARTBEAT
+        if silent and not self._pinged:
+            client.ping()
+        self._pinged = silent
+        return max(self._due(), now + 1.0 if client.is_held_back else now)
 
-    def _ended(self, task: asyncio.Task[End]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            self._end(task.result())
-        elif not self._over.done():
-            self._over.set_exception(error)
+    def _due(self) -> float:
+        client = self._client
+        due = min(self._ends_at, self._spoken + self._limits.idle, client.heard + (DEAD if self._pinged else HEARTBEAT))
+        return due if client.stalled is None else min(due, client.stalled + self._stall)
 
     def _end(self, end: End) -> None:
         if not self._over.done():
             self._over.set_result(end)
 
-    async def _from_client(self) -> End:
-        client, upstream = self._sides.client, self._sides.upstream
-        while True:
-            message: Any = await client.receive()
-            kind = message.type
-            if kind not in _DATA:
-                return _left(message)
-            self._spoken = self._now()
-            if not await self._may_pass(message.data):
-                continue
-            try:
-                await upstream.send(message.data, kind)
-            except Gone:
-                return _lost()
+    def _fail(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
 
-    async def _may_pass(self, frame: bytes) -> bool:
-        """Whether a frame of the client goes on; where a budget is used up, one that asks for a response does not."""
-        wish = self._reader.sent(frame)
-        if wish.asks:
-            failure = await self._spending.asks()
-        elif wish.speaks:
-            failure = await self._spending.listens()
-        else:
-            return True
-        if failure is None:
-            self._muted = False
-            return True
-        if wish.asks or not self._muted:
-            self._muted = not wish.asks
-            await self._sides.client.send_frame(self._error(failure, wish.event), WSMsgType.TEXT)
-        return False
+    # ---- from the client to the upstream
 
-    async def _from_upstream(self) -> End:
-        client, upstream = self._sides.client, self._sides.upstream
-        message: Any = self._line.greeting
-        if message is not None:
-            await client.send_frame(message.data, message.type)
-        while True:
-            try:
-                message = await upstream.receive()
-            except Gone:
-                return _lost()
-            except WebSocketError as error:
-                failure = Failure("upstream.garbled", "the upstream broke the protocol of WebSocket")
-                return End(Who.UPSTREAM, error.code, "", failure)
-            if message.type is WSMsgType.CLOSE:
-                return self._closed(message.data, message.extra)
-            self._spoken = self._writing = self._now()
-            try:
-                await client.send_frame(message.data, message.type)
-            except ConnectionError:
-                return End(Who.CLIENT, 1006, "", Failure("client.gone", "the client has left"))
-            self._writing = None
-            await self._see(message.data)
+    def _from_client(self, message: Message | Ending) -> Step:
+        if not isinstance(message, Message) or message.kind is Kind.CLOSE:
+            self._end(_left(message))
+            return None
+        self._spoken = self._client.heard
+        try:
+            wish = self._reader.sent(message.data)
+            if wish.asks or (wish.speaks and not self._spending.covers_speech):
+                return self._let_pass(message, wish)
+            return self._upstream.write(*message)
+        except Gone:
+            self._end(_lost())
+        except Exception as error:  # noqa: BLE001 - raised again where the session is waited for
+            self._fail(error)
+        return None
 
-    def _closed(self, code: int, reason: str) -> End:
-        if code in _NORMAL:
-            return End(Who.UPSTREAM, code, reason)
-        return End(Who.UPSTREAM, code, reason, Failure("upstream.cut", f"the upstream closed the session with {code}"))
+    async def _let_pass(self, message: Message, wish: Wish) -> None:
+        """Pass a message on that leads to a response; where a budget is used up, one that asks for it does not go on."""
+        try:
+            failure = await (self._spending.asks() if wish.asks else self._spending.listens())
+            if failure is None:
+                self._muted = False
+                await self._upstream.send(*message)
+            elif wish.asks or not self._muted:
+                self._muted = not wish.asks
+                await self._client.send(Kind.TEXT, self._error(failure, wish.event))
+        except Gone:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again where the session is waited for
+            self._fail(error)
 
-    async def _see(self, frame: bytes) -> None:
-        """What a frame of the upstream says that matters here. The client has it already."""
+    # ---- from the upstream to the client
+
+    def _from_upstream(self, message: Message | Ending) -> Step:
+        if not isinstance(message, Message) or message.kind is Kind.CLOSE:
+            self._end(_ended(message))
+            return None
+        self._spoken = self._upstream.heard
+        try:
+            step = self._client.write(*message)
+            happenings = self._reader.came(message.data)
+        except Gone:
+            self._end(_left(Gone()))
+            return None
+        except Exception as error:  # noqa: BLE001 - raised again where the session is waited for
+            self._fail(error)
+            return None
         self._told_why = False
-        for happening in self._reader.came(frame):
-            match happening:
-                case Began(identity):
-                    await self._spending.began(identity)
-                case Spoke(identity):
-                    self._spending.spoke(identity)
-                case Finished():
-                    await self._spending.finished(happening)
-                    if self._entry.gateway.draining:
-                        self.leave()
-                case Heard():
-                    await self._spending.heard(happening)
-                case Erred():
-                    self._told_why = True
+        if step is not None:
+            self._entry.gateway.wheel.watch(self, self._due())
+        return self._see(happenings, step) if happenings else step
+
+    async def _see(self, happenings: Sequence[Happening], step: Step) -> None:
+        """What a message of the upstream says that matters here. The client has it already."""
+        try:
+            for happening in happenings:
+                match happening:
+                    case Began(identity):
+                        await self._spending.began(identity)
+                    case Spoke(identity):
+                        self._spending.spoke(identity)
+                    case Finished():
+                        await self._spending.finished(happening)
+                        if self._entry.gateway.draining:
+                            self.leave()
+                    case Heard():
+                        await self._spending.heard(happening)
+                    case Erred():
+                        self._told_why = True
+        except Exception as error:  # noqa: BLE001 - raised again where the session is waited for
+            self._fail(error)
+        if step is not None:
+            await step
 
     def _error(self, failure: Failure, event: str | None = None) -> bytes:
         return error_frame(failure, self._dialect, self._entry, event)
@@ -290,21 +318,35 @@ class _Talk:
 def _cut_off(request: web.BaseRequest) -> End:
     """How it ends where it is cancelled: the client has gone, or this process ends."""
     if request.transport is None:
-        return End(Who.CLIENT, 1006, "", Failure("client.gone", "the client has left"))
+        return _left(Gone())
     return End(Who.GATEWAY, 1001, "", Failure("gateway.draining", "the gateway is shutting down"))
 
 
 def _lost() -> End:
-    return End(Who.UPSTREAM, 1011, "", Failure("upstream.cut", "the upstream broke the session off"))
+    words = "the upstream broke the session off"
+    return End(Who.UPSTREAM, _LOST, words, Failure("upstream.cut", words))
 
 
-def _left(message: Any) -> End:
+def _ended(message: Message | Ending) -> End:
+    """How the upstream ended it: by a close, by breaking the protocol, or by being gone."""
+    match message:
+        case Message(_, data):
+            code, reason = close_of(data)
+            if code in _NORMAL:
+                return End(Who.UPSTREAM, code, reason)
+            failure = Failure("upstream.cut", f"the upstream closed the session with {code}")
+            return End(Who.UPSTREAM, code, reason, failure)
+        case Broken(code=code):
+            words = "the upstream broke the protocol of WebSocket"
+            return End(Who.UPSTREAM, code, words, Failure("upstream.garbled", words), broke=True)
+    return _lost()
+
+
+def _left(message: Message | Ending) -> End:
     """How the client ended it: by a close, by breaking the protocol, or by being gone."""
-    match message.type:
-        case WSMsgType.CLOSE:
-            return End(Who.CLIENT, message.data, message.extra or "")
-        case WSMsgType.ERROR if isinstance(message.data, WebSocketError):
-            code = message.data.code
-            kind = "request.too-large" if code == 1009 else "request.malformed"
-            return End(Who.CLIENT, code, "", Failure(kind, "the client broke the protocol of WebSocket"))
-    return End(Who.CLIENT, 1006, "", Failure("client.gone", "the client has left"))
+    match message:
+        case Message(_, data):
+            return End(Who.CLIENT, *close_of(data))
+        case Broken():
+            return End(Who.CLIENT, message.code, str(message), Failure(*broke(message)), broke=True)
+    return End(Who.CLIENT, _LOST, "", Failure("client.gone", "the client has left"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -15,7 +14,7 @@ from routebook.edge.guarding import check_unguarded
 from routebook.edge.intake import wanted_within
 from routebook.edge.securing import figures, next_call
 from routebook.edge.sessions.entry import SessionEntry
-from routebook.edge.sessions.handshake import accept, check_upgrade, identify_speaker, opening, parameters
+from routebook.edge.sessions.handshake import Accepted, accept, check_upgrade, identify_speaker, opening, parameters
 from routebook.edge.sessions.reaching import reach
 from routebook.edge.sessions.relay import refuse, relay
 from routebook.protocols.dialects import DIALECTS
@@ -29,7 +28,7 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
     """Serve one session. Whatever happens on the way, its record is complete before the client is told of its end."""
     entry = SessionEntry(gateway)
     policy = entry.policy
-    socket: web.WebSocketResponse[Any] | None = None
+    answer: Accepted | None = None
     try:
         # Read
         check_upgrade(request)
@@ -37,8 +36,8 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         client = identify_speaker(request, dialect, entry)
         first = b""
         if dialect.first:
-            socket = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
-            first = await opening(socket, policy.settings.body_timeout)
+            answer = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
+            first = await opening(answer.socket, policy.settings.body_timeout)
         asked = dialect.read(request.raw_path.partition("?")[0], parameters(request), first)
         within = wanted_within(request, asked)
         entry.phase = Phase.ROUTING
@@ -61,17 +60,18 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         # Attempt
         line = await reach(dialect, asked, request.headers, entry, call)
         try:
-            if socket is None:
-                socket = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
+            if answer is None:
+                answer = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
             # Relay
             entry.phase = Phase.DATA
-            await relay(request, socket, line, dialect, entry)
+            await relay(request, answer.socket, line, dialect, entry)
         finally:
             line.socket.abort()
-        return socket
+        return answer
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
-        if socket is not None and entry.phase is not Phase.DATA:
-            return await refuse(error, request, socket, dialect, entry)
+        if answer is not None and entry.phase is not Phase.DATA:
+            await refuse(error, request, answer.socket, dialect, entry)
+            return answer
         return end_early(error, request, entry, DIALECTS[dialect.refuses_as])
     finally:
         # Settle

@@ -53,6 +53,11 @@ class Spending:
         """Whether no response is running or asked for."""
         return not self._running and not self._promised
 
+    @property
+    def covers_speech(self) -> bool:
+        """Whether something is held for what the upstream may answer to what is said now."""
+        return self._ready is not None or bool(self._running) or bool(self._promised)
+
     async def asks(self) -> Failure | None:
         """The client asks for a response: hold what it may cost, or say why it may not be asked for."""
         ready, self._ready = self._ready, None
@@ -70,7 +75,7 @@ class Spending:
     async def listens(self) -> Failure | None:
         """The client speaks, and the upstream will answer when it likes: hold what that may cost, or say why it may not be
         spoken to. What a running response holds for is enough until it is over."""
-        if self._ready is not None or self._running or self._promised:
+        if self.covers_speech:
             return None
         if self._refused is not None and self._entry.elapsed < self._look_again:
             return self._refused
