@@ -260,6 +260,7 @@ ADMIN: Final = {
     "admin.revoked-token": "the token was revoked",
     "admin.wrong-role": "the token may `read`, and the route needs one that may `operate`",
     "admin.browser": "the request comes from a web page, or names the service otherwise than by address or `localhost`",
+    "admin.from-elsewhere": "a form of the console was not sent by the console itself, as far as the browser says",
     "admin.unknown-path": "nothing is served under this path",
     "admin.unknown-record": "no record has this id",
     "admin.unanswered": "no model has answered the request that is rated, or it still runs",

@@ -83,18 +83,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _requests(new: Policy, state_dir: Path, since: float | None) -> Requests:
     """Recorded requests by the rule that decided them and the one that would."""
-    from routebook.cli.replay import KeptPolicies, ProposedCounts, counted, shown_progress
+    from routebook.cli.replay import shown_progress
+    from routebook.edge.journal.kept import KeptPolicies
     from routebook.edge.journal.records import first_id
     from routebook.edge.journal.sweeping import pieces_of, segments_since
+    from routebook.edge.replays import ProposedCounts, by_rules, counted
 
     pieces = pieces_of(segments_since(state_dir, since))
     first = "" if since is None else first_id(since)
-    tally = counted(pieces, ProposedCounts(new, KeptPolicies([state_dir]), first), shown_progress())
-    requests: dict[tuple[str | None, str | None], int] = {}
-    for (then, now), flow in tally.flows.items():
-        pair = then.rule, now.rule
-        requests[pair] = requests.get(pair, 0) + flow.requests
-    return requests
+    return by_rules(counted(pieces, ProposedCounts(new, KeptPolicies([state_dir]), first), shown_progress()))
 
 
 def _show(found: Comparison, args: argparse.Namespace, requests: Requests | None) -> None:

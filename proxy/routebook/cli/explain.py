@@ -104,6 +104,7 @@ def load(path: str) -> Policy | None:
 
 def of_record(state_dir: Path, identity: str) -> Explanation:
     """Why it went where it went. Raises LookupError where there is no such record."""
+    from routebook.edge.journal.kept import policy_of
     from routebook.edge.journal.records import Filters, Records
     from routebook.routing.telling.explanation import explain_record
 
@@ -117,15 +118,6 @@ def of_record(state_dir: Path, identity: str) -> Explanation:
     if record is None or record.decided is None:
         raise LookupError(f"`{state_dir}` holds no decision `{identity}`; `routebook decisions` lists them")
     return explain_record(policy_of(state_dir, record.decided["policy"]), record.decided, record.ended)
-
-
-def policy_of(state_dir: Path, digest: str) -> Policy | None:
-    """The policy that served, as it was; None where it was never kept or cannot be read any more."""
-    from routebook.edge.journal.snapshots import read_snapshot
-    from routebook.routing.reading.loading import load_sources
-
-    sources = read_snapshot(state_dir, digest)
-    return None if sources is None else load_sources(sources, proving=False).policy
 
 
 def _show(found: Explanation, form: str) -> int:

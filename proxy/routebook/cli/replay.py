@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from routebook.edge.journal.kept import KeptPolicies
     from routebook.edge.journal.sweeping import Piece
-    from routebook.routing.policy import Policy
-    from routebook.routing.replaying.deciding import Redeciding
-    from routebook.routing.replaying.own import OwnCounting, OwnTally
-    from routebook.routing.replaying.tally import Counting, Tally
 
 HELP = """\
 Decide recorded requests again, and say which would go elsewhere.
@@ -60,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay; 0, 1 as HELP says, or 2 for a time that cannot be read."""
+    from routebook.edge.journal.kept import KeptPolicies
     from routebook.edge.journal.records import first_id, read_since
     from routebook.edge.journal.sweeping import pieces_of, segments_since
 
@@ -80,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _proposed(pieces: Sequence[Piece], kept: KeptPolicies, first: str, args: argparse.Namespace) -> int:
     from routebook.cli.explain import load
+    from routebook.edge.replays import ProposedCounts, counted
     from routebook.routing.telling.replays import as_json, as_text, moved, undecidable
 
     proposed = load(str(args.policy))
@@ -93,100 +92,12 @@ def _proposed(pieces: Sequence[Piece], kept: KeptPolicies, first: str, args: arg
 
 
 def _own(pieces: Sequence[Piece], kept: KeptPolicies, first: str, args: argparse.Namespace) -> int:
+    from routebook.edge.replays import OwnCounts, counted_own
     from routebook.routing.telling.replays import own_as_json, own_as_text
 
     tally = counted_own(pieces, OwnCounts(kept, first), shown_progress())
     _print(args.format, lambda: own_as_text(tally), lambda: own_as_json(tally))
     return 1 if tally.otherwise or (tally.without and not tally.alike) else 0
-
-
-def counted(pieces: Sequence[Piece], counts: ProposedCounts, told: Callable[[int, int], None]) -> Tally:
-    """All pieces of a journal, decided again under a proposed policy."""
-    from routebook.edge.journal.sweeping import sweep
-
-    whole = counts()
-    for tally in sweep(pieces, counts, told):
-        whole.add(tally)
-    return whole.tally
-
-
-def counted_own(pieces: Sequence[Piece], counts: OwnCounts, told: Callable[[int, int], None]) -> OwnTally:
-    """All pieces of a journal, each record decided again under its own policy."""
-    from routebook.edge.journal.sweeping import sweep
-
-    whole = counts()
-    for tally in sweep(pieces, counts, told):
-        whole.add(tally)
-    return whole.tally
-
-
-class KeptPolicies:
-    """The policies that have served, from state directories, each read when it is first asked for."""
-
-    def __init__(self, state_dirs: Iterable[Path]) -> None:
-        self._state_dirs = tuple(state_dirs)
-        self._found: dict[str, Policy | None] = {}
-
-    def __repr__(self) -> str:
-        return f"<KeptPolicies of {self._state_dirs}>"
-
-    def __reduce__(self) -> tuple[type[KeptPolicies], tuple[tuple[Path, ...]]]:
-        return KeptPolicies, (self._state_dirs,)
-
-    def __call__(self, digest: str) -> Policy | None:
-        if digest not in self._found:
-            self._found[digest] = self._read(digest)
-        return self._found[digest]
-
-    def _read(self, digest: str) -> Policy | None:
-        from routebook.edge.journal.snapshots import read_snapshot
-        from routebook.routing.reading.loading import load_sources
-
-        for state_dir in self._state_dirs:
-            sources = read_snapshot(state_dir, digest)
-            if sources is not None:
-                return load_sources(sources, proving=False).policy
-        return None
-
-
-class ProposedCounts:
-    """Begins a count under a proposed policy for each piece; what it works out for one it keeps for the next."""
-
-    def __init__(self, proposed: Policy, kept: KeptPolicies, first: str) -> None:
-        self._proposed = proposed
-        self._kept = kept
-        self._first = first
-        self._redeciding: Redeciding | None = None
-
-    def __repr__(self) -> str:
-        return f"<ProposedCounts under {self._proposed.digest}>"
-
-    def __reduce__(self) -> tuple[type[ProposedCounts], tuple[Policy, KeptPolicies, str]]:
-        return ProposedCounts, (self._proposed, self._kept, self._first)
-
-    def __call__(self) -> Counting:
-        from routebook.routing.replaying.deciding import Redeciding
-        from routebook.routing.replaying.tally import Counting
-
-        if self._redeciding is None:
-            self._redeciding = Redeciding(self._proposed, self._kept)
-        return Counting(self._redeciding, self._first)
-
-
-class OwnCounts:
-    """The same, for records under their own policies."""
-
-    def __init__(self, kept: KeptPolicies, first: str) -> None:
-        self._kept = kept
-        self._first = first
-
-    def __repr__(self) -> str:
-        return f"<OwnCounts of {self._kept!r}>"
-
-    def __call__(self) -> OwnCounting:
-        from routebook.routing.replaying.own import OwnCounting
-
-        return OwnCounting(self._kept, self._first)
 
 
 def shown_progress() -> Callable[[int, int], None]:

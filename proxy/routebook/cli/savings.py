@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _policy(args: argparse.Namespace, records: Records) -> Policy | None:
     """The policy to price by; None after saying why there is none."""
-    from routebook.cli.explain import load, policy_of
+    from routebook.cli.explain import load
+    from routebook.edge.journal.kept import policy_of
     from routebook.edge.journal.records import Filters
 
     if args.policy is not None:

@@ -62,7 +62,9 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         route, plan = list_candidates(decision, facts, demand, within, entry, found.operation.keeps)
         # Recall
         draws = entry.draws_on(facts, demand, route)
-        job = Job(request, facts.asked, found.dialect, found.operation, caps_of(route, draws), client.name, entry.upload)
+        job = Job(
+            request, facts.asked, found.dialect, found.operation, caps_of(route, draws), client.name, entry.upload
+        )
         reusing = look_up(route, plan, job, client.name, entry)
         # Hold
         entry.planned(plan, draws)

@@ -22,7 +22,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 OPERATIONS = operations(openapi(ROUTES))
 CLIENT_KEY = "rb_0123456789abcdefghijklmnopqrstuvwxyz"
 OPEN = {"/healthz", "/readyz"}
-"""All that may ever be asked without a token."""
+"""All of the service that may ever be asked without a token."""
+
+ENTRANCE = {f"/console/{name}" for name in ("login", "logout", "console.css", "console.js", "icon.svg")}
+"""What a browser needs to present one: the form that takes it, and how the page looks. Nothing of the service is in it."""
 
 REFUSED_WITH = {
     "none": "admin.no-token",
@@ -87,8 +90,10 @@ async def test_a_route_is_open_to_whom_its_document_says(
     answer = await ask(guarded.proxy.admin, operation.method, operation.target, *guarded.presents[credential])
     code = code_of(answer)
 
-    if operation.needs is None:
-        assert answer.status == 200
+    if operation.path == "/console/login":
+        assert (answer.status, code) == (400, "admin.bad-request")  # a token in the form is what counts
+    elif operation.needs is None:
+        assert answer.status == (303 if operation.path == "/console/logout" else 200)
     elif credential in REFUSED_WITH:
         assert (answer.status, code) == (401, REFUSED_WITH[credential])
         assert (answer.header("www-authenticate") or "").startswith("Bearer")
@@ -105,9 +110,11 @@ async def test_the_document_that_is_served_is_the_one_tested(guarded: Guarded) -
 
 
 async def test_only_health_is_open_and_only_reading_is_for_readers() -> None:
-    """A route without a role is one of two; one that is no GET needs a token that may operate."""
-    assert {operation.path for operation in OPERATIONS if operation.needs is None} == OPEN
-    assert {operation.needs for operation in OPERATIONS if operation.method != "GET"} == {"operate"}
+    """A route without a role is one of two, or the console's entrance; one that is no GET needs a token that may operate,
+    but for those that change nothing."""
+    assert {operation.path for operation in OPERATIONS if operation.needs is None} == OPEN | ENTRANCE
+    changing = [each for each in OPERATIONS if each.method != "GET" and each.path not in ENTRANCE]
+    assert {operation.needs for operation in changing} == {"operate"}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)

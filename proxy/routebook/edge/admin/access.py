@@ -2,7 +2,7 @@
 
 While there is no token and the listener is on a loopback address, whoever stands on this machine may do everything. As
 soon as there has been one, or where the listener can be reached from elsewhere, a token is needed. A token that is
-presented must be right in any case.
+presented must be right in any case. In place of one, a browser presents the session that was opened with it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 from routebook.edge.admin import tokens
 from routebook.edge.admin.refusals import Refused
 from routebook.edge.admin.route import Role
+from routebook.edge.admin.sessions import Sessions
 from routebook.edge.admin.tokens import Token, TokensUnreadable
 
 ANYBODY: Final = "anybody on this machine"
@@ -71,6 +72,7 @@ class Access:
         self._closed = not on_loopback
         self._clock = clock
         self._wants_certificate = wants_certificate
+        self._sessions = Sessions()
         self._files = [_Watched(state_dir / tokens.FILE, tokens.read_kept)]
         if handed_over is not None:
             self._files.append(_Watched(handed_over, lambda path: tokens.read_handed_over(path, key)))
@@ -88,18 +90,22 @@ class Access:
         """Whether any token was ever made or handed over, valid or not; raises TokensUnreadable."""
         return bool({digest for file in self._files for digest in file.by_digest()})
 
-    def admit(self, presented: Sequence[str], needed: Role, certified: bool = False) -> str:
-        """Who acts (the id of a token), given every `Authorization` of a request, and whether a certificate was shown;
-        raises Refused."""
+    def admit(self, presented: Sequence[str], needed: Role, session: str | None = None, certified: bool = False) -> str:
+        """Who acts (the id of a token), given every `Authorization` of a request, or else a session, and whether a
+        certificate was shown; raises Refused."""
         if needed is Role.ANYONE:
             return ANYBODY
+        opened_with = None if presented or session is None else self._sessions.token_of(session, self._clock())
+        if opened_with is not None:
+            if opened_with != self._local:
+                self._must_be_certified(certified)
+            return self._by_digest(opened_with, needed)
         if len(presented) > 1:
             raise Refused("admin.unknown-token", "the header `Authorization` stands there more than once")
         scheme, _, secret = presented[0].strip().partition(" ") if presented else ("", "", "")
         if scheme.lower() == "bearer" and tokens.digest_of(secret.strip(), self._key) == self._local:
             return "local"
-        if self._wants_certificate and not certified:
-            raise Refused("admin.no-certificate", "a certificate of a client of the admin listener is needed")
+        self._must_be_certified(certified)
         known = self._known()
         if not presented:
             if self._closed:
@@ -108,6 +114,33 @@ class Access:
         if scheme.lower() != "bearer":
             raise Refused("admin.unknown-token", "the header `Authorization` holds no `Bearer` token")
         return _checked(known.get(tokens.digest_of(secret.strip(), self._key)), needed, self._clock())
+
+    def may(self, presented: Sequence[str], needed: Role, session: str | None = None, certified: bool = False) -> bool:
+        """Whether whoever presents this would be admitted."""
+        try:
+            self.admit(presented, needed, session, certified)
+        except Refused:
+            return False
+        return True
+
+    def open_session(self, secret: str) -> tuple[str, str]:
+        """Who presents this token, and a session for it; raises Refused where it does not even read."""
+        digest = tokens.digest_of(secret.strip(), self._key)
+        who = self._by_digest(digest, Role.READ)
+        return who, self._sessions.open(digest, self._clock())
+
+    def close_session(self, session: str) -> None:
+        """End a session, if it is one."""
+        self._sessions.close(session)
+
+    def _must_be_certified(self, certified: bool) -> None:
+        if self._wants_certificate and not certified:
+            raise Refused("admin.no-certificate", "a certificate of a client of the admin listener is needed")
+
+    def _by_digest(self, digest: str, needed: Role) -> str:
+        if digest == self._local:
+            return "local"
+        return _checked(self._known().get(digest), needed, self._clock())
 
     def _known(self) -> dict[str, Token]:
         try:

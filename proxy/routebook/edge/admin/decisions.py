@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from routebook.documents.quantities import EXAMPLES, NOUNS, Unit, parse_quantity
 from routebook.edge.admin.refusals import Refused
 from routebook.edge.admin.route import Asked, Reply, Role, Route, Wanted
 from routebook.edge.admin.service import Service, Shown
@@ -26,12 +27,18 @@ class DecisionsWanted(Wanted, frozen=True):
     """Filters, as `routebook decisions` has them; all of those given must hold."""
 
     since: Annotated[str | None, Meta(description="not older than `15m`, `2h`, `3d`, or an ISO date and time")] = None
+    until: Annotated[str | None, Meta(description="older than that")] = None
     client: Annotated[str | None, Meta(description="only this client's")] = None
+    team: Annotated[str | None, Meta(description="only this team's")] = None
     rule: Annotated[str | None, Meta(description="only what this rule decided")] = None
+    requested: Annotated[str | None, Meta(description="only what asked for this model")] = None
     model: Annotated[str | None, Meta(description="only what this model answered")] = None
     status: Annotated[str | None, Meta(description="only this status: `429`, or a class such as `5xx`")] = None
     end: Annotated[str | None, Meta(description="only this end code, such as `UD`; `ok` stands for `--`")] = None
     failed: Annotated[bool, Meta(description="only what did not end well")] = False
+    costs: Annotated[str | None, Meta(description="only what cost at least this, such as `$0.05`")] = None
+    took: Annotated[str | None, Meta(description="only what took at least this, such as `10s`")] = None
+    digest: Annotated[str | None, Meta(description="only what the policy with this digest decided")] = None
     before: Annotated[str | None, Meta(description="only older ones than this id: the next page")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST, description=f"at most so many, up to {MOST} (default: 20)")] = 20
 
@@ -75,7 +82,7 @@ class DecisionRecord(Shown, frozen=True):
 async def decisions(service: Service, asked: Asked) -> Reply:
     """The rows that match."""
     wanted: DecisionsWanted = asked.query
-    filters = _filters(wanted)
+    filters = filters_of(wanted, time.time())
     # one more than wanted tells whether there is a next page
     rows = await asyncio.to_thread(_select, service.state_dir, filters, wanted.limit + 1)
     shown = [msgspec.convert(row, DecisionRow, strict=False) for row in rows[: wanted.limit]]
@@ -90,15 +97,41 @@ async def decision(service: Service, asked: Asked) -> Reply:
     return Reply(DecisionRecord(record.decided, record.ended))
 
 
-def _filters(wanted: DecisionsWanted) -> Filters:
+def filters_of(wanted: DecisionsWanted, now: float) -> Filters:
+    """What is asked of the records at a moment (Unix seconds); raises Refused."""
     try:
-        since = None if wanted.since is None else read_since(wanted.since, time.time())
+        since, until = (None if text is None else read_since(text, now) for text in (wanted.since, wanted.until))
         if wanted.status is not None:
             status_range(wanted.status)
     except ValueError as error:
         raise Refused("admin.bad-request", str(error)) from error
     end = "--" if wanted.end == "ok" else wanted.end
-    return Filters(since, wanted.client, wanted.rule, wanted.model, wanted.status, end, wanted.before, wanted.failed)
+    costs = _quantity("costs", wanted.costs, Unit.MONEY)
+    return Filters(
+        since,
+        wanted.client,
+        wanted.rule,
+        wanted.model,
+        wanted.status,
+        end,
+        wanted.before,
+        wanted.failed,
+        wanted.team,
+        wanted.requested,
+        wanted.digest,
+        until,
+        None if costs is None else int(costs),
+        _quantity("took", wanted.took, Unit.DURATION),
+    )
+
+
+def _quantity(name: str, text: str | None, unit: Unit) -> float | None:
+    if text is None:
+        return None
+    found = parse_quantity(text, unit)
+    if found is None:
+        raise Refused("admin.bad-request", f"`{name}`: expected {NOUNS[unit]} such as {EXAMPLES[unit]}")
+    return found
 
 
 def _select(state_dir: Path, filters: Filters, limit: int) -> list[dict[str, Any]]:

@@ -8,13 +8,20 @@ from typing import Any, Final
 
 import msgspec
 
-from routebook.edge.admin.route import TEXT, Role, Route, Wanted
+from routebook.edge.admin.route import TEXT, Role, Route, Text, Wanted
 
 VERSION: Final = "1"
 """Of the admin API. Within it, fields and routes are added and none changes its meaning."""
 
 _JSON: Final = "application/json"
-_OUTCOMES: Final = {200: "done", 201: "made", 422: "not carried out; the answer says why", 503: "not at the moment"}
+_FORM: Final = "multipart/form-data"
+_OUTCOMES: Final = {
+    200: "done",
+    201: "made",
+    303: "done; `Location` says what to look at next",
+    422: "not carried out; the answer says why",
+    503: "not at the moment",
+}
 _DESCRIPTION: Final = (
     "Health, metrics, the policy in force, reload and decisions of a running Routebook. A request that is refused is "
     "answered with `error.code`, a stable code, and `error.message`."
@@ -39,8 +46,13 @@ class Failed(msgspec.Struct):
 def openapi(routes: Iterable[Route]) -> Schema:
     """The OpenAPI 3.1 document of these rows. A row's role stands in `security`."""
     rows = list(routes)
-    shapes = {shape for route in rows for shape in route.answers.values() if shape not in (bytes, dict)}
-    bodies = {route.body for route in rows if route.body is not None}
+    shapes = {
+        shape
+        for route in rows
+        for shape in route.answers.values()
+        if shape is not dict and not issubclass(shape, bytes)
+    }
+    bodies = {body for route in rows for body in (route.body, route.form) if body is not None}
     _, components = msgspec.json.schema_components(
         sorted([*shapes, *bodies, Failed], key=lambda shape: str(shape)), ref_template="#/components/schemas/{name}"
     )
@@ -81,12 +93,16 @@ def _operation(route: Route) -> Schema:
     if route.body is not None:
         content = {_JSON: {"schema": {"$ref": f"#/components/schemas/{route.body.__name__}"}}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.form is not None:
+        schema = {"$ref": f"#/components/schemas/{route.form.__name__}"}
+        operation["requestBody"] = {"required": True, "content": {_FORM: {"schema": schema}}}
     return operation
 
 
 def _answered(status: int, shape: type) -> Schema:
-    if shape is bytes:
-        return {"description": _OUTCOMES[status], "content": {TEXT.partition(";")[0]: {"schema": {"type": "string"}}}}
+    if issubclass(shape, bytes):
+        media = (shape.media if issubclass(shape, Text) else TEXT).partition(";")[0]
+        return {"description": _OUTCOMES[status], "content": {media: {"schema": {"type": "string"}}}}
     schema: Schema = {"type": "object"} if shape is dict else {"$ref": f"#/components/schemas/{shape.__name__}"}
     return _answer(_OUTCOMES[status], schema)
 
@@ -128,7 +144,7 @@ def page(routes: Iterable[Route], statuses: Mapping[str, int], meanings: Mapping
     table = "".join(f"| `{route.method} {route.path}` | {route.role.value} | {route.summary} |\n" for route in rows)
     parts = [_BEGIN + "\n| route | who | says |\n|---|---|---|\n" + table]
     for route in rows:
-        taken = [*_fields(route.query), *_fields(route.body)]
+        taken = [*_fields(route.query), *_fields(route.body), *_fields(route.form)]
         if taken:
             lines = "".join(f"| `{name}` | {'yes' if name in need else ''} | {doc} |\n" for name, _, need, doc in taken)
             parts.append(f"## {route.method} {route.path}\n\n| name | needed | meaning |\n|---|---|---|\n{lines}")

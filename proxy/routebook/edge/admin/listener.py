@@ -1,28 +1,29 @@
 """The admin listener at work: finds a request's row, keeps browsers and strangers out, reads, answers, and says who acted.
 
-A browser is kept out (any `Origin`; on a loopback address also names other than an address or `localhost` in `Host`),
-so that a web page cannot reach the service through the operator's machine.
+A browser gets the console and nothing else, and that only for itself: what another web page asks is refused (by `Origin`
+and `Sec-Fetch-Site`; on a loopback address also by names other than an address or `localhost` in `Host`), so that no page
+can reach the service through the operator's machine.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 import socket
 from collections.abc import Iterable
-from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
 
 from routebook.edge.admin.access import Access
+from routebook.edge.admin.browsers import is_plain_host, keep_pages_out, must_be_own, wants_a_page
 from routebook.edge.admin.document import Failed, Failure
+from routebook.edge.admin.forms import converted, read_form
 from routebook.edge.admin.refusals import Refused
-from routebook.edge.admin.route import TEXT, Asked, Reply, Role, Route, Wanted
+from routebook.edge.admin.route import TEXT, Asked, Reply, Role, Route, Text, Visitor, Wanted
 from routebook.edge.admin.routes import ROUTES, Router, WrongMethod
 from routebook.edge.admin.service import Service
+from routebook.edge.admin.sessions import COOKIE
 from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.operations_log import operations_log
 from routebook.edge.tls.pair import Pair, context_of
@@ -33,7 +34,7 @@ KEEPALIVE = 75.0
 BODY_SECONDS = 10.0
 """Seconds that a body may take to arrive."""
 
-_LAST_WORDS = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
+_NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
 
 
 class AdminListener:
@@ -106,24 +107,47 @@ class _Desk:
         self._router = router
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Whatever happens, in JSON."""
+        """Whatever happens: in JSON, or as a page to a browser that asks for one."""
         try:
             return await self._answer(request)
         except Refused as refused:
             # The answer's message may hold words of the request, and is not for the log.
             more = {"reason": str(refused.__cause__)} if refused.code == "admin.tokens-unreadable" else {}
             operations_log().warning("admin request refused", code=refused.code, **more)
-            return _refusal(refused)
+            return self._refuse(request, refused)
         except Exception as error:  # noqa: BLE001 - a defect of ours is said in the log and answered as one
             operations_log().error("bug", code="admin.bug", exception=type(error).__name__)
-            return _refusal(Refused("admin.bug", "the service failed to handle this request"))
+            return self._refuse(request, Refused("admin.bug", "the service failed to handle this request"))
+
+    def _refuse(self, request: web.BaseRequest, refused: Refused) -> web.Response:
+        if not wants_a_page(request):
+            return _refusal(refused)
+        from routebook.edge.console.refused import page_of
+
+        return _response(page_of(refused, request.raw_path))
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         path, _, query = request.raw_path.partition("?")
-        self._keep_browsers_out(request)
+        self._keep_strangers_out(request)
         route, names = self._router.find(request.method, path)
-        who = self._access.admit(request.headers.getall("Authorization", []), route.role, certified=_certified(request))
-        asked = Asked(names, _read_query(route, query), await _read_body(route, request))
+        if keep_pages_out(request, route):
+            from routebook.edge.console.refused import doorstep
+
+            return _response(doorstep(request.raw_path))
+        session = request.cookies.get(COOKIE) if route.is_console else None
+        presented = request.headers.getall("Authorization", [])
+        certified = _certified(request)
+        who = self._access.admit(presented, route.role, session, certified)
+        must_be_own(request, route, session is not None and not presented)
+        visitor = Visitor(
+            who,
+            route.is_console and self._access.may(presented, Role.OPERATE, session, certified),
+            session,
+            request.headers.get("Origin"),
+            self._access,
+        )
+        body = await read_form(request, route.form) if route.form is not None else await _read_body(route, request)
+        asked = Asked(names, _read_query(route, query), body, path, query, visitor)
         reply = await route.handler(self._service, asked)
         if route.role is Role.OPERATE:
             operations_log().info(
@@ -131,10 +155,9 @@ class _Desk:
             )
         return _response(reply)
 
-    def _keep_browsers_out(self, request: web.BaseRequest) -> None:
-        plain = not self._access.on_loopback or _is_plain_host(request.headers.get("Host", ""))
-        if request.headers.get("Origin") is not None or not plain:
-            raise Refused("admin.browser", "the admin listener answers no browser and no other name")
+    def _keep_strangers_out(self, request: web.BaseRequest) -> None:
+        if self._access.on_loopback and not is_plain_host(request.headers.get("Host", "")):
+            raise Refused("admin.browser", "the admin listener answers to no other name")
 
 
 def _certified(request: web.BaseRequest) -> bool:
@@ -155,7 +178,7 @@ def _read_query(route: Route, query: str) -> Wanted | None:
         if fields:
             raise Refused("admin.bad-request", "this path takes no parameters")
         return None
-    return _converted(fields, route.query, strict=False)
+    return converted(fields, route.query)
 
 
 async def _read_body(route: Route, request: web.BaseRequest) -> Wanted | None:
@@ -165,7 +188,7 @@ async def _read_body(route: Route, request: web.BaseRequest) -> Wanted | None:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
-        return _converted(msgspec.json.decode(body), route.body, strict=True)
+        return converted(msgspec.json.decode(body), route.body, strict=True)
     except web.HTTPRequestEntityTooLarge:
         raise Refused("admin.too-large", "the body is too large") from None
     except TimeoutError:
@@ -174,37 +197,13 @@ async def _read_body(route: Route, request: web.BaseRequest) -> Wanted | None:
         raise Refused("admin.bad-request", "the body is no JSON") from None
 
 
-def _converted(content: Any, wanted: type[Wanted], *, strict: bool) -> Wanted:
-    try:
-        return msgspec.convert(content, wanted, strict=strict)
-    except msgspec.ValidationError as error:
-        raise Refused("admin.bad-request", _placed(str(error))) from None
-
-
-def _placed(message: str) -> str:
-    """A message of msgspec as ours are: the place first, lower case."""
-    found = _LAST_WORDS.match(message)
-    what, where = (found["what"], found["where"]) if found else (message, None)
-    said = what[:1].lower() + what[1:]
-    return f"`{where}`: {said}" if where else said
-
-
-def _is_plain_host(host: str) -> bool:
-    """Whether `Host` is an address or `localhost`: a name could be anybody's, pointed here (DNS rebinding)."""
-    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or "]:" in host else host
-    if name == "localhost":
-        return True
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
 def _response(reply: Reply) -> web.Response:
     if isinstance(reply.content, bytes):
-        return web.Response(status=reply.status, body=reply.content, headers={"Content-Type": TEXT})
-    return _json(reply.status, reply.content)
+        media = reply.content.media if isinstance(reply.content, Text) else TEXT
+        return web.Response(status=reply.status, body=reply.content, headers={"Content-Type": media, **reply.headers})
+    response = _json(reply.status, reply.content)
+    response.headers.update(reply.headers)
+    return response
 
 
 def _refusal(refused: Refused) -> web.Response:
@@ -217,4 +216,5 @@ def _refusal(refused: Refused) -> web.Response:
 
 
 def _json(status: int, content: object) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(content) + b"\n", content_type="application/json")
+    body = msgspec.json.encode(content) + b"\n"
+    return web.Response(status=status, body=body, content_type="application/json", headers=_NO_GUESSING)

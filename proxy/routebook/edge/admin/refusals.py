@@ -14,6 +14,7 @@ STATUSES: Final = {
     "admin.revoked-token": 401,
     "admin.wrong-role": 403,
     "admin.browser": 403,
+    "admin.from-elsewhere": 403,
     "admin.unknown-path": 404,
     "admin.unknown-record": 404,
     "admin.unknown-account": 404,

@@ -22,6 +22,7 @@ from routebook.edge.admin.document import openapi
 from routebook.edge.admin.refusals import Refused
 from routebook.edge.admin.route import Asked, Reply, Role, Route
 from routebook.edge.admin.service import Service
+from routebook.edge.console.pages import ROUTES as PAGES
 
 
 async def describe_routes(_: Service, __: Asked) -> Reply:
@@ -38,6 +39,7 @@ ROUTES: tuple[Route, ...] = (
     *budgets.ROUTES,
     *ledger.ROUTES,
     *keys.ROUTES,
+    *PAGES,
     Route("GET", "/openapi.json", Role.READ, "this table as an OpenAPI 3.1 document", describe_routes, {200: dict}),
 )
 

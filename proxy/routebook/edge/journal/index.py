@@ -1,25 +1,28 @@
 """The index of the journal: one row a record, so that records are found without reading all of it.
 
 The journal is the truth and the index a copy: it may be deleted at any time and is built again. One process writes it
-(the supervisor); how far each segment was read is stored in the same transaction as the rows that came of it.
+(the supervisor); how far each segment was read is stored in the same transaction as the rows that came of it, and so
+are the sums of ten minutes (`edge.journal.tallies`).
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from routebook.edge.journal.following import SEGMENT_TABLE, Chunk, behind, follow
+from routebook.edge.journal.tallies import TALLY_TABLE, Tallies
 from routebook.edge.journal.writer import DIRECTORY
 
 FILE = "index.sqlite"
 """The index inside a state directory."""
 
-VERSION = 2
+VERSION = 3
 """Of the tables below: an index of another version is built again."""
 
 DECIDED_COLUMNS = (
@@ -44,6 +47,7 @@ TABLES = f"""
 {SEGMENT_TABLE}
 CREATE TABLE IF NOT EXISTS decision(id TEXT PRIMARY KEY, {", ".join(DECIDED_COLUMNS + ENDED_COLUMNS)}) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS feedback(id TEXT PRIMARY KEY, model, task, quality, segment) WITHOUT ROWID;
+{TALLY_TABLE}
 CREATE INDEX IF NOT EXISTS unended ON decision(instance) WHERE end_place IS NULL;
 PRAGMA user_version = {VERSION};
 """
@@ -72,6 +76,7 @@ class Line(msgspec.Struct):
     seconds: float | None = None
     task: str | None = None
     quality: float | None = None
+    settled: list[tuple[str, int, int]] = []
 
 
 Rows = dict[str, tuple[Any, ...]]
@@ -130,6 +135,7 @@ class Index:
         with self._database:
             numbers = self._database.execute("SELECT number FROM segment WHERE name = ?", (name,)).fetchall()
             for (number,) in numbers:
+                Tallies.forget(self._database, number)
                 self._database.execute("DELETE FROM decision WHERE segment = ?1 OR end_segment = ?1", (number,))
                 self._database.execute("DELETE FROM feedback WHERE segment = ?", (number,))
                 self._database.execute("DELETE FROM segment WHERE number = ?", (number,))
@@ -150,30 +156,43 @@ def absorb(
 
     def write(chunk: Chunk) -> None:
         nonlocal unreadable
-        decided, ended, rated, skipped = _sorted(chunk)
-        unreadable += skipped
-        prepare(decided.keys() | ended.keys())
-        _write(database, decided, ended)
-        database.executemany("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?, ?)", rated)
+        batch = _sorted(chunk)
+        unreadable += batch.skipped
+        prepare(batch.decided.keys() | batch.ended.keys())
+        _write(database, batch.decided, batch.ended)
+        database.executemany("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?, ?)", batch.rated)
+        tallies = Tallies()
+        tallies.count(database, batch.decided, batch.ended)
+        for identity, draws in batch.settled.items():
+            tallies.settle(identity, draws)
+        tallies.write(database)
 
     follow(database, folder, write)
     return unreadable
 
 
-def _sorted(chunk: Chunk) -> tuple[Rows, Rows, list[tuple[Any, ...]], int]:
-    """The rows of first lines, of second lines, and of feedback, and how many lines were not to be understood."""
-    decided: Rows = {}
-    ended: Rows = {}
-    rated: list[tuple[Any, ...]] = []
-    skipped = 0
+@dataclass(slots=True)
+class _Batch:
+    """The rows of first lines, of second lines, and of feedback; what was settled; and how many lines were not to be
+    understood."""
+
+    decided: Rows = field(default_factory=dict)
+    ended: Rows = field(default_factory=dict)
+    rated: list[tuple[Any, ...]] = field(default_factory=list)
+    settled: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    skipped: int = 0
+
+
+def _sorted(chunk: Chunk) -> _Batch:
+    batch = _Batch()
     for place, text in chunk.lines:
         try:
             line = _DECODE(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            skipped += 1
+            batch.skipped += 1
             continue
         if line.event == "decided":
-            decided[line.id] = (
+            batch.decided[line.id] = (
                 line.instance or chunk.instance,
                 line.time,
                 line.client,
@@ -187,7 +206,7 @@ def _sorted(chunk: Chunk) -> tuple[Rows, Rows, list[tuple[Any, ...]], int]:
                 place,
             )
         elif line.event == "ended":
-            ended[line.id] = (
+            batch.ended[line.id] = (
                 line.status,
                 line.end,
                 line.model,
@@ -199,8 +218,10 @@ def _sorted(chunk: Chunk) -> tuple[Rows, Rows, list[tuple[Any, ...]], int]:
                 place,
             )
         elif line.event == "feedback":
-            rated.append((line.id, line.model, line.task, line.quality, chunk.segment))
-    return decided, ended, rated, skipped
+            batch.rated.append((line.id, line.model, line.task, line.quality, chunk.segment))
+        if line.settled:
+            batch.settled[line.id] = line.settled
+    return batch
 
 
 def _write(database: sqlite3.Connection, decided: Rows, ended: Rows) -> None:

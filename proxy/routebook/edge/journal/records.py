@@ -18,6 +18,7 @@ import orjson
 
 from routebook.edge.journal.index import DECIDED_COLUMNS, ENDED_COLUMNS, FILE, TABLES, absorb
 from routebook.edge.journal.segments import line_at
+from routebook.edge.journal.tallies import BUCKET_SECONDS, Sum, select
 from routebook.edge.journal.writer import DIRECTORY
 
 SHOWN = (
@@ -53,7 +54,8 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which records are wanted; None asks nothing. `since` is Unix seconds; `status` may be a class, such as `5xx`.
+    """Which records are wanted; None asks nothing. `since` and `until` are Unix seconds; `status` may be a class, such as
+    `5xx`; `costs` is nano-dollars at least, `took` seconds at least.
 
     `before` is an id: records older than that one, for the next page. `failed`: only what has ended, and not well.
     """
@@ -66,18 +68,31 @@ class Filters:
     end: str | None = None
     before: str | None = None
     failed: bool = False
+    team: str | None = None
+    requested: str | None = None
+    digest: str | None = None
+    until: float | None = None
+    costs: int | None = None
+    took: float | None = None
 
     def as_sql(self) -> tuple[str, list[object]]:
         """A condition of SQL and its values."""
         parts: list[str] = ["1"]
         values: list[object] = []
-        for column in ("client", "rule", "model", "end"):
+        for column in ("client", "team", "rule", "requested", "model", "end", "digest"):
             if (wanted := getattr(self, column)) is not None:
                 parts.append(f'"{column}" = ?')
                 values.append(wanted)
         if self.since is not None:
             parts.append("id >= ?")
             values.append(first_id(self.since))
+        if self.until is not None:
+            parts.append("id < ?")
+            values.append(first_id(self.until))
+        for column, least in (("cost", self.costs), ("seconds", self.took)):
+            if least is not None:
+                parts.append(f"{column} >= ?")
+                values.append(least)
         if self.before is not None:
             parts.append("id < ?")
             values.append(self.before)
@@ -105,6 +120,7 @@ class Records:
         self._folder = state_dir / DIRECTORY
         self._database = sqlite3.connect(":memory:", uri=True)
         self._database.executescript(TABLES)
+        self._attached = 0
         self._has_index = self._attach(state_dir / FILE)
         self.refresh()
 
@@ -141,6 +157,24 @@ class Records:
         return [
             (model, task, float(total), float(count)) for model, task, total, count in self._database.execute(query)
         ]
+
+    def any(self) -> bool:
+        """Whether there is a record at all."""
+        return bool(self._rows("1", [], 1))
+
+    def sums(self, kind: str, since: float, step: int = 0, name: str | None = None) -> list[Sum]:
+        """What each name of a kind had (`tallies.KINDS`, or `pot`) from a time on (Unix seconds, to ten minutes), in
+        steps of so many times ten minutes (0: all in one); requests that still run are not in it."""
+        first = int(since // BUCKET_SECONDS)
+        found: dict[tuple[str, int], Sum] = {}
+        indexed = select(self._database, "disk", kind, first, step, name) if self._has_index else []
+        # what the index has read since is in its own sums, and would count twice
+        behind = not self._has_index or self._data_version() == self._attached
+        own = select(self._database, "main", kind, first, step, name) if behind else []
+        for each in (*indexed, *own):
+            before = found.get((each.name, each.bucket))
+            found[each.name, each.bucket] = each if before is None else before.plus(each)
+        return sorted(found.values(), key=lambda each: (each.bucket, each.name))
 
     def _schemas(self) -> list[str]:
         return ["main", "disk"] if self._has_index else ["main"]
@@ -186,14 +220,21 @@ class Records:
             return False
         try:
             self._database.execute("ATTACH ? AS disk", (f"file:{index}?mode=ro",))
+            self._attached = self._data_version()
             self._database.execute("INSERT INTO main.segment SELECT * FROM disk.segment")
             self._database.execute("SELECT id FROM disk.decision LIMIT 1")
             self._database.execute("SELECT id FROM disk.feedback LIMIT 1")
+            self._database.execute("SELECT kind FROM disk.tally LIMIT 1")
             self._database.commit()
         except sqlite3.Error:
             self._database.rollback()
             return False
         return True
+
+    def _data_version(self) -> int:
+        """Changes with every change that another process makes to the index."""
+        (version,) = self._database.execute("PRAGMA disk.data_version").fetchone()
+        return int(version)
 
     def _copy_from_index(self, identities: Iterable[str]) -> None:
         """Have what the index knows of records that the journal says more about."""

@@ -34,27 +34,27 @@ STYLE = """\
 @media (prefers-color-scheme:dark){.picture{--paper:#14181d;--ink:#eef1f4;--quiet:#b3bcc5;--line:#8b95a0;\
 --question:#1e242b;--route:#12303f;--refusal:#40241a;--other:#232a31;--blue:#56b4e9;--red:#ef8a5a;--lit:#f0c000;\
 --glow:#3a3214}}
-.paper{fill:var(--paper)}
-text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:var(--ink)}
-.title{font-size:13px;font-weight:bold}
-.quiet{fill:var(--quiet)}
-.box{fill:var(--other);stroke:var(--line);stroke-width:1.3}
-.question{fill:var(--question)}
-.route,.kept{fill:var(--route);stroke:var(--blue)}
-.refusal,.gap{fill:var(--refusal);stroke:var(--red)}
-.refusal,.gap{stroke-width:2.4}
-.folded,.dropped{stroke-dasharray:5 4}
-.bar{stroke:var(--red);stroke-width:5}
-.arrow{fill:none;stroke:var(--line);stroke-width:1.3}
-.head{fill:var(--line)}
-.lit.box{fill:var(--glow);stroke:var(--lit);stroke-width:3.2}
-.lit.arrow{stroke:var(--lit);stroke-width:3.2}
-.lit.head{fill:var(--lit)}
-.lit.words{font-weight:bold}"""
+.picture .paper{fill:var(--paper)}
+.picture text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:var(--ink)}
+.picture .title{font-size:13px;font-weight:bold}
+.picture .quiet{fill:var(--quiet)}
+.picture .box{fill:var(--other);stroke:var(--line);stroke-width:1.3}
+.picture .question{fill:var(--question)}
+.picture .route,.picture .kept{fill:var(--route);stroke:var(--blue)}
+.picture .refusal,.picture .gap{fill:var(--refusal);stroke:var(--red)}
+.picture .refusal,.picture .gap{stroke-width:2.4}
+.picture .folded,.picture .dropped{stroke-dasharray:5 4}
+.picture .bar{stroke:var(--red);stroke-width:5}
+.picture .arrow{fill:none;stroke:var(--line);stroke-width:1.3}
+.picture .head{fill:var(--line)}
+.picture .lit.box{fill:var(--glow);stroke:var(--lit);stroke-width:3.2}
+.picture .lit.arrow{stroke:var(--lit);stroke-width:3.2}
+.picture .lit.head{fill:var(--lit)}
+.picture .lit.words{font-weight:bold}"""
 
 
-def as_svg(sketch: Sketch) -> str:
-    """The sketch as a file of its own, or to be put into a page."""
+def as_svg(sketch: Sketch, *, within: str = "") -> str:
+    """The sketch as a file of its own; or as a part of a page that has `STYLE`, with ids that begin with `within`."""
     blocks = [_Block(shape) for shape in sketch.shapes]
     links = [
         Link(arrow.source, arrow.target, max(map(_words_width, _words(arrow)), default=0.0), LINE * len(_words(arrow)))
@@ -66,11 +66,11 @@ def as_svg(sketch: Sketch) -> str:
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" width="{width:.0f}" height="{height:.0f}" '
-            f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-labelledby="title says">'
+            f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-labelledby="{within}title {within}says">'
         ),
-        f'<title id="title">{_text(sketch.title)}</title>',
-        f'<desc id="says">{_text(sketch.says)}</desc>',
-        f"<style>{STYLE}</style>",
+        f'<title id="{within}title">{_text(sketch.title)}</title>',
+        f'<desc id="{within}says">{_text(sketch.says)}</desc>',
+        *([] if within else [f"<style>{STYLE}</style>"]),
         f'<rect class="paper" width="{width:.0f}" height="{height:.0f}"/>',
         f'<text class="title" x="{MARGIN:.0f}" y="{MARGIN + 10:.0f}">{_text(sketch.title)}</text>',
         f'<g transform="translate({MARGIN:.0f} {MARGIN + HEAD:.0f})">',

@@ -22,7 +22,7 @@ MOST_RULES = 40
 def as_text(found: Explanation, way: Iterable[str] = ()) -> str:
     """The whole story, the answer first; `way` is the walk as a drawing, in lines, where there is one."""
     blocks = [
-        _story(found),
+        story(found),
         _list("How the rules were walked:", list(way) or found.path),
         _own(found),
         _others(found),
@@ -69,7 +69,8 @@ def as_json(found: Explanation) -> dict[str, Any]:
     }
 
 
-def _story(found: Explanation) -> list[str]:
+def story(found: Explanation) -> list[str]:
+    """What was asked, who decided and what became of the conversation, in sentences."""
     lines = [] if found.record is None else [*_asked(found.record), *_guards(found.record.get("guards", ()))]
     if found.record is not None and found.record["outcome"] == UNREAD:
         return lines
