@@ -31,11 +31,14 @@ JS_SDKS  := $(SDKS)/js
 # A budget that several hosts share is tested with a real redis-server: the machine's own, else one unpacked in here.
 REDIS := .cache/redis
 
+# Several hosts, and the example of a front, are tested with a real nginx: the machine's own, else one unpacked in here.
+NGINX := .cache/nginx
+
 # Alert rules are tested with promtool: the machine's own, else one unpacked in here.
 PROMTOOL := .cache/prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak bench check format docs clean
+.PHONY: help run test fuzz soak chaos bench check format docs clean
 
 help: ## say what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -44,7 +47,7 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
 		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
 
-test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) ## run all tests
+test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) $(NGINX) ## run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
@@ -52,6 +55,9 @@ fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_
 
 soak: $(VENV)/.test ## serve mixed traffic for SOAK_SECONDS with reloads and faults, then audit memory, descriptors, records and books
 	@$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)
+
+chaos: $(VENV)/.test $(REDIS) $(NGINX) ## kill workers, hosts and Redis of several hosts under load for CHAOS_SECONDS, then audit records and money
+	@$(BIN)/python -m tests.soak.chaos --seconds $(CHAOS_SECONDS) $(ARGS)
 
 bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, the estimate of tokens, translation, the proxy and sessions of voice against nginx and bare relays, and what budgets cost
 	@$(BIN)/python bench/decisions.py
@@ -127,3 +133,6 @@ $(REDIS):
 
 $(PROMTOOL):
 	@command -v promtool >/dev/null || sh tests/support/unpack.sh $@ promtool prometheus
+
+$(NGINX):
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || sh tests/support/unpack.sh $@ nginx nginx

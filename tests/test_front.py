@@ -22,7 +22,8 @@ from tests.support.rawclient import post
 from tests.support.upstream import Say, Step, Until, Upstream, chunk, chunks, head
 
 FRONT = Path(__file__).parents[1] / "deploy" / "front"
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+UNPACKED = Path(__file__).parents[1] / ".cache" / "nginx" / "usr" / "sbin"
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:{UNPACKED}"
 SECONDS = 30.0
 
 

@@ -19,6 +19,7 @@ from tests.support.proxy import Record
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(900)
 def test_a_short_run_is_clean(tmp_path: Path) -> None:
     """Every kind of traffic is answered through reloads and faults, and the audit has nothing to say."""
     report = tmp_path / "report.json"
@@ -28,7 +29,7 @@ def test_a_short_run_is_clean(tmp_path: Path) -> None:
         env=plain_environment(),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

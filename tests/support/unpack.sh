@@ -1,6 +1,6 @@
 #!/bin/sh
 # unpack.sh FOLDER PROGRAM PACKAGE...: unpack packages of a Debian machine into the folder, without installing anything,
-# and see whether the program in its usr/bin runs. Says so where that is impossible, and goes on.
+# and see whether the program in its usr/bin or usr/sbin runs. Says so where that is impossible, and goes on.
 set -u
 name=$(basename "$1") program=$2
 mkdir -p "$(dirname "$1")" && cd "$(dirname "$1")" || exit 0
@@ -13,7 +13,8 @@ if get "$@" || { [ "$(id -u)" = 0 ] && apt-get update >/dev/null 2>&1 && get "$@
     for package in "$name.new"/packages/*.deb; do dpkg -x "$package" "$name.new"; done
     rm -rf "$name.new/packages"
     libraries=$(echo "$PWD/$name.new"/usr/lib/*-linux-gnu*)
-    if LD_LIBRARY_PATH=$libraries "$name.new/usr/bin/$program" --version >/dev/null 2>&1; then
+    runs() { LD_LIBRARY_PATH=$libraries "$(ls "$name.new"/usr/bin/"$program" "$name.new"/usr/sbin/"$program" 2>/dev/null)" "$@" >/dev/null 2>&1; }
+    if runs --version || runs -v; then
         mv "$name.new" "$name"
         exit 0
     fi
