@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from multidict import CIMultiDict
 
@@ -18,10 +18,10 @@ from routebook.edge.calls import Call
 from routebook.edge.gateway import Gateway, Serving
 from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
+from routebook.edge.metering import NOBODY, OUTRUN, learn, meter, told_of
 from routebook.edge.uploads import Upload
 from routebook.edge.upstream import finish
 from routebook.health.measurements import Bar
-from routebook.ledger.budgets import Abandoned
 from routebook.ledger.claims import Counter, Kind, Refusal
 from routebook.ledger.draws import Need
 from routebook.policy.rules import Decision
@@ -44,7 +44,7 @@ from routebook.routing.endings import NORMAL, Phase, end_code
 from routebook.routing.facts import RequestFacts
 from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
 from routebook.routing.identity import new_id
-from routebook.routing.meter import CACHED, NOTHING, Metered, as_held, metered
+from routebook.routing.meter import CACHED, NOTHING, Metered
 from routebook.routing.outcomes import Affinity, Mode, Outcome, Refuse, Route, Within
 from routebook.routing.record import (
     Ending,
@@ -57,33 +57,11 @@ from routebook.routing.record import (
     unread_line,
 )
 
-OUTRUN: Final = "gateway.outrun"
-"""The code of a call that another one was faster than."""
-
 Uses = list[tuple[Counter, Need, int]]
 """What was drawn on, and how much of that was used."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 """Those of a call that brought none."""
-
-MAY_BE_BILLED = frozenset(
-    {
-        OUTRUN,
-        "client.gone",
-        "client.stalled",
-        "gateway.draining",
-        "gateway.bug",
-        "upstream.first-byte-timeout",
-        "upstream.idle-timeout",
-        "upstream.total-timeout",
-        "upstream.cut",
-        "upstream.error-event",
-    }
-)
-"""Failures after which the upstream may have worked all the same: what it did is estimated, never taken for nothing."""
-
-_OF_OTHER_KINDS: Final = frozenset({"vision", "documents", "audio_in"})
-"""What is billed beside the text, so that nothing is learnt of how the text was."""
 
 
 class Entry:
@@ -124,11 +102,8 @@ class Entry:
         self._holds = False
         self._unfreed: list[Uses] = []
         self.upload: Upload | None = None
-        self._lengths = (0, 0)
         self._answering: Call | None = None
-        self._client = ""
-        self._choices = 1
-        self._beside_text = False
+        self._told = NOBODY
         gateway.metrics.began()
 
     def __repr__(self) -> str:
@@ -218,9 +193,7 @@ class Entry:
     def decided(self, decision: Decision[Outcome], facts: RequestFacts, demand: LiveDemand, within: Within) -> None:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         assert self._plan is not None
-        self._client, self._choices = facts.client.name, max(1, demand.choices)
-        self._lengths = facts.asked.heard_ms, facts.asked.characters
-        self._beside_text = not _OF_OTHER_KINDS.isdisjoint(demand.needs)
+        self._told = told_of(facts, demand)
         heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
         line = decided_line(
@@ -372,7 +345,8 @@ class Entry:
             place = call.candidate.name, call.candidate.path
             self.gateway.affinities.answered(self.answer_digest(said.id), place, self.gateway.clock.monotonic())
         self._write_end(ending)
-        self._learn(ending)
+        if self.operation == "chat":
+            learn(self.gateway.memory.learnt, self._told, self._plan, ending, self.gateway.clock.monotonic())
         self.gateway.metrics.ended(
             self.operation if self._original is None else "shadow",
             status,
@@ -434,24 +408,6 @@ class Entry:
         self._add_to(line)
         self.gateway.journal.ended(line)
 
-    def _learn(self, ending: Ending) -> None:
-        """Remember how long the answer was, and how much of its prompt came from a cache, where its upstream counted."""
-        usage, candidate = ending.metered.usage, ending.candidate
-        if candidate is None or ending.metered.by != "measured" or ending.error is not None or self.operation != "chat":
-            return
-        prompt = usage.total_input
-        estimate = None if self._plan is None or self._beside_text else self._plan.estimate_for(candidate.model)
-        if estimate is not None:
-            now = self.gateway.clock.monotonic()
-            self.gateway.memory.learnt.billing.billed(candidate.name, estimate, prompt, now)
-        self.gateway.memory.learnt.habits.answered(
-            self._client,
-            candidate.name,
-            usage.total_output // self._choices,
-            usage.cached_input / prompt if prompt else 0.0,
-            self.gateway.clock.monotonic(),
-        )
-
     def _exceeded(self) -> int:
         """By how much calls cost more than was held for them, in nano-dollars."""
         return sum(call.exceeded for call in self._calls)
@@ -475,15 +431,9 @@ class Entry:
         return sums
 
     def _meter(self, call: Call, said: Said | None, code: str | None, estimated_output: int) -> Metered:
-        usage = None if said is None else said.usage
-        if code is not None and code not in MAY_BE_BILLED and usage is None:
-            return NOTHING
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
-        found = metered(call.candidate.model, usage, prompt, estimated_output, code is None, *self._lengths)
-        books_hold = self.policy.settings.abandoned is Abandoned.HOLD and call.held.needs
-        if found.by == "estimated" and code is not None and books_hold:
-            return as_held(found, call.money_held)
-        return found
+        usage, abandoned = None if said is None else said.usage, self.policy.settings.abandoned
+        return meter(call, usage, code, prompt, estimated_output, self._told, abandoned)
 
     def _let_go(self, call: Call) -> None:
         """The call is over: its connection goes back to the others where its answer was read to the end, and what it
