@@ -341,9 +341,7 @@ class Entry:
             recalled=self.recalled,
             losses=losses,
         )
-        if call is not None and said is not None and said.id and self.answer_digest is not None and code is None:
-            place = call.candidate.name, call.candidate.path
-            self.gateway.affinities.answered(self.answer_digest(said.id), place, self.gateway.clock.monotonic())
+        self._remember_answer(call, said, code)
         self._write_end(ending)
         if self.operation == "chat":
             learn(self.gateway.memory.learnt, self._told, self._plan, ending, self.gateway.clock.monotonic())
@@ -356,6 +354,12 @@ class Entry:
             ending.metered.usage,
             ending.metered.cost.total,
         )
+
+    def _remember_answer(self, call: Call | None, said: Said | None, code: str | None) -> None:
+        """Where an answer was given that requests may go on from by its id."""
+        if call is not None and said is not None and said.id and self.answer_digest is not None and code is None:
+            place = call.candidate.name, call.candidate.path
+            self.gateway.affinities.answered(self.answer_digest(said.id), place, self.gateway.clock.monotonic())
 
     def close(self) -> None:
         """Let go of everything. An exchange that nobody ended was ended by a fault of ours."""
