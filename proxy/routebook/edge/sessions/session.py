@@ -34,10 +34,9 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         check_upgrade(request)
         # Identify
         client = identify_speaker(request, dialect, entry)
-        first = b""
         if dialect.first:
             answer = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
-            first = await opening(answer.socket, policy.settings.body_timeout)
+        first = b"" if answer is None else await opening(answer.socket, policy.settings.body_timeout)
         asked = dialect.read(request.raw_path.partition("?")[0], parameters(request), first)
         within = wanted_within(request, asked)
         entry.phase = Phase.ROUTING
