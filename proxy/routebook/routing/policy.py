@@ -80,7 +80,7 @@ class SessionLimits:
 class Settings:
     """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds. `losses` is what is done with what a dialect
     cannot carry, instead of a feature's default; `expected_output` is how many tokens an answer is taken to have of which
-    nothing was learnt."""
+    nothing was learnt; `max_requests` is how many a worker has under way at most (None: as many as it has descriptors for)."""
 
     max_body: int = 32 * 1024 * 1024
     body_timeout: float = 30.0
@@ -97,6 +97,7 @@ class Settings:
     losses: dict[Feature, Done] = field(default_factory=dict)
     expected_output: int = 500
     sessions: SessionLimits = SessionLimits()
+    max_requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
