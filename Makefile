@@ -70,6 +70,7 @@ bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy
 	@$(BIN)/python bench/proxy.py
 	@$(BIN)/python bench/sessions.py
 	@$(BIN)/python bench/ledger.py
+	@$(BIN)/python bench/overload.py
 
 check: $(VENV)/.check ## format, lint, types, import contracts, fresh documentation, tests
 	$(BIN)/ruff format --check --quiet .

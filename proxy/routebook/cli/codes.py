@@ -137,6 +137,7 @@ RELOADS: Final = {
     "reload.failed": "the reload failed for a reason within the program",
     "reload.no-snapshot": "the policy's files could not be kept beside the records, so nobody could explain its decisions later",
     "reload.worker-refused": "a worker could not take the policy, so none of them did",
+    "edge.library-too-old": "the HTTP library that is installed has holes that are known, so nothing is served",
     "tls.bad-pair": "a listener's certificate, key or client authorities cannot be used; after a reload it goes on with those it has",
     "edge.open-to-all": "the policy declares no `clients` while the address can be reached from elsewhere",
 }
@@ -172,6 +173,7 @@ FAILURES: Final = {
     "guard.unmasked": "something that a guard masks stands in the request where it cannot be masked: nothing was sent",
     "guard.session": "a guard looks at such requests, and what is said in a session cannot be known beforehand",
     "guard.unavailable": "a guard's service did not answer in time, and its failure is declared to be `closed`",
+    "gateway.overloaded": "more requests are under way than `settings.max_requests`, or than there are descriptors for",
     "upstream.private-address": "the provider's name leads to a private address, which the policy does not allow it",
     "upstream.unreachable": "no connection to the provider came about",
     "upstream.connect-timeout": "connecting took longer than `timeouts.connect`",

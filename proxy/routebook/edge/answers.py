@@ -100,6 +100,7 @@ KINDS: Final = {
     "limit.queue-full": Kind(429, "rate_limit_error", Who.BUDGET),
     "limit.queue-timeout": Kind(429, "rate_limit_error", Who.BUDGET),
     "ledger.unavailable": Kind(503, _SERVER, Who.BUDGET),
+    "gateway.overloaded": Kind(503, _SERVER, Who.GATEWAY),
     "gateway.draining": Kind(503, _SERVER, Who.GATEWAY),
     "gateway.bug": Kind(500, _SERVER, Who.GATEWAY),
     "journal.unavailable": Kind(503, _SERVER, Who.GATEWAY),

@@ -103,6 +103,13 @@ GUARDED = Family(
     "Looks of guards by what came of them: clean, masked, unmasked (refused), judged, failed.",
     ("guard", "result"),
 )
+SHED = Family(
+    "routebook_requests_shed",
+    "counter",
+    "Requests that were told to come back, by what there was too much of (requests, connections), and connections that "
+    "were closed unheard.",
+    ("of",),
+)
 FAMILIES = (
     REQUESTS,
     IN_PROGRESS,
@@ -123,6 +130,7 @@ FAMILIES = (
     REFUSED_JOURNAL,
     BREAKERS,
     GUARDED,
+    SHED,
 )
 """Everything that a worker counts."""
 
@@ -249,6 +257,10 @@ class Metrics:
     def guarded(self, guard: str, result: str) -> None:
         """A guard of the policy has looked at a request; `result` is one of a closed set of words."""
         _add(self._counts[GUARDED.name], (guard, result), 1)
+
+    def shed(self, of: str) -> None:
+        """A request, or a connection, was one too many."""
+        _add(self._counts[SHED.name], (of,), 1)
 
     def journal_refused(self) -> None:
         """A request was refused because the journal could not be written."""

@@ -25,6 +25,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.listing import show_models
 from routebook.edge.sessions.handshake import is_upgrade
 from routebook.edge.sessions.session import converse
+from routebook.edge.shedding import RETRY_AFTER, Room, Shed
 from routebook.edge.tls.pair import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
 from routebook.protocols.dialects import DIALECTS, PATHS
 from routebook.protocols.session_dialects import session_at
@@ -128,6 +129,8 @@ class _Server(web.Server):
         super().__init__(self._dispatch, handler_cancellation=True)
         self.gateway = gateway
         self.running: set[asyncio.Task[Any]] = set()
+        self.open = 0
+        self.room = Room.of_process()
         self._feedback = feedback.Feedback(gateway)
 
     def __call__(self) -> web.RequestHandler:
@@ -138,7 +141,7 @@ class _Server(web.Server):
             auto_decompress=False,
             lingering_time=LINGER,
             logger=QUIET,
-            access_log=None,  # type: ignore[arg-type]  # None turns it off
+            access_log=None,
         )
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -146,12 +149,28 @@ class _Server(web.Server):
         assert task is not None
         self.running.add(task)
         try:
-            response = await self._answer(request)
+            shed = self.room.shed(len(self.running), self.open, self.gateway.policy.settings.max_requests)
+            response = await self._answer(request) if shed is None else self._shed(request, shed)
             if self.gateway.draining and not response.prepared:
                 response.force_close()
             return response
         finally:
             self.running.discard(task)
+
+    def _shed(self, request: web.BaseRequest, shed: Shed) -> web.StreamResponse:
+        """Say that it is too much at the moment, before anything is read. A connection that is one too many is closed."""
+        self.gateway.metrics.shed(shed)
+        path, _, query = request.raw_path.partition("?")
+        found = PATHS.find(path, query)
+        dialect = asker_at(path, request.headers) if found is None else found.dialect
+        response = answer(
+            Failure("gateway.overloaded", "more is asked than can be served at the moment", retry_after=RETRY_AFTER),
+            None,
+            dialect,
+        )
+        if shed == "connections" or not request.content.is_eof():
+            response.force_close()
+        return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -185,7 +204,25 @@ class _Server(web.Server):
 class _Connection(DiscreetConnection):
     """A client's connection: what is wrong with a request is said in the dialect that most clients speak."""
 
-    __slots__ = ()
+    __slots__ = ("_server",)
+
+    def __init__(self, server: _Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Counted from here on; where there are too many even to be told so, it ends at once."""
+        super().connection_made(transport)
+        self._server.open += 1
+        if self._server.room.is_full(self._server.open):
+            self._server.gateway.metrics.shed("unheard")
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Counted no more."""
+        self._server.open -= 1
+        super().connection_lost(exc)
 
     def malformed(self, status: int) -> web.Response:
         """Without a word of what was sent."""

@@ -89,7 +89,7 @@ class FormRoom:
 class Settings:
     """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds. `losses` is what is done with what a dialect
     cannot carry, instead of a feature's default; `expected_output` is how many tokens an answer is taken to have of which
-    nothing was learnt."""
+    nothing was learnt; `max_requests` is how many a worker has under way at most (None: as many as it has descriptors for)."""
 
     max_body: int = 32 * 1024 * 1024
     body_timeout: float = 30.0
@@ -107,6 +107,7 @@ class Settings:
     expected_output: int = 500
     sessions: SessionLimits = SessionLimits()
     forms: FormRoom = FormRoom()
+    max_requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ from routebook.edge.admin.ledger import CounterShown, LedgerShown
 from routebook.edge.admin.listener import AdminListener, start_admin
 from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
 from routebook.edge.admin.tokens import LOCAL, TokensUnreadable, new_secret
+from routebook.edge.doctor.finding import Verdict
+from routebook.edge.doctor.machine import aiohttp_version
 from routebook.edge.feedback import NotRated, Rated, rated
 from routebook.edge.identity.pepper import given_pepper
 from routebook.edge.identity.store import clients_without_key
@@ -63,6 +65,10 @@ GRACE = 0.5
 
 OPEN_TO_ALL = "admin.open-to-all"
 """The code of an admin listener that anybody could use."""
+
+
+TOO_OLD = "edge.library-too-old"
+"""The code of a service whose HTTP library has holes that are known."""
 
 
 class StartRefused(Exception):
@@ -219,6 +225,8 @@ class Supervisor:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         options = self._options
+        if (library := aiohttp_version()).verdict is Verdict.FAIL:
+            raise StartRefused(f"{library.says}: {library.advice} [{TOO_OLD}]")
         try:
             given_pepper(os.environ)
             stack.callback(os.close, state.own(options.state_dir))

@@ -258,6 +258,7 @@ def _setting_schemas() -> dict[str, Schema]:
     values = {
         "max_body": size,
         "body_timeout": duration,
+        "max_requests": build.quantity(Unit.COUNT),
         "default_max_output": tokens,
         "expected_output": tokens,
         "timeouts": build.ref("timeouts"),

@@ -21,6 +21,8 @@ from routebook.routing.reading.terms import CREDENTIALS
 SETTING_KEYS = {
     "max_body": "the largest request that is read (default 32MiB)",
     "body_timeout": "how long a client may take to send its request (default 30s)",
+    "max_requests": "how many requests a worker has under way at most: more are refused with 503 and `Retry-After` "
+    "(default: as many as it has descriptors for)",
     "default_max_output": "tokens of answer assumed where a client names no limit (default 4096); where it is declared, "
     "also the bound that is sent upstream with requests whose tokens or money a budget or limit counts",
     "expected_output": "tokens that an answer is taken to have, where candidates are compared by cost and nothing was learnt "
@@ -110,6 +112,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
     settings = Settings(
         max_body=usual.max_body if max_body is None else max_body,
         body_timeout=usual.body_timeout if body_timeout is None else body_timeout,
+        max_requests=whole(fields, "max_requests", Unit.COUNT, "1", "1M"),
         default_max_output=usual.default_max_output if max_output is None else max_output,
         expected_output=usual.expected_output if expected is None else expected,
         stall=_read_stall(fields, usual.stall),
