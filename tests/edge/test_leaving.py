@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.asking import CHAT, ask, chat, error_of
-from tests.support.proxy import Record, in_process, small_policy
+from tests.support.proxy import Record, in_process, running_proxy, small_policy
 from tests.support.rawclient import RawClient, post
 from tests.support.upstream import Hang, Play, Say, Upstream, chunks, event, head, stream
 
@@ -132,3 +132,18 @@ async def test_while_draining_answers_ask_for_the_connection_to_be_closed(tmp_pa
         proxy.listener.stop_accepting()
         answer = await client.ask(post(CHAT, chat()))
         assert answer.status == 200 and answer.header("connection") == "close"
+
+
+async def test_a_client_that_leaves_is_no_bug(tmp_path: Path, upstream: Upstream) -> None:
+    """Whoever goes in the middle of an answer stands in the record; the log calls nothing of it a fault of the program."""
+    upstream.otherwise = lambda _: stream([event({"n": n}) for n in range(10_000)], pause=0.0005)
+    async with running_proxy(tmp_path, small_policy(upstream.url)) as proxy:
+        for _ in range(20):
+            async with RawClient(proxy.url) as client:
+                await client.send(post(CHAT, chat(stream=True)))
+                await client.head()
+                client.drop()
+        records = await proxy.ended_records(lambda found: len(found) == 20, 30)
+        log = proxy.log
+    assert {record.ended["end"] for record in records.values() if record.ended} == {"CD"}
+    assert '"event":"bug"' not in log, log

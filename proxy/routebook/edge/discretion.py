@@ -36,7 +36,10 @@ class DiscreetConnection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """The answer to what is not HTTP (400), or to a fault of ours (500)."""
+        """The answer to what is not HTTP (400), or to a fault of ours (500); a connection that was given up gets none."""
+        if isinstance(exc, ConnectionResetError):
+            # an exchange ends so that has nobody left to tell: its record says why, and no fault of ours is in it
+            raise exc
         if status < 500:
             _log.info("bad request", code="request.malformed", reason=type(exc).__name__)
             response = self.malformed(status)
