@@ -110,7 +110,8 @@ def test_a_record_is_explained_by_its_own_policy(state_dir: Path, capsys: pytest
     assert main(["explain", "01TEST", "--state-dir", str(state_dir)]) == 0
     shown = capsys.readouterr().out
     assert (
-        "The rule `auto` decided (rules/policy.yaml:41): route to hosted and llama-4-70b, the cheapest first" in shown
+        "The rule `auto` decided (rules/policy.yaml:41): route to hosted and llama-4-70b, the cheapest of those"
+        in shown
     )
     assert "long-prompts: prompt.tokens: {at_least: 120k}: did not hold (9)" in shown
     assert main(["explain", "last", "--state-dir", str(state_dir)]) == 0

@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from routebook.cli.main import main
+from routebook.edge.feedback import rated
 from routebook.scoring.shipped import shipped
 from routebook.scoring.training import is_held_out
 from routebook.scoring.weighing import weights_of
 from tests.support.asking import ask, chat
-from tests.support.proxy import running_proxy, small_policy
+from tests.support.proxy import in_process, running_proxy, small_policy
 from tests.support.upstream import Upstream
 
 
@@ -227,3 +228,47 @@ async def test_a_policy_is_served_with_weights_of_its_own(tmp_path: Path, upstre
     assert min(qualities.values()) < 0.5 < qualities["word_problem"]
     assert told.returncode == 0 and "differ" not in told.stdout, told.stdout + told.stderr
     assert checked.returncode == 1 and "policy.bad-router" in checked.stdout + checked.stderr
+
+
+PAIRED = """\
+  - {name: any, route: {to: [large], pick: balanced, shadow: {to: small, share: 100%}}}"""
+
+
+async def test_training_reads_what_a_journal_knows(
+    tmp_path: Path, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers and their copies were rated: pairs, by class of task. What is learnt is better on the third held out; what
+    is older than asked for, or was judged by other weights, teaches nothing."""
+    async with in_process(tmp_path, small_policy(upstream.url, PAIRED)) as proxy:
+        for place in range(150):
+            await ask(proxy.url, chat("any", text=str(outcome(place)["prompt"])))
+        records = await proxy.ended_records(lambda found: len(found) == 300)
+        for identity, record in records.items():
+            of_copy = "shadow" in record.decided
+            told = record.decided["asked"]["judged"]["task"] == "word_problem" or not of_copy
+            found = rated(proxy.state_dir, identity, float(told))
+            proxy.gateway.journal.feedback(found.line("ann", proxy.gateway.clock.now()))
+        state_dir = str(proxy.state_dir)
+    out = tmp_path / "own.json"
+    words = ["router", "train", "--state-dir", state_dir, "--out", str(out), "--format", "json"]
+    assert main(words) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["strong"], shown["weak"], shown["chosen"]) == ("large", "small", "table")
+    assert shown["taught"] + shown["held_out"] == 150 and shown["paired"] == shown["taught"]
+    measured = shown["measured"]
+    assert measured["table"]["apgr"] > measured["old"]["apgr"] and "length" not in measured
+    learnt = weights_of(out.read_bytes()).qualities["small"]
+    assert learnt["word_problem"] > 0.8 and learnt["writing"] < 0.5
+    assert main([*words, "--since", "2030-01-01"]) == 1 and "no rows" in capsys.readouterr().err
+    assert main([*words, "--weights", str(out)]) == 1 and "300 rated answers are passed over" in capsys.readouterr().err
+    assert main(["router", "evaluate", "--state-dir", state_dir, "--resamples", "20", "--format", "json"]) == 0
+    contest = json.loads(capsys.readouterr().out)["contests"][0]
+    assert contest["set"] == "journal" and contest["prompts"] == 150 and "length" not in contest["routers"]
+
+
+def test_outcomes_must_come_from_somewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither files nor a journal is a wrong use; a directory that is not there is said."""
+    assert main(["router", "train", "--out", str(tmp_path / "own.json")]) == 2
+    assert "--state-dir" in capsys.readouterr().err
+    assert main(["router", "evaluate", "--state-dir", str(tmp_path / "none")]) == 1
+    assert "there is no" in capsys.readouterr().err

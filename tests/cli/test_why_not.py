@@ -30,11 +30,11 @@ def test_of_a_recorded_request(state_dir: Path, capsys: pytest.CaptureFixture[st
     assert main(["why-not", "last", "gpt-5.6", "--state-dir", str(state_dir)]) == 0
     said = capsys.readouterr().out
     assert "`gpt-5.6` was not chosen: the rule `auto` decided (rules/policy.yaml:41)" in said
-    assert "as-asked" in said and "request.model: gpt-5.6 instead of auto" in said
+    assert "as-asked" in said and "request.max_output: " in said
     command = said.rpartition("shown by: ")[2].strip()
     assert main([*shlex.split(command)[1:], "--policy", RULES]) == 0
     shown = capsys.readouterr().out
-    assert "The rule `as-asked` decided" in shown and "1. gpt-5.6 by openai/main" in shown
+    assert "The rule `auto` decided" in shown and "1. gpt-5.6 by openai/main" in shown
 
 
 def test_of_a_request_that_was_never_sent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,7 +44,7 @@ def test_of_a_request_that_was_never_sent(capsys: pytest.CaptureFixture[str]) ->
     assert main(["why-not", "gpt-5.6", *GIVEN, "--format", "json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["model"] == "gpt-5.6" and answer["chosen"] is False
-    assert answer["change"]["facts"] == [{"fact": "request.model", "was": "auto", "becomes": "gpt-5.6"}]
+    assert answer["change"]["facts"] == [{"fact": "request.max_output", "was": None, "becomes": 3333}]
     assert [each["name"] for each in answer["rules"]] == ["long-prompts", "auto", "assistant-canary", "as-asked"]
 
 

@@ -6,7 +6,10 @@ Where nobody is left, the client is told what stood in the way.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
+from importlib.resources import files
 from itertools import combinations
 from typing import Any
 
@@ -18,9 +21,15 @@ from routebook.catalogue.callers import Client
 from routebook.documents.problems import Location
 from routebook.routing.emptiness import why_empty
 from routebook.routing.memory import Remembered
+from routebook.scoring.judged import Judged
 from tests.support.routes import facts_of, plan, policy, reasons
 
-PROMPT = "word " * 400
+PROMPTS = (
+    "word " * 400,
+    "please say again what you told me this morning, and thank you very much. " * 30,
+    "Prove that the sequence x(n+1) = sqrt(2 + x(n)) converges, assuming 0 <= x(0) < 2, and derive its limit. " * 20,
+)
+"""About as long, and not at all as hard."""
 MOST_ANSWER = 1000
 HERE = Location("policy.yaml", 1, 1)
 
@@ -119,7 +128,7 @@ def meets(model: dict[str, Any], limits: dict[str, Any], asked: tuple[str, ...],
     return failed + ([] if prompt + MOST_ANSWER <= model["context"] else ["context"])
 
 
-def order(models: list[dict[str, Any]], kept: list[int], pick: str, prompt: int) -> list[int]:
+def order(models: list[dict[str, Any]], kept: list[int], pick: str, prompt: int, judged: Judged | None) -> list[int]:
     """Whom of those a reader would take first."""
 
     def likely(number: int) -> float:
@@ -129,7 +138,44 @@ def order(models: list[dict[str, Any]], kept: list[int], pick: str, prompt: int)
         first = models[number]["first_token"]
         return float("inf") if first is None else float(first)
 
+    if pick in BANDS:
+        predicted = dict(zip(range(len(models)), chances([model["quality"] for model in models], judged), strict=True))
+        floor = max((predicted[number] for number in kept), default=0.0) - BANDS[pick]
+        near = [number for number in kept if predicted[number] >= floor]
+        below = [number for number in kept if predicted[number] < floor]
+        return [*sorted(near, key=likely), *sorted(below, key=lambda number: -predicted[number])]
     return {"in_order": kept, "cheapest": sorted(kept, key=likely), "fastest": sorted(kept, key=soon)}[pick]
+
+
+BANDS = {"best": 0.0, "balanced": 0.02, "balanced, band: 0.15": 0.15}
+"""How far below the best predicted quality the cheapest is taken."""
+
+
+def chances(qualities: list[float | None], judged: Judged | None) -> list[float]:
+    """The quality of each model's answer, as the page on the model router says it: the declared one in log-odds, less
+    how much harder than usual the prompt is, plus how far the model is above the others times how much more than usual a
+    strong one gains (never less than nothing). Whoever declares none is taken for worthless."""
+    assert judged is not None
+
+    def odds(share: float) -> float:
+        return math.log(share / (1 - share))
+
+    declared = [odds(quality) for quality in qualities if quality is not None]
+    middle = sum(declared) / len(declared) if declared else 0.0
+    usual_difficulty, usual_gain = WEIGHTS["levels"][""]
+    more = judged.gain - usual_gain
+    gained = more if more > -0.5 else 0.5 * math.exp(2 * more + 1) - 1
+    found = []
+    for quality in qualities:
+        if quality is None:
+            found.append(0.0)
+            continue
+        value = odds(quality) - (judged.difficulty - usual_difficulty) + (odds(quality) - middle) * gained
+        found.append(round(1 / (1 + math.exp(-value)), 4))
+    return found
+
+
+WEIGHTS = json.loads((files("routebook.scoring") / "weights.json").read_text("utf-8"))
 
 
 PAIRS = [(), *((name,) for name in CONSTRAINTS), *combinations(CONSTRAINTS, 2)]
@@ -140,10 +186,11 @@ PAIRS = [(), *((name,) for name in CONSTRAINTS), *combinations(CONSTRAINTS, 2)]
 @given(
     models=st.lists(ONE_MODEL, min_size=1, max_size=5),
     limits=LIMITS,
-    pick=st.sampled_from(["in_order", "cheapest", "fastest"]),
+    pick=st.sampled_from(["in_order", "cheapest", "fastest", *BANDS]),
+    prompt_text=st.sampled_from(PROMPTS),
 )
 def test_constraints_select_whom_a_brute_force_reference_selects(
-    asked: tuple[str, ...], models: list[dict[str, Any]], limits: dict[str, Any], pick: str
+    asked: tuple[str, ...], models: list[dict[str, Any]], limits: dict[str, Any], pick: str, prompt_text: str
 ) -> None:
     """The same models in the same order, everybody else dropped for something that it does not meet; and where nobody is
     left, a refusal that names what stood in the way."""
@@ -153,16 +200,19 @@ def test_constraints_select_whom_a_brute_force_reference_selects(
     allowed = frozenset(f"m{number}" for number, model in enumerate(models) if model["allowed"])
     client = Client("ann", HERE, models=allowed if "client" in asked else None)
     tools = {"tools": [{"type": "function", "function": {"name": "f"}}]} if "capability" in asked else {}
-    facts = facts_of(under, client, max_tokens=MOST_ANSWER, messages=[{"role": "user", "content": PROMPT}], **tools)
+    facts = facts_of(
+        under, client, max_tokens=MOST_ANSWER, messages=[{"role": "user", "content": prompt_text}], **tools
+    )
     times = {f"m{n}": model["first_token"] for n, model in enumerate(models) if model["first_token"] is not None}
     found = plan(under, facts, memory=Remembered(first_tokens=times))
     prompt = 0 if found.size is None else found.size.tokens
     failed = {
-        f"m{n}": meets(model, limits, asked, prompt or _tokens(under, client, tools)) for n, model in enumerate(models)
+        f"m{n}": meets(model, limits, asked, prompt or _tokens(under, client, tools, prompt_text))
+        for n, model in enumerate(models)
     }
     kept = [n for n in range(len(models)) if not failed[f"m{n}"]]
     assert [each.name for each in found.kept if each.reason == "kept"] == [
-        f"m{n}" for n in order(models, kept, pick, prompt) if not _tight(found, f"m{n}")
+        f"m{n}" for n in order(models, kept, pick, prompt, found.judged) if not _tight(found, f"m{n}")
     ]
     assert {each.name for each in found.kept} == {f"m{n}" for n in kept}
     for dropped in found.dropped:
@@ -180,9 +230,11 @@ def _tight(found: Any, name: str) -> bool:
     return any(each.name == name and each.reason != "kept" for each in found.kept)
 
 
-def _tokens(under: Any, client: Client, tools: dict[str, Any]) -> int:
+def _tokens(under: Any, client: Client, tools: dict[str, Any], prompt_text: str) -> int:
     """The estimate that a plan goes by, where none was needed because everybody fell before it."""
     from routebook.routing.sizes import prompt_tokens
 
-    facts = facts_of(under, client, max_tokens=MOST_ANSWER, messages=[{"role": "user", "content": PROMPT}], **tools)
+    facts = facts_of(
+        under, client, max_tokens=MOST_ANSWER, messages=[{"role": "user", "content": prompt_text}], **tools
+    )
     return prompt_tokens(facts.asked)

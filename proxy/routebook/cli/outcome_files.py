@@ -37,8 +37,6 @@ def read_sets(places: Iterable[Path], only: frozenset[str] = frozenset()) -> dic
             belongs = row.set or name
             if not only or belongs in only:
                 sets.setdefault(belongs, []).append(row)
-    if not sets:
-        raise Unusable("no rows" + (f" of the sets {', '.join(sorted(only))}" if only else " in what was given"))
     return sets
 
 

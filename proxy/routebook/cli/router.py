@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from pathlib import Path
 
 HELP = """\
@@ -15,6 +16,9 @@ and from a thousand prompts with outcomes of two models on, the scorer's weights
 old and new on a third of the outcomes that it did not learn from, and refuses to write what is not better. A policy uses
 the file that it writes by `settings: {router: {weights: FILE}}`.
 
+Rated answers of a service (`POST /feedback`) are outcomes too: `--state-dir` reads them from its journal, and where copies
+(`shadow`) were rated beside their originals, as pairs. No prompts are kept there, so they teach qualities by class of task.
+
 Data are files of JSON lines (`.jsonl`, `.jsonl.gz`), or directories of them:
 {"set": "...", "id": "...", "prompt": "...", "q": {MODEL: quality 0..1}, "cost": {MODEL: dollars}}"""
 
@@ -25,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the commands and their options."""
     does = parser.add_subparsers(dest="does", metavar="COMMAND", required=True)
     evaluate = does.add_parser("evaluate", help="measure the scorer on outcomes")
-    evaluate.add_argument("data", nargs="+", type=Path, metavar="DATA", help="files or directories of outcomes")
+    _add_outcomes(evaluate)
     evaluate.add_argument("--sets", metavar="NAMES", help="only these sets, separated by commas")
     evaluate.add_argument("--strong", metavar="MODEL", help="the model to send hard prompts to (default: see below)")
     evaluate.add_argument(
@@ -41,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--seed", type=int, default=1, metavar="N", help="of the resamples (default: %(default)s)")
     _add_common(evaluate)
     train = does.add_parser("train", help="fit the scorer to own outcomes, if that makes it better")
-    train.add_argument("data", nargs="+", type=Path, metavar="DATA", help="files or directories of outcomes")
+    _add_outcomes(train)
     train.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the new weights are written")
     train.add_argument(
         "--policy", metavar="PATH", help="the policy whose models' declared qualities count as twenty outcomes each"
@@ -58,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_common(train)
 
 
+def _add_outcomes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", nargs="*", type=Path, metavar="DATA", help="files or directories of outcomes")
+    parser.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="a service's state directory: the answers in it that were rated"
+    )
+    parser.add_argument("--since", metavar="TIME", help="of these, not older than this, as in `decisions`")
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the scorer's weights (default: those shipped)")
     parser.add_argument(
@@ -67,5 +79,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it; 0, 1 where data or weights cannot be used, 2 for options that do not fit."""
+    if not args.data and args.state_dir is None:
+        print("routebook router: name files of outcomes, or a `--state-dir` with rated answers", file=sys.stderr)
+        return 2
     code: int = importlib.import_module(f"routebook.cli.router_{args.does}").run(args)
     return code

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from routebook.cli.outcome_files import Unusable, progress, read_sets, read_weights
+from routebook.cli.outcome_files import Unusable, progress, read_weights
+from routebook.cli.outcome_journal import read_outcomes
 from routebook.scoring.contests import (
     COMPLEXITY,
     LENGTH,
@@ -49,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
         )
         return 2
     try:
-        sets = read_sets(args.data, frozenset(args.sets.split(",")) if args.sets else frozenset())
         scorer = read_weights(args.weights).scorer
+        sets = read_outcomes(args, scorer.digest, frozenset(args.sets.split(",")) if args.sets else frozenset())
         found = _contests(sets, scorer, args)
         sanity = _sanity(sets, scorer)
         if not found and not sanity:
@@ -94,7 +95,7 @@ def _chance(scorer: Scorer, means: Mapping[str, float], strengths: Mapping[str, 
 
 def judgement(row: Row, scorer: Scorer) -> Judgement:
     """What the scorer says of a row's prompt, or of its signals."""
-    return Judgement(*scorer.judge(sample_of(row).signals))
+    return Judgement(*sample_of(row).level(scorer))
 
 
 def _sanity(sets: Mapping[str, Sequence[Row]], scorer: Scorer) -> dict[str, dict[str, float]]:

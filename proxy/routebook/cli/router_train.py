@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from routebook.cli.outcome_files import Unusable, progress, read_sets, read_weights
+from routebook.cli.outcome_files import Unusable, progress, read_weights
+from routebook.cli.outcome_journal import read_outcomes
 from routebook.scoring.training import OLD, PASSES, TooFew, Trained, sample_of, train
 
 
@@ -17,9 +18,9 @@ def run(args: argparse.Namespace) -> int:
     """Learn, measure, and write where it is better; 0 written, 1 refused or nothing to learn from."""
     try:
         declared = _declared(args.policy)
-        sets = read_sets(args.data)
-        samples = [sample_of(row) for rows in sets.values() for row in rows if row.quality]
         old = read_weights(args.weights)
+        sets = read_outcomes(args, old.scorer.digest)
+        samples = [sample_of(row) for rows in sets.values() for row in rows if row.quality]
         found = train(
             samples,
             old,

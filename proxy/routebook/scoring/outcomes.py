@@ -14,7 +14,7 @@ class Row(msgspec.Struct, frozen=True, gc=False, rename={"quality": "q"}):
     """One prompt: the `quality` of each model's answer (0 to 1), what each cost (dollars).
 
     `set` is the benchmark or log it is from, `task` its class where somebody has said it; `signals` stand for the prompt
-    where its text was not kept. `meta.hard` says of prompts without outcomes whether people think them hard.
+    where its text was not kept, or its `level` (difficulty and gain, as a record of the same scorer has them). `meta.hard` says of prompts without outcomes whether people think them hard.
     """
 
     id: str | int
@@ -22,6 +22,7 @@ class Row(msgspec.Struct, frozen=True, gc=False, rename={"quality": "q"}):
     set: str = ""
     prompt: str | None = None
     signals: dict[str, float] | None = None
+    level: tuple[float, float] | None = None
     task: str | None = None
     cost: dict[str, float] = msgspec.field(default_factory=dict)
     meta: dict[str, Any] | None = None
@@ -48,7 +49,7 @@ def row_of(line: bytes) -> Row:
         row = _DECODER.decode(line)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise BadRow(str(error)) from error
-    if row.prompt is None and row.signals is None:
+    if row.prompt is None and row.signals is None and row.level is None:
         raise BadRow("neither `prompt` nor `signals` is there")
     for name, quality in row.quality.items():
         if not 0 <= quality <= 1:

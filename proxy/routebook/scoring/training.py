@@ -1,8 +1,8 @@
 """A team's own outcomes -> weights of its own: as much as they can teach, and no more.
 
 Few outcomes teach how good each model is at each class of task, and how hard the team's prompts usually are; a thousand
-prompts that several models have answered teach the scorer's weights too, around those that it had. A third of the
-outcomes, chosen by the digests of their ids, is kept out of all this and says whether the new weights are better.
+prompts that several models have answered teach the scorer's weights too, around those that it had. What a journal holds of a prompt (its
+class, its difficulty) is enough for the first, and not for the second. A third of the outcomes, chosen by the digests of their ids, is kept out of all this and says whether the new weights are better.
 """
 
 from __future__ import annotations
@@ -36,16 +36,26 @@ RIDGE: Final = 30.0
 
 PASSES: Final = 60
 
+UNKNOWN_TASK: Final = "short_ask"
+"""The class of a prompt of which nobody has said or can say one."""
+
 OLD, TABLE, FITTED, LENGTH, RANDOM = "old", "table", "table and weights", "length", "random"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One prompt of the team: what its row says, its signals, its class of task."""
+    """One prompt of the team: what its row says, its signals (None: only its level is known), its class of task."""
 
     row: Row
-    signals: Sequence[float]
+    signals: Sequence[float] | None
     task: str
+
+    def level(self, scorer: Scorer) -> tuple[float, float]:
+        """Difficulty and gain, in log-odds. What a record says of them is of the scorer that judged then."""
+        if self.signals is None:
+            assert self.row.level is not None, "a row has a prompt, signals or a level"
+            return self.row.level
+        return scorer.judge(self.signals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ def train(
     table = Weights(_levelled(old.scorer, taught), _table(taught, usual, old.qualities))
     entrants = {OLD: before, TABLE: table}
     paired = [each for each in taught if len(each.row.quality) > 1]
-    if len(paired) >= ENOUGH:
+    if len(paired) >= ENOUGH and all(each.signals is not None for each in samples):
         entrants[FITTED] = replace(table, scorer=_levelled(_fitted(old.scorer, paired[:MOST], report), taught))
     scores = {name: _scores(each, pool, held_out) for name, each in entrants.items()}
     if all(row.prompt is not None for row in pool.rows):
@@ -101,8 +111,13 @@ def train(
 def sample_of(row: Row) -> Sample:
     """A row with the signals of its prompt, and its class of task, where nobody has named it."""
     known = row.signals
-    signals = signals_of(read(row.prompt or "")) if known is None else [known.get(name, 0.0) for name in NAMES]
     said = row.task if row.task in TASKS else None
+    if known is not None:
+        signals = [known.get(name, 0.0) for name in NAMES]
+    elif row.prompt is not None or row.level is None:
+        signals = signals_of(read(row.prompt or ""))
+    else:
+        return Sample(row, None, said or UNKNOWN_TASK)
     return Sample(row, signals, said or task_of(dict(zip(NAMES, signals, strict=True))))
 
 
@@ -121,7 +136,7 @@ def predicted(weights: Weights, sample: Sample, model: str) -> float | None:
     logits = [logit(each[USUAL]) for each in weights.qualities.values()]
     strength = logit(row[USUAL]) - fmean(logits)
     task = sample.task if sample.task in row and sample.task in scorer.levels else ""
-    return scorer.chance(*scorer.judge(sample.signals), row[task or USUAL], strength, task)
+    return scorer.chance(*sample.level(scorer), row[task or USUAL], strength, task)
 
 
 def _pool(taught: Sequence[Sample], held_out: Sequence[Sample], strong: str | None, weak: str | None) -> Pool:
@@ -180,7 +195,7 @@ def _levelled(scorer: Scorer, taught: Sequence[Sample]) -> Scorer:
     """The scorer with the usual difficulty of the team's own prompts: over all, and by class."""
     by_task: dict[str, list[tuple[float, float]]] = {"": []}
     for each in taught:
-        level = scorer.judge(each.signals)
+        level = each.level(scorer)
         by_task[""].append(level)
         by_task.setdefault(each.task, []).append(level)
     levels = dict(scorer.levels)
@@ -192,7 +207,7 @@ def _levelled(scorer: Scorer, taught: Sequence[Sample]) -> Scorer:
 
 def _fitted(scorer: Scorer, paired: Sequence[Sample], report: Callable[[int, float], None]) -> Scorer:
     """The scorer with weights fitted around its own; each class of task has its own level."""
-    rows = [Outcome(each.signals, each.row.quality, group=each.task) for each in paired]
+    rows = [Outcome(each.signals, each.row.quality, group=each.task) for each in paired if each.signals is not None]
     ridge = RIDGE / len(rows)
     heads = fit(rows, wanted_around(scorer.heads, ridge, ridge), passes=PASSES, report=report)
     return replace(scorer, heads=heads)

@@ -150,6 +150,13 @@ class Records:
         query = " UNION ALL ".join(f"SELECT 1 FROM {each}.feedback WHERE id = ?1" for each in self._schemas())
         return self._database.execute(query, (identity,)).fetchone() is not None
 
+    def feedback(self, begins: str = "") -> list[tuple[str, str, float]]:
+        """The answers that were rated, by id: whose model's, and how good; of requests with ids from `begins` on."""
+        rows = " UNION ".join(f"SELECT id, model, quality FROM {each}.feedback" for each in self._schemas())
+        return list(
+            self._database.execute(f"SELECT id, model, quality FROM ({rows}) WHERE id >= ? ORDER BY id", (begins,))
+        )
+
     def ratings(self) -> list[tuple[str, str, float, float]]:
         """How answers were rated, by model and class of task: the sum and the number."""
         rows = " UNION ".join(f"SELECT id, model, task, quality FROM {each}.feedback" for each in self._schemas())

@@ -12,7 +12,7 @@ PICKS = {
     Pick.CHEAPEST: "the cheapest first",
     Pick.FASTEST: "the fastest first",
     Pick.BEST: "the best first",
-    Pick.BALANCED: "balanced between cost, time and quality",
+    Pick.BALANCED: "the cheapest of those that are about as good",
     Pick.LEAST_BUSY: "the least busy first",
     Pick.WEIGHTED: "drawn by weight",
 }
