@@ -92,7 +92,17 @@ def test_a_wheel_holds_nothing_else(wheel: Path) -> None:
 
     assert package <= names
     assert all(name.startswith("routebook/") for name in names)
-    assert {Path(name).suffix for name in names} <= {".py", ".json", ".yaml", ".md", ".typed", ".html", ".css", ".js", ".svg"}
+    assert {Path(name).suffix for name in names} <= {
+        ".py",
+        ".json",
+        ".yaml",
+        ".md",
+        ".typed",
+        ".html",
+        ".css",
+        ".js",
+        ".svg",
+    }
 
 
 def test_an_installed_program_checks_its_own_policy(wheel: Path, tmp_path: Path) -> None:
