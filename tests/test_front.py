@@ -16,8 +16,9 @@ import pytest
 import trustme
 
 from tests.support.asking import CHAT, chat
+from tests.support.ports import free_port
 from tests.support.processes import start, stop
-from tests.support.proxy import free_port, in_process, small_policy
+from tests.support.proxy import in_process, small_policy
 from tests.support.rawclient import post
 from tests.support.upstream import Say, Step, Until, Upstream, chunk, chunks, head
 

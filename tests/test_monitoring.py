@@ -21,8 +21,9 @@ from routebook.health.reports import WORDS
 from routebook.ledger.pot_names import KINDS
 from routebook.routing.endings import Who
 from routebook.routing.published_guards import RESULTS
+from tests.support.ports import free_port
 from tests.support.prometheus import MATCHER, labels_of, metrics_of, needs_promtool, promtool
-from tests.support.proxy import free_port, running_proxy, small_policy
+from tests.support.proxy import running_proxy, small_policy
 from tests.test_docs import rows
 
 ROOT = Path(__file__).parents[1]

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.processes import plain_environment, start, stop
-from tests.support.proxy import fetch, free_port, read_records
+from tests.support.proxy import fetch, read_records
 from tests.test_docs import ROOT, blocks
 
 README = ROOT / "README.md"

@@ -11,8 +11,9 @@ import pytest
 from routebook.edge.admin import tokens
 from routebook.edge.admin.route import Role
 from tests.support.admin import ask, code_of, make_token
+from tests.support.ports import free_port
 from tests.support.processes import run_command
-from tests.support.proxy import free_port, running_proxy, small_policy, write_policy
+from tests.support.proxy import running_proxy, small_policy, write_policy
 
 POLICY = small_policy("http://127.0.0.1:9/v1")
 

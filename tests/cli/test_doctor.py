@@ -12,7 +12,8 @@ import pytest
 from routebook.cli.main import main
 from routebook.edge.doctor.finding import Verdict
 from tests.support.certificates import written
-from tests.support.proxy import free_port, small_policy, write_policy
+from tests.support.ports import free_port
+from tests.support.proxy import small_policy, write_policy
 from tests.test_docs import ROOT, rows
 
 AT_HOME = ["descriptors", "clock", "aiohttp", "parser", "state-dir", "file-system", "disk", "sqlite", "policy"]

@@ -25,8 +25,9 @@ from typing import Any
 from tests.soak import audit, policies
 from tests.soak.traffic import KINDS, NEVER_WHOLE, Traffic, quiet
 from tests.soak.watch import MIB, Watch, growth, slope
+from tests.support.ports import free_port
 from tests.support.processes import start, stop
-from tests.support.proxy import RunningProxy, free_port, running_proxy
+from tests.support.proxy import RunningProxy, running_proxy
 
 MOST_SLOPE = 1.0
 """MiB an hour that a process may grow by after the warm-up."""

@@ -27,8 +27,9 @@ from tests.soak import audit, policies
 from tests.soak.__main__ import Report, asked, progress
 from tests.soak.traffic import Traffic
 from tests.support import redis_server
+from tests.support.ports import free_port
 from tests.support.processes import descendants, plain_environment
-from tests.support.proxy import Record, fetch, free_port, read_records, write_policy
+from tests.support.proxy import Record, fetch, read_records, write_policy
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ROOT / "deploy" / "hosts"

@@ -14,8 +14,9 @@ from tests.soak import policies
 from tests.soak.chaos import NGINX, ROOT, drawn, hosts
 from tests.support import redis_server
 from tests.support.asking import ask, chat
+from tests.support.ports import free_port
 from tests.support.processes import plain_environment
-from tests.support.proxy import Record, fetch, free_port
+from tests.support.proxy import Record, fetch
 from tests.test_front import PATH
 
 needs_programs = pytest.mark.skipif(

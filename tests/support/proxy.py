@@ -12,6 +12,7 @@ async with in_process(tmp_path, policy) as proxy:         # the same exchange co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -31,6 +32,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.identity.book import KeyBook
 from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
+from routebook.edge.processes.state import find_running
 from routebook.edge.server import Listener, start_server
 from routebook.routing.reading.loading import load_sources
 from tests.support.processes import descendants, run_command, start, stop
@@ -214,13 +216,6 @@ def compiled(policy: str | Mapping[str, str]) -> Any:
     return result.policy
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def fetch(url: str, method: str = "GET", timeout: float = 30.0, trust: ssl.SSLContext | None = None) -> tuple[int, str]:
     """Ask once, without proxies; returns status and body, also of a failure."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
@@ -245,7 +240,6 @@ async def running_proxy(
     admin listener is asked, where both speak TLS."""
     policy_dir, state_dir = folder / "rules", folder / "var"
     write_policy(policy_dir, policy)
-    listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     command = [
         sys.executable,
         "-m",
@@ -254,9 +248,9 @@ async def running_proxy(
         "--policy",
         str(policy_dir),
         "--listen",
-        listen,
+        "127.0.0.1:0",
         "--admin",
-        admin,
+        "127.0.0.1:0",
         "--state-dir",
         str(state_dir),
         "--workers",
@@ -264,10 +258,7 @@ async def running_proxy(
         *arguments,
     ]
     process = start(command, folder, environment)
-    scheme = "http" if trust is None else "https"
-    proxy = RunningProxy(
-        f"{scheme}://{listen}", state_dir, policy_dir, process, f"{scheme}://{admin}", dict(environment or {}), trust
-    )
+    proxy = RunningProxy("", state_dir, policy_dir, process, "", dict(environment or {}), trust)
     try:
         await _until_ready(proxy)
         yield proxy
@@ -279,11 +270,13 @@ async def _until_ready(proxy: RunningProxy) -> None:
     end = time.monotonic() + READY_SECONDS
     while True:
         assert proxy.process.poll() is None, f"serve ended with {proxy.process.returncode}:\n{proxy.log}"
-        try:
-            if (await proxy.get_admin("/readyz"))[0] == 200:
-                return
-        except OSError:
-            pass
+        running = find_running(proxy.state_dir)
+        if running is not None and running.pid == proxy.process.pid:
+            scheme = "http" if proxy.trust is None else "https"
+            proxy.url, proxy.admin = f"{scheme}://{running.listen}", f"{scheme}://{running.admin}"
+            with contextlib.suppress(OSError):
+                if (await proxy.get_admin("/readyz"))[0] == 200:
+                    return
         assert time.monotonic() < end, f"serve is not ready:\n{proxy.log}"
         await asyncio.sleep(0.05)
 

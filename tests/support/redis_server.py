@@ -16,7 +16,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any, Self
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.processes import plain_environment
 
 UNPACKED = Path(__file__).parents[2] / ".cache" / "redis" / "usr"
@@ -47,14 +47,6 @@ needs_redis = pytest.mark.skipif(
     PROGRAM is None, reason="no redis-server on PATH, and none in .cache/redis: `make test` could not unpack one"
 )
 """Marks tests that need a real server."""
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class RedisServer:

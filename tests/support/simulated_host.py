@@ -27,6 +27,7 @@ from routebook.edge.ledger.lines import FarDesk
 from routebook.edge.ledger.owner import Owner
 from routebook.edge.metrics import Metrics
 from routebook.edge.processes.control import Channel, Gone
+from routebook.edge.processes.state import begin_drawing, may_be_drawn
 from routebook.edge.server import start_server
 from routebook.routing.policy import Policy
 from tests.support.simulated_loop import SimulatedProcess, Wire, a_socket
@@ -183,6 +184,7 @@ class SimulatedWorker:
         self.process = SimulatedProcess(name, host.monotonic, host.dial)
         here, there = wired(self.process, supervisor.process)
         self.wires = [wire for _, wire in (here, there)]
+        self._drawing = begin_drawing(host.folder)
         self.journal = MortalJournal(host.folder, name, self.process, host.truth)
         self.gateway = self.process.finish(self._opened(host, policy, here[0]))
         self.listening = self.process.create_task(self._listen(here[0]))
@@ -196,6 +198,12 @@ class SimulatedWorker:
             await start_server(gateway, nowhere)
         return gateway
 
+    def stops_drawing(self) -> None:
+        """By its own will or by its death."""
+        descriptor, self._drawing = self._drawing, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     async def _listen(self, channel: Channel) -> None:
         """What a worker does with its supervisor's words and end, as far as they are of money."""
         try:
@@ -206,6 +214,8 @@ class SimulatedWorker:
                 await channel.answer(message)
         except Gone:
             self.gateway.till.close()
+            if self.process.lives:
+                self.stops_drawing()
 
     def asks(self, body: dict[str, Any]) -> Wire:
         """A client of its asks."""
@@ -354,7 +364,7 @@ class SimulatedHost:
 
     def _processes(self) -> list[SimulatedProcess]:
         found = [each.process for each in self.workers]
-        return [*found, self.supervisor.process]
+        return [each for each in (*found, self.supervisor.process) if each.lives]
 
     def _turn(self) -> None:
         ready = [each for each in self._processes() if each.has_work]
@@ -446,18 +456,27 @@ class SimulatedHost:
             worker.wires[0].end()
         old.close()
         old.process.bury()
+        while may_be_drawn(self.folder):
+            self.passed += 0.0001
+            self.chance.choice((self._turn, self._arrive, self._answer, self._ask))()
+            self._note_deaths()
         self.supervisor = self._new_supervisor()
         self.fill()
 
     def _look_after(self) -> None:
-        """The kernel tells of who is dead, and they are replaced once the supervisor has heard."""
+        """Who is dead is replaced once the supervisor has heard."""
+        self._note_deaths()
+        self.fill()
+
+    def _note_deaths(self) -> None:
+        """The kernel tells of who is dead, and lets go of what they had."""
         for worker in [each for each in self.workers if not each.process.lives]:
             self.workers.remove(worker)
             self.dead.append(worker)
             worker.journal.abandon()
+            worker.stops_drawing()
             worker.wires[1].end()
             self.calls = [call for call in self.calls if call.wire.process is not worker.process]
-        self.fill()
 
     # The end.
 
@@ -499,6 +518,7 @@ class SimulatedHost:
     def _bury_all(self) -> None:
         for worker in self.workers:
             worker.journal.abandon()
+            worker.stops_drawing()
         for worker in (*self.workers, *self.dead):
             worker.process.bury()
 

@@ -13,7 +13,7 @@ from routebook.catalogue.reading_tokens import check_bearers, read_terms
 from routebook.documents.names import check_name, read_reference
 from routebook.documents.nodes import Node, Scalar
 from routebook.documents.problems import Location, Problems
-from routebook.documents.reading import Fields
+from routebook.documents.reading import FALSE, TRUE, Fields
 
 CLIENT_KEYS = {
     "keys": "digests of its keys (`routebook keys create NAME --print-digest`), beside those in the key store",
@@ -62,11 +62,26 @@ def read_clients(
             tags=frozenset(fields.texts("tags")),
             labels=read_labels(fields),
             models=None if fields.node("models") is None else expand(allowed, pools),
-            may_set_tags=None if fields.node("may_set_tags") is None else frozenset(fields.texts("may_set_tags")),
+            may_set_tags=_read_may_set_tags(fields),
             tokens=read_terms(fields),
         )
     check_bearers(clients.values(), problems)
     return clients
+
+
+def _read_may_set_tags(fields: Fields) -> frozenset[str] | None:
+    """The tags that a client may set itself; None: any."""
+    node = fields.node("may_set_tags")
+    if node is None:
+        return None
+    if isinstance(node, Scalar) and not node.quoted and (node.text in TRUE or node.text in FALSE):
+        fields.problems.error(
+            "document.wrong-type",
+            f"expected the tags that the client may set, found `{node.text}`",
+            node.location,
+            "leave `may_set_tags` out: then it may set any" if node.text in TRUE else "write `may_set_tags: []`",
+        )
+    return frozenset(fields.texts("may_set_tags"))
 
 
 def _read_digests(fields: Fields, holders: dict[str, Location]) -> tuple[str, ...]:

@@ -324,9 +324,24 @@ def _read_accounts(fields: Fields, limits: AccountLimits) -> tuple[Account, ...]
                 "records and limits know an account by its name; choose another",
                 related=[(places[account.name].location, "the first one")],
             )
+        _check_bucket(account, inner, accounts, places)
         accounts[account.name] = account
         places[account.name] = inner
     return tuple(accounts.values())
+
+
+def _check_bucket(account: Account, fields: Fields, earlier: dict[str, Account], places: dict[str, Fields]) -> None:
+    """What a vendor grants a bucket it grants once: two words about it would let more through than one of them says."""
+    for each in earlier.values():
+        if account.bucket is not None and account.bucket == each.bucket and account.limits != each.limits:
+            fields.problems.error(
+                "catalogue.bucket-of-two-limits",
+                f"accounts of the bucket `{account.bucket}` have different limits",
+                fields.location,
+                "the accounts of a bucket draw on one quota: give them the same `limits`, or say these for the provider",
+                related=[(places[each.name].location, "the first one")],
+            )
+            return
 
 
 def _read_account(fields: Fields, limits: AccountLimits) -> Account | None:

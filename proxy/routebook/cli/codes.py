@@ -106,6 +106,7 @@ PROBLEMS: Final = {
     "catalogue.bad-key": "a key names no place, or two",
     "catalogue.bad-url": "a base URL cannot be used",
     "catalogue.key-in-the-clear": "a key would be sent over `http://` to a host outside",
+    "catalogue.bucket-of-two-limits": "accounts of one bucket have different limits",
     "catalogue.no-account": "a provider has no account",
     "catalogue.unused-weight": "an account has a weight, and its provider's `spread` does not use them",
     "catalogue.queue-for-nothing": "an account has a queue, and no limit that anybody could wait for",

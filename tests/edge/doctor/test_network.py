@@ -19,7 +19,7 @@ from routebook.documents.problems import Location
 from routebook.edge.doctor import network
 from routebook.edge.doctor.finding import Finding, Verdict
 from routebook.edge.ledger.store_line import Server
-from tests.support.proxy import free_port
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, needs_redis
 
 AUTHORITY = trustme.CA()

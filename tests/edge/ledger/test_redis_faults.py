@@ -23,7 +23,8 @@ from routebook.edge.ledger.store import Acquired, Denied, Unavailable, Want
 from routebook.edge.ledger.store_address import PASSWORD
 from routebook.ledger.claims import Kind
 from tests.support.faulttcp import Fault, FaultyTcp
-from tests.support.redis_server import RedisServer, free_port, needs_redis
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.sharing import Host, budget, hosts, rate, until
 
 pytestmark = needs_redis
@@ -152,6 +153,20 @@ async def test_a_paused_store_costs_two_time_outs(server: RedisServer) -> None:
         finally:
             server.resume()
         await only_the_rest(a, b, 200)
+
+
+async def test_a_host_that_stood_still_itself_does_not_blame_the_store(server: RedisServer) -> None:
+    """Whatever it was that kept it from looking, the answer was there in time."""
+    async with hosts(("a", server.url.replace("5000", "50"))) as [host]:
+        await host.draw(budget(1000), 1)
+        failures = 0
+        for turns in range(12):
+            asking = asyncio.create_task(host.acquire(Want(budget(1000), 10)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+            failures += not isinstance(await asking, Acquired)
+        assert not failures and not host.store.breaker.failures["timeout"]
 
 
 async def test_a_delay_below_the_time_out_is_only_a_delay(server: RedisServer, between: FaultyTcp) -> None:

@@ -24,6 +24,7 @@ from routebook.edge.metrics import Metrics
 from routebook.edge.processes.worker import unpickle
 from routebook.routing.reading.loading import digest_of
 from tests.support.mistakes import mistakes
+from tests.support.ports import free_port
 from tests.support.proxy import RunningProxy, compiled, running_proxy, small_policy
 from tests.support.rawclient import RawClient, post
 from tests.support.sseload import SseLoad
@@ -299,7 +300,7 @@ async def test_a_hostile_file_harms_nobody(tmp_path: Path, hostile: str) -> None
 
 async def test_an_open_door_is_refused(tmp_path: Path) -> None:
     """A policy without clients is not served to other machines, neither at the start nor by a reload."""
-    from tests.support.proxy import free_port, run_command, write_policy
+    from tests.support.proxy import run_command, write_policy
 
     write_policy(tmp_path / "rules", small_policy(NOWHERE))
     command = await asyncio.to_thread(

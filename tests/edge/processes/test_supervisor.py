@@ -18,19 +18,13 @@ import pytest
 
 from routebook.edge.journal.archive import CRASHED
 from routebook.edge.journal.records import find_record
+from routebook.edge.processes.state import begin_drawing, may_be_drawn
+from tests.support.ports import free_port
 from tests.support.processes import start, stop
-from tests.support.proxy import (
-    RunningProxy,
-    free_port,
-    read_records,
-    run_command,
-    running_proxy,
-    small_policy,
-    write_policy,
-)
+from tests.support.proxy import RunningProxy, read_records, run_command, running_proxy, small_policy, write_policy
 from tests.support.rawclient import RawClient, post
 from tests.support.sseload import SseLoad
-from tests.support.upstream import Play, Received, Upstream, chunks, stream
+from tests.support.upstream import Play, Received, Until, Upstream, chunks, stream
 
 NOWHERE = "http://127.0.0.1:9/v1"
 CHAT = post("/v1/chat/completions", {"model": "small", "messages": [{"role": "user", "content": "hello"}]})
@@ -166,6 +160,47 @@ async def test_killing_the_supervisor_leaves_no_process(tmp_path: Path) -> None:
         assert all(record.ended is not None for record in read_records(proxy.state_dir).values())
 
 
+async def test_nobody_begins_while_a_worker_of_the_dead_may_draw(tmp_path: Path) -> None:
+    """What it draws would be counted by nobody: the next service waits for it, and says which process it is where that does
+    not notice. (Here it is this process that has begun to draw.)"""
+    write_policy(tmp_path / "rules", small_policy(NOWHERE))
+    (tmp_path / "var").mkdir()
+    serve = ["serve", "--policy", str(tmp_path / "rules"), "--state-dir", str(tmp_path / "var")]
+    drawing = begin_drawing(tmp_path / "var")
+    try:
+        refused = await asyncio.to_thread(run_command, *serve, "--listen", "127.0.0.1:0", "--admin", "none")
+    finally:
+        os.close(drawing)
+    assert refused.returncode == 1
+    assert f"still draw on its budgets (processes {os.getpid()})" in refused.stderr
+    async with running_proxy(tmp_path, small_policy(NOWHERE)):
+        assert may_be_drawn(tmp_path / "var")
+
+
+async def test_a_worker_that_finishes_its_streams_holds_up_no_successor(tmp_path: Path) -> None:
+    """Its supervisor has died: it draws nothing more, and whoever comes next begins beside it."""
+    finish = asyncio.Event()
+    play = stream()
+    async with (
+        Upstream(lambda _: [*play[:3], Until(finish), *play[3:]]) as upstream,
+        running_proxy(tmp_path, small_policy(upstream.url)) as proxy,
+        RawClient(proxy.url) as client,
+    ):
+        (worker,) = proxy.children()
+        await client.send(STREAM)
+        await client.head()
+        proxy.process.kill()
+        proxy.process.wait()
+        async with running_proxy(tmp_path, small_policy(upstream.url)):
+            assert lives(worker)
+            finish.set()
+            body = b""
+            while piece := await client.chunk():
+                body += piece
+            assert b"data: [DONE]" in body
+            await until(lambda: not lives(worker), 10, "the worker ends")
+
+
 async def test_the_simulated_upstream_ends_with_its_supervisor(tmp_path: Path) -> None:
     """However the supervisor ended; and it is begun again when it dies alone."""
     async with running_proxy(tmp_path, small_policy(NOWHERE), "--simulate") as proxy:
@@ -250,13 +285,13 @@ async def test_what_does_not_end_in_time_is_cut(tmp_path: Path) -> None:
 
 
 async def test_kill_9_of_the_tree_loses_no_record_of_a_whole_answer(tmp_path: Path) -> None:
-    """Twenty times: supervisor and workers killed under load; each answer whose last byte came has both its lines."""
+    """Thirty times: supervisor and workers killed under load; each answer whose last byte came has both its lines."""
     dice = random.Random(7)
     state_dir, log = tmp_path / "var", tmp_path
     async with Upstream(briefly) as upstream:
         write_policy(tmp_path / "rules", small_policy(upstream.url))
         whole: set[str] = set()
-        for _ in range(20):
+        for _ in range(30):
             listen, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
             process = start(
                 [

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
+from routebook.edge.ledger.patience import patience
 from routebook.edge.ledger.store import Acquired, Denied, HostState, Live, Pushed, Totals, Unavailable, Want
 from routebook.edge.ledger.store_address import read_address
 from routebook.edge.ledger.store_book import EntitlementBook
@@ -246,7 +247,10 @@ class SharedStore:
         self._queue.append(item)
         self._wake.set()
         try:
-            await asyncio.wait([item.answer], timeout=self._address.timeout)
+            async with patience(self._address.timeout):
+                await asyncio.shield(item.answer)
+        except TimeoutError:
+            pass
         except asyncio.CancelledError:
             if item.answer.done() and isinstance(item.answer.result(), _Granted):
                 self._book.not_received(item.answer.result().amounts)

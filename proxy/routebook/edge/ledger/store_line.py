@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from routebook.edge.ledger.patience import patience
 from routebook.edge.ledger.store_address import StoreAddress
 from routebook.edge.ledger.store_scripts import Script
 
@@ -120,7 +121,7 @@ class StoreLine:
         from redis.exceptions import NoScriptError, RedisError
 
         try:
-            async with asyncio.timeout(self._address.timeout):
+            async with patience(self._address.timeout):
                 return await step
         except NoScriptError:
             raise

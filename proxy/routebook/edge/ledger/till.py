@@ -86,6 +86,7 @@ class Till:
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._given_back = 0
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<Till of {self.holder}>"
@@ -112,6 +113,10 @@ class Till:
             except DeskGone:
                 return Refusal(lacking[0], 0, AWAY, Why.UNAVAILABLE)
             counters = taking.taken or self._purse.take(claims)
+            if self._is_closed and counters is not None:
+                # whoever owns the ledger next may have counted already what this process holds
+                taking.leave()
+                return Refusal(lacking[0], 0, AWAY, Why.UNAVAILABLE)
             if counters is None and isinstance(answer, Refusal):
                 if not self._is_old(answer, claims, lacking, given_back):
                     return answer
@@ -163,7 +168,9 @@ class Till:
         self.close()
 
     def close(self) -> None:
-        """Draw nothing more: nobody grants any longer. What is held can still be settled."""
+        """Draw nothing more: nobody grants any longer. What is held can still be settled. When this returns, no hold is taken
+        that its taker has not been told of."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
         self._purse.close()

@@ -1,6 +1,7 @@
 """The state directory: everything that outlives a process, and who owns it.
 
 lock               held by the supervisor that owns the directory
+drawing.lock       held by the workers that may draw on what the ledger's owner granted them
 routebook.json     the running service: process id, addresses (gone when nothing runs, or stale after a crash)
 journal/           segments of the journal (`edge.journal.writer`)
 index.sqlite       the index of the journal (`edge.journal.index`); may be deleted, it is built again
@@ -24,6 +25,7 @@ from pathlib import Path
 import orjson
 
 LOCK = "lock"
+DRAWING = "drawing.lock"
 DIGEST_KEY = "digest.key"
 RUNNING = "routebook.json"
 HOST_NAME = "ledger-host"
@@ -58,6 +60,40 @@ def own(state_dir: Path) -> int:
         os.close(lock)
         raise StateInUse(f"`{state_dir}` belongs to a service that is running") from error
     return lock
+
+
+def begin_drawing(state_dir: Path) -> int:
+    """Say that this process may draw on budgets, until the returned file descriptor is closed or it dies; raises OSError."""
+    lock = _drawing(state_dir)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def may_be_drawn(state_dir: Path) -> bool:
+    """Whether a worker may still draw: one whose supervisor has died, and that has not noticed yet; raises OSError."""
+    lock = _drawing(state_dir)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def drawers(state_dir: Path) -> list[int]:
+    """The processes that may draw, as far as the system tells (Linux does)."""
+    number = (state_dir / DRAWING).stat().st_ino
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    fields = [line.replace("->", "").split() for line in lines]
+    return sorted({int(each[4]) for each in fields if len(each) > 5 and each[5].endswith(f":{number}")})
+
+
+def _drawing(state_dir: Path) -> int:
+    return os.open(state_dir / DRAWING, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
 def digest_key(state_dir: Path) -> bytes:

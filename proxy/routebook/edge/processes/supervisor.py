@@ -59,6 +59,9 @@ from routebook.health.reports import AccountReport, combined
 START_SECONDS = 30.0
 """How long the first workers may take to serve."""
 
+DRAW_SECONDS = 10.0
+"""How long workers of a supervisor that died may take to notice that, before another one begins."""
+
 GRACE = 0.5
 """Seconds between saying `not ready` and no longer accepting, so that a balancer can look."""
 
@@ -304,6 +307,7 @@ class Supervisor:
         self, stack: AsyncExitStack, listen: socket.socket, current: Compiled, simulate_at: str | None
     ) -> None:
         options = self._options
+        await self._until_nobody_draws()
         stack.push_async_callback(self._close_owner)  # when the archive has read what the last worker wrote
         self._archive = await stack.enter_async_context(
             Archive(options.state_dir, f"{self._host}-supervisor", options.keep_days, self._read_on)
@@ -331,6 +335,22 @@ class Supervisor:
         try:
             await self._crew.start(START_SECONDS)
         except CrewFailed as error:
+            raise StartRefused(str(error)) from error
+
+    async def _until_nobody_draws(self) -> None:
+        """Wait for workers of a supervisor that died to notice it: what they draw until then would be counted by nobody.
+        They do within a moment, unless they are stopped or starved; raises StartRefused where they do not."""
+        folder, end = self._options.state_dir, time.monotonic() + DRAW_SECONDS
+        try:
+            while state.may_be_drawn(folder):
+                if time.monotonic() > end:
+                    pids = ", ".join(map(str, state.drawers(folder)))
+                    raise StartRefused(
+                        f"workers of the service that ended before still draw on its budgets (processes {pids or '?'})\n"
+                        "end them, and start again"
+                    )
+                await asyncio.sleep(0.02)
+        except OSError as error:
             raise StartRefused(str(error)) from error
 
     async def _drain(self) -> bool:

@@ -24,7 +24,7 @@ from routebook.edge.metrics import Metrics
 from routebook.edge.operations_log import configure_log, operations_log
 from routebook.edge.processes.accounts import Reporter
 from routebook.edge.processes.control import Channel, Gone, Message
-from routebook.edge.processes.state import digest_key
+from routebook.edge.processes.state import begin_drawing, digest_key
 from routebook.edge.server import Listener, start_server
 from routebook.edge.tls.pair import context_of, of_fields
 from routebook.routing.policy import Policy
@@ -44,13 +44,20 @@ class Worker:
     """A gateway, its listener, and the channel to the supervisor."""
 
     def __init__(
-        self, channel: Channel, gateway: Gateway, reporter: Reporter, listener: Listener, drain_seconds: float
+        self,
+        channel: Channel,
+        gateway: Gateway,
+        reporter: Reporter,
+        listener: Listener,
+        drain_seconds: float,
+        drawing: int,
     ) -> None:
         self._channel = channel
         self._reporter = reporter
         self._gateway = gateway
         self._listener = listener
         self._drain_seconds = drain_seconds
+        self._drawing = drawing
         self._staged: Policy | None = None
         self._leaving = asyncio.Event()
         self._cutting = asyncio.Event()
@@ -103,6 +110,7 @@ class Worker:
         except Gone:
             # nobody grants any more; a successor counts what this process holds by what stands in the journal
             self._gateway.till.close()
+            os.close(self._drawing)
             self.leave()
 
     async def _obey(self, message: Message) -> None:
@@ -200,6 +208,7 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     configure_log(start.fields["log"])
     instance, state_dir = start.fields["instance"], Path(start.fields["state_dir"])
     journal = Journal(state_dir, instance)
+    drawing = begin_drawing(state_dir)
     gateway = Gateway(
         await unpickle(start.payload),
         journal,
@@ -218,7 +227,7 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     context = context_of(of_fields(start.fields["tls"])) if start.fields["tls"] else None
     listener = await start_server(gateway, listen, context)
-    worker = Worker(channel, gateway, reporter, listener, start.fields["drain"])
+    worker = Worker(channel, gateway, reporter, listener, start.fields["drain"], drawing)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)
     await channel.send(Message("ready", {"digest": gateway.policy.digest}))
     try:
