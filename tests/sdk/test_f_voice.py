@@ -17,6 +17,7 @@ from routebook.edge.identity.store import KeyStore
 from routebook.edge.simulator.server import start_simulator
 from tests.edge.sessions.test_live import TURN, USAGE
 from tests.edge.sessions.test_live import policy as live_policy
+from tests.sdk.house import opened
 from tests.sdk.processes import Processes
 from tests.support.proxy import LocalProxy, in_process
 from tests.support.tapping import Tap
@@ -234,3 +235,24 @@ async def test_f10_a_secret_is_made_and_used(
         record = await proxy.only_record(30)
     assert record.decided["client"] == "app"
     assert secret not in str(record)
+
+
+@pytest.mark.parametrize("upstream", ["openai-responses", "anthropic"])
+async def test_f15_responses_over_a_websocket(tmp_path: Path, trusting: Processes, upstream: str) -> None:
+    """Each is a request of its own, with its own decision and record, whatever its upstream speaks; one that is refused is
+    an error event, after which the socket goes on."""
+    async with opened(tmp_path, trusting) as house:
+        asks = [{"model": name, "input": "Say hello."} for name in (upstream, "nobody", upstream)]
+        made = {"base_url": house.proxy.base_url}
+        result = await trusting["voice-openai-3"].do("responses", made, {"asks": asks})
+        assert "error" not in result, result
+        records = await house.proxy.ended_records(lambda records: len(records) == 3)
+    assert result["text"].count("Say hello.") == 2
+    first, refused, last = result["finals"]
+    assert first["status"] == last["status"] == "completed"
+    assert refused["type"] == "error"
+    ends = [each.ended for each in records.values() if each.ended is not None]
+    assert sorted(end["status"] for end in ends) == [200, 200, 404]
+    assert [each.decided["dialect"] for each in records.values()] == ["openai-responses"] * 3
+    counted = sum(end["usage"].get("output", 0) for end in ends if end["status"] == 200)
+    assert counted == sum(final["usage"]["output_tokens"] for final in (first, last))

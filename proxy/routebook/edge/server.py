@@ -23,7 +23,7 @@ from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
 from routebook.edge.listing import show_models
-from routebook.edge.sessions import secrets
+from routebook.edge.sessions import responses, secrets
 from routebook.edge.sessions.handshake import is_upgrade
 from routebook.edge.sessions.session import converse
 from routebook.edge.shedding import RETRY_AFTER, Room, Shed
@@ -180,6 +180,8 @@ class _Server(web.Server):
         found = PATHS.find(path, query)
         if found is not None and request.method == "POST":
             return await exchange(request, self.gateway, found)
+        if found is not None and responses.is_served(found) and is_upgrade(request):
+            return await responses.respond(request, self.gateway, found)
         if path in secrets.PATHS and request.method == "POST":
             return await secrets.make_secret(request, self.gateway)
         session = None if found is not None else session_at(path)

@@ -53,7 +53,7 @@ async def _session(client: genai.Client, given: Result, said: Said) -> Result:
 
 def told(error: Any) -> Result:
     """What the SDK's exceptions say."""
-    return {"status": error.code, "message": error.message}
+    return {"status": error.code}
 
 
 OPERATIONS: dict[str, Operation] = {"session": session}

@@ -123,8 +123,12 @@ async def accept(request: web.BaseRequest, dialect: SessionDialect, headers: CIM
     """Answer the upgrade, with these headers besides; messages of the client may have `most` bytes. Of what it offers,
     the dialect's own subprotocol is chosen, and nothing else: never a key. Raises ConnectionError."""
     offered = {each.strip() for each in ",".join(request.headers.getall(OFFERED, ())).split(",")}
-    chosen = dialect.protocol if dialect.protocol in offered else None
-    answer = Accepted(request.headers["Sec-WebSocket-Key"], chosen, headers)
+    return await open_socket(request, dialect.protocol if dialect.protocol in offered else None, headers, most)
+
+
+async def open_socket(request: web.BaseRequest, protocol: str | None, headers: CIMultiDict[str], most: int) -> Accepted:
+    """Answer the upgrade with this subprotocol; raises ConnectionError."""
+    answer = Accepted(request.headers["Sec-WebSocket-Key"], protocol, headers)
     await answer.prepare(request)
     try:
         answer.socket = taken_over(request.protocol, most)

@@ -92,7 +92,7 @@ async def refuse(error: BaseException, request: web.BaseRequest, client: Socket,
     entry.end(failure.status, code=failure.code)
     if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
         task.uncancel()
-    await client.close(REFUSED, f"{failure.status} {failure.shown_code}: {failure.message}", CLOSING)
+    await client.close(REFUSED, f"{failure.status} {failure.code}: {failure.message}", CLOSING)
 
 
 def error_frame(failure: Failure, dialect: SessionDialect, entry: SessionEntry, event: str | None = None) -> bytes:
