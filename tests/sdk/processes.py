@@ -39,16 +39,18 @@ class Sdk:
         """Whether Node.js runs it."""
         return self.script.endswith(".cjs")
 
-    def start(self) -> Talking:
-        """Begin its process; skips the test where the machine cannot run it."""
+    def start(self, trusting: Path | None = None) -> Talking:
+        """Begin its process, `trusting` certificates of an authority of this file; skips the test where the machine cannot
+        run it."""
         if self.is_javascript:
-            return self._started(["node"], Path(__file__).with_name("js"), INSTALLED / "js", "SDK_HOME")
-        return self._started(
-            [sys.executable], Path(__file__).with_name("clients"), INSTALLED / (self.older or ""), "PYTHONPATH"
-        )
+            return self._started(["node"], Path(__file__).with_name("js"), INSTALLED / "js", "SDK_HOME", trusting)
+        scripts, place = Path(__file__).with_name("clients"), INSTALLED / (self.older or "")
+        return self._started([sys.executable], scripts, place, "PYTHONPATH", trusting)
 
-    def _started(self, command: list[str], scripts: Path, place: Path, variable: str) -> Talking:
+    def _started(self, command: list[str], scripts: Path, place: Path, variable: str, trusting: Path | None) -> Talking:
         environment = plain_environment({"PYTHONDONTWRITEBYTECODE": "1"})
+        if trusting is not None:
+            environment["NODE_EXTRA_CA_CERTS" if self.is_javascript else "SSL_CERT_FILE"] = str(trusting)
         if self.is_javascript and (shutil.which("node") is None or shutil.which("npm") is None):
             pytest.skip("the SDKs for JavaScript need node and npm")
         if self.is_javascript or self.older is not None:
@@ -67,6 +69,13 @@ SDKS: Mapping[str, Sdk] = {
     "google-1": Sdk("google_client.py", "1.", "google-genai-1"),
     "google-3": Sdk("google_client.py", "3."),
     "google-js": Sdk("google_client.cjs", ""),
+    "voice-openai-1": Sdk("openai_voice.py", "1.", "openai-1"),
+    "voice-openai-3": Sdk("openai_voice.py", "3."),
+    "voice-openai-js": Sdk("openai_voice.cjs", ""),
+    "voice-agents-js": Sdk("agents_voice.cjs", ""),
+    "voice-google-1": Sdk("google_voice.py", "1.", "google-genai-1"),
+    "voice-google-3": Sdk("google_voice.py", "3."),
+    "voice-google-js": Sdk("google_voice.cjs", ""),
 }
 
 
@@ -122,7 +131,8 @@ class Talking:
 class Processes:
     """Those that run, begun when they are first asked for. Use as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, trusting: Path | None = None) -> None:
+        self._trusting = trusting
         self._running: dict[str, Talking] = {}
 
     def __repr__(self) -> str:
@@ -130,7 +140,7 @@ class Processes:
 
     def __getitem__(self, name: str) -> Talking:
         if name not in self._running:
-            self._running[name] = SDKS[name].start()
+            self._running[name] = SDKS[name].start(self._trusting)
         return self._running[name]
 
     def __enter__(self) -> Self:

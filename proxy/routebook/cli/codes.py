@@ -156,6 +156,7 @@ FAILURES: Final = {
     "request.wrong-method": "the path is served, the method is not",
     "request.constraints": "the client's own constraints cannot be read: the header `x-routebook-within`, or `routing_config`",
     "caller.unknown": "what was presented is no key or token of a client, or not any more; the log and a metric say which",
+    "caller.not-granted": "an ephemeral secret was made for another model than the one that is asked for",
     "caller.unverifiable": "keys cannot be looked up, or a token's issuer not be asked, at the moment; nobody is let in by them",
     "feedback.unknown-decision": "no decision has this id, or it is another client's, or older than records are kept",
     "feedback.unanswered": "no model has answered the request that is rated, or it still runs",

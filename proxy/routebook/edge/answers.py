@@ -59,6 +59,7 @@ KINDS: Final = {
     "request.unknown-path": Kind(404, _ASKED, Who.CLIENT),
     "request.wrong-method": Kind(405, _ASKED, Who.CLIENT),
     "caller.unknown": Kind(401, "authentication_error", Who.CLIENT),
+    "caller.not-granted": Kind(403, "permission_error", Who.CLIENT),
     "caller.unverifiable": Kind(503, _SERVER, Who.GATEWAY),
     "feedback.unknown-decision": Kind(404, _ASKED, Who.CLIENT),
     "feedback.unanswered": Kind(409, _ASKED, Who.CLIENT),

@@ -132,6 +132,11 @@ class Gateway:
         return self._digest_key
 
     @property
+    def pepper(self) -> bytes | None:
+        """What digests of clients' keys are made with; None where there are none yet."""
+        return self._key_book.open(self.clock.monotonic()).pepper
+
+    @property
     def policy(self) -> Policy:
         """The policy that the next request will be decided by."""
         return self.serving.policy

@@ -23,6 +23,7 @@ from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
 from routebook.edge.listing import show_models
+from routebook.edge.sessions import responses, secrets
 from routebook.edge.sessions.handshake import is_upgrade
 from routebook.edge.sessions.session import converse
 from routebook.edge.shedding import RETRY_AFTER, Room, Shed
@@ -179,6 +180,10 @@ class _Server(web.Server):
         found = PATHS.find(path, query)
         if found is not None and request.method == "POST":
             return await exchange(request, self.gateway, found)
+        if found is not None and responses.is_served(found) and is_upgrade(request):
+            return await responses.respond(request, self.gateway, found)
+        if path in secrets.PATHS and request.method == "POST":
+            return await secrets.make_secret(request, self.gateway)
         session = None if found is not None else session_at(path)
         if session is not None and is_upgrade(request):
             return await converse(request, self.gateway, session)
@@ -193,7 +198,10 @@ class _Server(web.Server):
         if models is not None and request.method == "GET":
             return await show_models(request, self.gateway, *models)
         dialect = asker_at(path, request.headers) if models is None else models[0]
-        if found is None and models is None and path != feedback.PATH:
+        if secrets.is_call(path):
+            words = "calls over WebRTC or SIP do not pass through this gateway; sessions over a WebSocket do"
+            return answer(Failure("request.unknown-path", words), None, dialect)
+        if found is None and models is None and path not in secrets.PATHS and path != feedback.PATH:
             return answer(Failure("request.unknown-path", "there is nothing at this path"), None, dialect)
         method = "GET" if models is not None else "POST"
         refused = answer(Failure("request.wrong-method", f"this path takes {method}"), None, dialect)

@@ -19,12 +19,13 @@ from routebook.chat.usage import Usage
 class SessionAsked:
     """A session as routing sees it when it is asked for (`chat.asked.Asked`): nothing has been said in it yet, so of a
     prompt there is nothing. `purpose` is what else its address says (`transcription`); `body` the client's first frame,
-    where its dialect names the model there."""
+    where its dialect names the model there; `settings` what the session begins with, as JSON of the dialect."""
 
     dialect: str
     model: str
     purpose: str | None = None
     body: bytes = b""
+    settings: bytes = b""
     operation: str = "realtime"
     stream: bool = True
     max_output: int | None = None
@@ -95,11 +96,12 @@ NOTHING: Final[tuple[Happening, ...]] = ()
 
 class Wish(msgspec.Struct, frozen=True, gc=False):
     """What a frame of a client comes to: whether it asks for a response outright, or, where `speaks`, may lead to one;
-    `event` is its own id, by which an error refers to it."""
+    `event` is its own id, by which an error refers to it. `instead` is what goes on in its place (None: itself)."""
 
     asks: bool = False
     speaks: bool = False
     event: str | None = None
+    instead: bytes | None = None
 
 
 class Unfinished(msgspec.Struct, frozen=True, gc=False):
@@ -144,7 +146,8 @@ class SessionDialect:
     name of the model, and is what follows a base URL, or, where it is `rooted`, what it is without its version. `opening` is the client's first frame with that name in it.
     `error` writes an error as a frame. `protocol` is chosen from what a client offers, where it is offered; what begins
     with `secret` there is a key. `spoken_by` are the words of providers that speak it; `greets` says that their first
-    frame comes unasked.
+    frame comes unasked. `reader` takes the name by which the client knows the model, and the upstream's. `settle` makes
+    settings that a session begins with a frame.
     """
 
     name: str
@@ -152,7 +155,7 @@ class SessionDialect:
     paths: tuple[str, ...]
     read: Callable[[str, Mapping[str, str], bytes], SessionAsked]
     path: Callable[[SessionAsked, str], str]
-    reader: Callable[[], SessionReader]
+    reader: Callable[[str, str], SessionReader]
     error: Callable[..., bytes]
     spoken_by: tuple[str, ...]
     queries: frozenset[str] = frozenset()
@@ -163,3 +166,4 @@ class SessionDialect:
     forwarded: tuple[str, ...] = ()
     greets: bool = True
     rooted: bool = False
+    settle: Callable[[bytes], bytes] | None = None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
-from routebook.catalogue.callers import ANONYMOUS, Client
+from routebook.catalogue.callers import ANONYMOUS, Client, client_named
 from routebook.edge.clock import Clock
 from routebook.edge.identity.book import KeyBook
 from routebook.edge.identity.certified import certified_names
+from routebook.edge.identity.ephemeral import Grant
 from routebook.edge.identity.key_sets import KeySets
 from routebook.edge.identity.keys import digest_of, is_ours, is_whole
 from routebook.edge.identity.presented import USUAL, Door, credential
@@ -64,12 +66,46 @@ class Callers:
             raise Refused(Reason.CERTIFICATE)
         return next(iter(holders.values()), None)
 
+    def holder_of(self, request: web.BaseRequest, clock: Clock) -> bytes:
+        """The digest of the key by which a request that was let in shows who it is; empty where that is none of ours (a
+        token, a certificate)."""
+        book = self._book.open(clock.monotonic())
+        if not self._clients or book.pepper is None:
+            return b""
+        try:
+            presented = credential(request)
+        except Refused:
+            return b""
+        return b"" if self._tokens.takes(presented) else digest_of(book.pepper, presented)
+
+    def bearer_of(self, grant: Grant, request: web.BaseRequest, clock: Clock) -> Client:
+        """Whom a grant makes of its bearer: the client that asked for it, as the policy has it now, while the key by which
+        it asked may be used; raises Refused."""
+        if not self._clients:
+            if _from_here(request):
+                return ANONYMOUS
+            raise Refused(Reason.ELSEWHERE)
+        if grant.holder:
+            return self._known(grant.holder, "", clock)
+        declared = self._clients.get(grant.client)
+        if declared is not None:
+            return declared
+        described = client_named(self._clients, grant.client)
+        if described is ANONYMOUS:
+            raise Refused(Reason.UNDECLARED, grant.client)
+        tags, labels = frozenset(grant.tags), grant.labels
+        return replace(described, name=grant.client, team=grant.team, tags=tags, labels=labels)
+
     def _holder(self, key: str, clock: Clock) -> Client:
         """Whose key this is. What the store says of a key comes first: it may be revoked there."""
         book = self._book.open(clock.monotonic())
         if book.pepper is None:
             raise Refused(Reason.UNVERIFIABLE if self._by_digest or book.keys is None else _unknown(key))
-        digest = digest_of(book.pepper, key)
+        return self._known(digest_of(book.pepper, key), key, clock)
+
+    def _known(self, digest: bytes, key: str, clock: Clock) -> Client:
+        """Whose key has this digest; `key` is what was presented."""
+        book = self._book.open(clock.monotonic())
         stored = None if book.keys is None else book.keys.get(digest)
         if stored is not None:
             return self._owner(stored, clock.now())

@@ -7,21 +7,24 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
 from routebook.catalogue.callers import ANONYMOUS, Client
 from routebook.edge.answers import Failure
-from routebook.edge.callers import identify
+from routebook.edge.callers import granted, identify
+from routebook.edge.identity.ephemeral import Grant
 from routebook.edge.identity.presented import OFFERED, Door
 from routebook.edge.sessions.entry import SessionEntry
 from routebook.edge.sessions.frames import TOO_BIG, Broken, Kind
 from routebook.edge.sessions.socket import Gone, Socket, taken_over
 from routebook.protocols.paths import MOST_PARAMETERS
-from routebook.protocols.sessions import SessionDialect
+from routebook.protocols.sessions import SessionAsked, SessionDialect
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -46,17 +49,41 @@ def check_upgrade(request: web.BaseRequest) -> None:
         raise Failure("request.malformed", "the upgrade has no key of 16 bytes")
 
 
-def identify_speaker(request: web.BaseRequest, dialect: SessionDialect, entry: SessionEntry) -> Client:
+class Speaker(NamedTuple):
+    """Who asks for a session, and what it was granted, where it shows a secret that was made here."""
+
+    client: Client
+    grant: Grant | None
+
+
+def identify_speaker(request: web.BaseRequest, dialect: SessionDialect, entry: SessionEntry) -> Speaker:
     """Who asks for the session; raises Failure.
 
     A browser lets any page open a WebSocket to this machine and read from it, so nobody is taken for this machine whose
-    page came from elsewhere.
+    page came from elsewhere, unless it shows a secret.
     """
-    client = identify(request, entry.gateway, entry.serving, Door(dialect.queries, dialect.secret))
+    door = Door(dialect.queries, dialect.secret)
+    client, grant = granted(request, entry.gateway, entry.serving, door)
+    if client is not None:
+        return Speaker(client, grant)
+    client = identify(request, entry.gateway, entry.serving, door)
     origin = request.headers.get("Origin")
     if client is ANONYMOUS and origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
         raise Failure("caller.unknown", "a page from elsewhere may not speak for this machine")
-    return client
+    return Speaker(client, None)
+
+
+def asked_for(request: web.BaseRequest, dialect: SessionDialect, speaker: Speaker, first: bytes) -> SessionAsked:
+    """The session that is asked for, by its address or by the client's first message; a secret's own model and settings
+    are those of whoever shows it. Raises Failure, ProtocolError."""
+    path, named, grant = request.raw_path.partition("?")[0], parameters(request), speaker.grant
+    if grant is None:
+        return dialect.read(path, named, first)
+    usual = {} if grant.model is None or "deployment" in named else {"model": grant.model}
+    asked = dialect.read(path, {**usual, **named}, first)
+    if grant.model is not None and asked.model != grant.model:
+        raise Failure("caller.not-granted", f"the secret was made for the model {grant.model}", param="model")
+    return replace(asked, settings=msgspec.json.encode(grant.settings) if grant.settings else b"")
 
 
 def parameters(request: web.BaseRequest) -> Mapping[str, str]:
@@ -96,8 +123,12 @@ async def accept(request: web.BaseRequest, dialect: SessionDialect, headers: CIM
     """Answer the upgrade, with these headers besides; messages of the client may have `most` bytes. Of what it offers,
     the dialect's own subprotocol is chosen, and nothing else: never a key. Raises ConnectionError."""
     offered = {each.strip() for each in ",".join(request.headers.getall(OFFERED, ())).split(",")}
-    chosen = dialect.protocol if dialect.protocol in offered else None
-    answer = Accepted(request.headers["Sec-WebSocket-Key"], chosen, headers)
+    return await open_socket(request, dialect.protocol if dialect.protocol in offered else None, headers, most)
+
+
+async def open_socket(request: web.BaseRequest, protocol: str | None, headers: CIMultiDict[str], most: int) -> Accepted:
+    """Answer the upgrade with this subprotocol; raises ConnectionError."""
+    answer = Accepted(request.headers["Sec-WebSocket-Key"], protocol, headers)
     await answer.prepare(request)
     try:
         answer.socket = taken_over(request.protocol, most)

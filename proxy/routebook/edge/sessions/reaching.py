@@ -98,10 +98,12 @@ async def _ask(
             call.http = found
             raise _refusal(dialect, found, await whole(found, REFUSAL_BYTES), access.key, entry.now)
     try:
-        reader = dialect.reader()
+        reader = dialect.reader(asked.model, model)
         if dialect.first:
             await _open(found, dialect.opening(asked, model))
         greeting = await _greeting(found, reader) if dialect.greets else None
+        if asked.settings and dialect.settle is not None:
+            await _open(found, dialect.settle(asked.settings))
     except BaseException:
         found.abort()
         raise

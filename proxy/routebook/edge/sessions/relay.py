@@ -37,6 +37,7 @@ CLOSING: Final = 1.0
 _NORMAL: Final = frozenset({1000, 1001, NO_CODE})
 """Close codes that say that all was well (RFC 6455, 7.4.1)."""
 
+REFUSED: Final = 1008
 _ABNORMAL: Final = 1011
 _LOST: Final = 1006
 """What stands for a close that never came (RFC 6455, 7.4.1); it is not sent."""
@@ -80,22 +81,18 @@ async def relay(
     await talk.say_goodbye(end)
 
 
-async def refuse(
-    error: BaseException, request: web.BaseRequest, client: Socket, dialect: SessionDialect, entry: SessionEntry
-) -> None:
-    """Refuse a session whose upgrade had to be answered before it could be decided: in the dialect's words, and by a
-    close that says the same."""
+async def refuse(error: BaseException, request: web.BaseRequest, client: Socket, entry: SessionEntry) -> None:
+    """Refuse a session whose upgrade had to be answered before it could be decided: by a close that says why.
+
+    By nothing else: Google's clients take whatever message comes first for the answer to their `setup`, and a close before
+    it for the error that it is.
+    """
     failure = failure_of(error, request)
-    entry.closed = {"closed_by": "gateway", "close_code": 1008}
+    entry.closed = {"closed_by": "gateway", "close_code": REFUSED}
     entry.end(failure.status, code=failure.code)
     if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
         task.uncancel()
-    if failure.is_told:
-        try:
-            client.write(Kind.TEXT, error_frame(failure, dialect, entry))
-        except Gone:
-            pass
-    await client.close(1008, failure.message, CLOSING)
+    await client.close(REFUSED, f"{failure.status} {failure.code}: {failure.message}", CLOSING)
 
 
 def error_frame(failure: Failure, dialect: SessionDialect, entry: SessionEntry, event: str | None = None) -> bytes:
@@ -246,6 +243,8 @@ class _Talk:
             wish = self._reader.sent(message.data)
             if wish.asks or (wish.speaks and not self._spending.covers_speech):
                 return self._let_pass(message, wish)
+            if wish.instead is not None:
+                return self._upstream.write(message.kind, wish.instead)
             return self._upstream.write(*message)
         except Gone:
             self._end(_lost())

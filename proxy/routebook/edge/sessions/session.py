@@ -14,7 +14,7 @@ from routebook.edge.guarding import check_unguarded
 from routebook.edge.intake import wanted_within
 from routebook.edge.securing import figures, next_call
 from routebook.edge.sessions.entry import SessionEntry
-from routebook.edge.sessions.handshake import Accepted, accept, check_upgrade, identify_speaker, opening, parameters
+from routebook.edge.sessions.handshake import Accepted, accept, asked_for, check_upgrade, identify_speaker, opening
 from routebook.edge.sessions.reaching import reach
 from routebook.edge.sessions.relay import refuse, relay
 from routebook.protocols.dialects import DIALECTS
@@ -33,15 +33,15 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         # Read
         check_upgrade(request)
         # Identify
-        client = identify_speaker(request, dialect, entry)
+        speaker = identify_speaker(request, dialect, entry)
         if dialect.first:
             answer = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
         first = b"" if answer is None else await opening(answer.socket, policy.settings.body_timeout)
-        asked = dialect.read(request.raw_path.partition("?")[0], parameters(request), first)
+        asked = asked_for(request, dialect, speaker, first)
         within = wanted_within(request, asked)
         entry.phase = Phase.ROUTING
         # See
-        facts = RequestFacts(asked, client, request.headers, entry.now, policy, gateway.memory, entry.began)
+        facts = RequestFacts(asked, speaker.client, request.headers, entry.now, policy, gateway.memory, entry.began)
         check_unguarded(facts, entry)
         facts.figures = await figures(entry, facts)
         # Decide
@@ -69,7 +69,7 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         return answer
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
         if answer is not None and entry.phase is not Phase.DATA:
-            await refuse(error, request, answer.socket, dialect, entry)
+            await refuse(error, request, answer.socket, entry)
             return answer
         return end_early(error, request, entry, DIALECTS[dialect.refuses_as])
     finally:

@@ -97,7 +97,8 @@ class LiveReader:
     model: str | None = None
     transcriber: str | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, asked: str = "", served: str = "") -> None:
+        """Its models are named in the first frame alone."""
         self._turns = 0
         self._is_running = False
         self._is_owed = False

@@ -58,6 +58,11 @@ def error_frame(
     return msgspec.json.encode({"type": "error", "event_id": f"event_{id}", "error": {**said, "event_id": event}})
 
 
+def settle(settings: bytes) -> bytes:
+    """The event that sets a session."""
+    return b'{"type":"session.update","session":' + settings + b"}"
+
+
 OPENAI_REALTIME: Final = SessionDialect(
     NAME,
     "openai-chat",
@@ -71,4 +76,5 @@ OPENAI_REALTIME: Final = SessionDialect(
     protocol="realtime",
     secret=SECRET,
     forwarded=("OpenAI-Beta",),
+    settle=settle,
 )

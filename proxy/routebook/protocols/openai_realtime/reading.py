@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 
 from routebook.chat.usage import Usage
+from routebook.protocols.body import read_fields, with_fields
+from routebook.protocols.errors import ProtocolError
 from routebook.protocols.openai_realtime.usage import read_seconds, read_usage
 from routebook.protocols.sessions import NOTHING, Began, Erred, Finished, Happening, Heard, Spoke, Unfinished, Wish
 
@@ -126,9 +128,12 @@ class _Running:
 
 
 class RealtimeReader:
-    """Looks along in one session (`protocols.sessions.SessionReader`)."""
+    """Looks along in one session (`protocols.sessions.SessionReader`). `asked` is the client's name of the model, `served` the
+    upstream's: some clients (OpenAI's for agents) say theirs again in the session's settings, where it must not change."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: str = "", served: str = "") -> None:
+        self._asked = asked
+        self._served = served
         self.model: str | None = None
         self.transcriber: str | None = None
         self._answers_by_itself = True
@@ -158,11 +163,27 @@ class RealtimeReader:
             self._sound += len(read.audio)
             return Wish(speaks=True, event=_text(read.event_id)) if self._answers_by_itself else Wish()
         self._text += len(frame)
+        if read.type == "session.update":
+            return Wish(instead=self._renamed(frame, read))
         if read.type == "response.create":
             return Wish(asks=True, event=_text(read.event_id))
         if read.type in _SPEAKING and self._answers_by_itself:
             return Wish(speaks=True, event=_text(read.event_id))
         return Wish()
+
+    def _renamed(self, frame: bytes, read: _Frame) -> bytes | None:
+        """Settings that name the model, with the upstream's name of it; None where that is what they say, or nothing."""
+        if self._asked == self._served or b'"model"' not in bytes(read.session):
+            return None
+        try:
+            session = bytes(read.session)
+            fields = read_fields(session)
+            if _text(fields.get("model", _RAW)) != self._asked:
+                return None
+            renamed = with_fields(session, fields, {"model": self._served})
+            return with_fields(frame, read_fields(frame), {"session": msgspec.Raw(renamed)})
+        except ProtocolError:
+            return None
 
     def came(self, frame: bytes) -> Sequence[Happening]:
         """A frame of the upstream."""
