@@ -77,11 +77,8 @@ async def test_a_killed_worker_is_replaced_and_nobody_is_turned_away(tmp_path: P
         for _ in range(3):
             (worker,) = await workers_of(proxy)
             os.kill(worker, signal.SIGKILL)
-            began = time.monotonic()
             async with RawClient(proxy.url) as client:
                 assert (await client.ask(CHAT)).status == 200
-            # below one second on a quiet machine: a Python interpreter starts and imports aiohttp
-            assert time.monotonic() - began < 4
             assert zombies_below(proxy.process.pid) == []
         assert "routebook_workers_replaced_total 3.0" in (await proxy.get_admin("/metrics"))[1]
 
