@@ -15,6 +15,8 @@ from routebook.routing.replay import decide_again, differences
 from routebook.routing.replaying.deciding import Redeciding
 from routebook.routing.replaying.knowing import NotRecorded
 from routebook.routing.sizes import MESSAGE_TOKENS
+from routebook.routing.telling.explanation import explain_record
+from routebook.routing.telling.rendering import as_text
 from tests.routing.test_record import line_of
 from tests.support.routes import facts_of, policy
 
@@ -117,3 +119,12 @@ def test_records_of_earlier_versions_replay_as_they_were() -> None:
     """They know one size, whatever the family."""
     found = line(policy("", FAMILIES.replace("Qwen/Qwen3-32B", "gpt-5.6-other")), asks(500))
     assert not {"estimates", "counted", "fact_by"} & found["asked"].keys()
+
+
+def test_an_explanation_says_how_a_prompt_was_measured() -> None:
+    """What was counted, and what an estimate was corrected by."""
+    under = policy(RULES)
+    assert "2,005 tokens as counted" in as_text(explain_record(under, line(under, asks(2_000)), None))
+    dearer = line(under := policy("", FAMILIES), asks(500), Remembered(ratios={"qwen": 1.2}))
+    told = "To one token that is estimated of a prompt, upstreams have billed of late: qwen 1.2."
+    assert told in as_text(explain_record(under, dearer, None))

@@ -80,7 +80,7 @@ FACTS = FactTable(
             "prompt.tokens",
             _NUMBER,
             _SCANNED,
-            "tokens of the prompt, estimated (typically within 15 %)",
+            "tokens of the prompt, estimated (typically within 15 %), or counted near a limit",
             unit=Unit.TOKENS,
             may_be_missing=False,
         ),

@@ -12,6 +12,7 @@ from routebook.routing.endings import end_in_words
 from routebook.routing.facts import FACTS
 from routebook.routing.reasons import count, dollars, seconds
 from routebook.routing.record import UNREAD, plain
+from routebook.routing.sizes import EXACT
 from routebook.routing.telling.explanation import CandidateExplained, Explanation
 from routebook.routing.telling.money import held_lines, settled_lines
 
@@ -80,6 +81,7 @@ def story(found: Explanation) -> list[str]:
     if found.record is not None:
         probed = (found.record.get("draw") or {}).get("probed")
         lines += [f"{probed[0]} by {probed[1]} was tried first to measure it anew."] if probed else []
+        lines += _billed((found.record.get("memory") or {}).get("billed"))
         lines += [*_stick(found.record.get("stick")), *_cache(found.record.get("cache"))]
     return lines
 
@@ -92,7 +94,8 @@ def _asked(record: Mapping[str, Any]) -> Iterator[str]:
         return
     size = f"{asked['bytes']:,} bytes"
     if asked.get("tokens") is not None:
-        size += f", about {count(asked['tokens'])} tokens"
+        counted = asked.get("tokens_by") == EXACT
+        size += f", {asked['tokens']:,} tokens as counted" if counted else f", about {count(asked['tokens'])} tokens"
     stream = " as a stream" if record["stream"] else ""
     yield f"The client `{record['client']}`{team} asked `{record['requested']}` for {record['operation']}{stream}: {size}"
     if record.get("shadow"):
@@ -103,6 +106,14 @@ def _asked(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"The request needs {', '.join(asked['needs'])}"
     if asked.get("ignored_tags"):
         yield f"Tags that this client may not set were ignored: {', '.join(asked['ignored_tags'])}"
+
+
+def _billed(ratios: Mapping[str, float] | None) -> list[str]:
+    """How estimates of the prompt were corrected."""
+    if not ratios:
+        return []
+    told = ", ".join(f"{model} {ratio:g}" for model, ratio in sorted(ratios.items()))
+    return [f"To one token that is estimated of a prompt, upstreams have billed of late: {told}."]
 
 
 def _judged(line: Mapping[str, Any]) -> str:
