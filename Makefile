@@ -37,8 +37,11 @@ NGINX := .cache/nginx
 # Alert rules are tested with promtool: the machine's own, else one unpacked in here.
 PROMTOOL := .cache/prometheus
 
+# Locks hold for every platform and Python that the program runs on.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak chaos bench check format docs clean
+.PHONY: help run test fuzz soak chaos bench check format docs lock sbom audit clean
 
 help: ## say what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -86,6 +89,18 @@ format: $(VENV)/.check ## write the code in one form
 docs: $(VENV)/.run ## generate the documents and schemas that are made from the code
 	@$(BIN)/python -m routebook.cli.generate
 
+lock: $(VENV)/.supply ## pin what is installed with its hashes, in deploy/locks: the core, the image, and what builds them
+	@$(LOCK) pyproject.toml -o deploy/locks/core.txt
+	@$(LOCK) pyproject.toml --extra redis -o deploy/locks/image.txt
+	@$(LOCK) deploy/locks/build.in -o deploy/locks/build.txt
+
+sbom: $(VENV)/.supply ## list what the image is made of, with versions and hashes, as CycloneDX in build/sbom.json
+	@mkdir -p build
+	@$(BIN)/python -m cyclonedx_py requirements deploy/locks/image.txt --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
+
+audit: $(VENV)/.supply ## ask whether a known vulnerability is in what the image is made of
+	@$(BIN)/pip-audit --require-hashes --disable-pip -r deploy/locks/image.txt -r deploy/locks/build.txt
+
 clean: ## remove everything that was made, except the state directory
 	rm -rf $(VENV) .cache build dist proxy/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -107,6 +122,10 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 $(VENV)/.check: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	@touch $@ $(VENV)/.run $(VENV)/.test
+
+$(VENV)/.supply: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply]'
+	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -143,7 +143,8 @@ def test_the_stack_fits_together() -> None:
     """What one part is told of another is where that one listens; what is mounted is there; the ledger's library is in the image."""
     routebook, redis, prometheus = (STACK[name]["command"] for name in ("routebook", "redis", "prometheus"))
     assert "redis://127.0.0.1:6379/0" in routebook and "--port" not in redis
-    assert "[redis]" in (DEPLOY / "Dockerfile").read_text()
+    assert "deploy/locks/image.txt" in (DEPLOY / "Dockerfile").read_text()
+    assert "\nredis==" in (DEPLOY / "locks" / "image.txt").read_text()
     assert (
         redis[redis.index("--appendonly") + 1] == "yes" and redis[redis.index("--maxmemory-policy") + 1] == "noeviction"
     )

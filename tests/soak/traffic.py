@@ -165,7 +165,8 @@ async def post(traffic: Traffic, dice: random.Random, path: str, body: object, e
 
 
 def _messages(dice: random.Random) -> list[dict[str, str]]:
-    return [{"role": "user", "content": f"question {dice.randrange(CONVERSATIONS)}: " + "why? " * dice.randrange(60)}]
+    number = dice.randrange(CONVERSATIONS)
+    return [{"role": "user", "content": f"question {number}: " + "why? " * (number % 60)}]
 
 
 def chats(model: str, end: bytes = b"[DONE]", tags: str = "", **more: object) -> Ask:

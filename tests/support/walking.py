@@ -32,7 +32,8 @@ _MASKS = (
     (re.compile(r"\brb_\w+|\brbk\w+"), "KEY"),
     (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{16,}\b"), "DIGEST"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
-    (re.compile(r"\d[\d.,:]*"), "0"),
+    (re.compile(r"\bkey \w{8} of\b"), "key NAME of"),
+    (re.compile(r"\d[\d.,:]*( (ms|s)\b)?"), "0"),
     (re.compile(r"[ -]{2,}"), "  "),
 )
 
