@@ -245,3 +245,44 @@ async def test_a_session_is_not_open_where_a_guard_looks(tmp_path: Path, upstrea
         answer = await client.ask(upgrade)
     assert answer.status == 403 and answer.json()["error"]["code"] == "guard.session"
     assert upstream.connections == 0
+
+
+def form(*fields: tuple[str, str]) -> bytes:
+    """A form with a file and these fields behind it, as a client sends it."""
+    parts = [("file", 'filename="a.wav"', "RIFF....WAVE"), *((name, "", value) for name, value in fields)]
+    body = "".join(
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"{"; " if more else ""}{more}\r\n\r\n{value}\r\n'
+        for name, more, value in parts
+    )
+    data = f"{body}--edge--\r\n".encode()
+    head = (
+        "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: test\r\n"
+        f"Content-Type: multipart/form-data; boundary=edge\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    return head.encode() + data
+
+
+@pytest.mark.parametrize(
+    "words", [[("model", "small"), ("prompt", CARD)], [("model", "small"), ("language", "en"), ("prompt", CARD)]]
+)
+async def test_a_form_whose_words_would_have_to_be_masked_is_not_sent(
+    tmp_path: Path, upstream: Upstream, words: list[tuple[str, str]]
+) -> None:
+    """Its words are known before anything is decided, wherever they stand; a form is not rewritten, so it is refused."""
+    policy = small_policy(upstream.url, NEAR, MASK).replace(
+        "context: 128k", "operations: [transcription], context: 128k"
+    )
+    async with in_process(tmp_path, policy) as proxy, RawClient(proxy.url) as client:
+        answer = await client.ask(form(*words))
+    assert answer.status == 403 and answer.json()["error"]["code"] == "guard.unmasked", answer.body
+    assert upstream.requests == []
+
+
+async def test_a_second_word_behind_the_file_is_no_way_round(tmp_path: Path, upstream: Upstream) -> None:
+    """What was decided by one `prompt` is not sent with another."""
+    policy = small_policy(upstream.url, NEAR, MASK).replace(
+        "context: 128k", "operations: [transcription], context: 128k"
+    )
+    async with in_process(tmp_path, policy) as proxy, RawClient(proxy.url) as client:
+        answer = await client.ask(form(("model", "small"), ("prompt", "fine"), ("prompt", CARD)))
+    assert answer.status == 400 and CARD.encode() not in b"".join(each.body for each in upstream.requests)

@@ -247,6 +247,7 @@ def test_every_code_says_whose_side_it_was() -> None:
         "gateway",
         "journal",
         "feedback",
+        "guard",
         "session",
     }
     assert {code.partition(".")[0] for code in KINDS} == sides

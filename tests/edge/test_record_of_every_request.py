@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from routebook.edge.headers import trace_of
 from routebook.edge.processes.state import digest_key
+from routebook.routing.tracing import Traces, trace_of
 from tests.support.asking import CHAT, chat
 from tests.support.proxy import in_process, run_command, small_policy
 from tests.support.rawclient import RawClient, post
@@ -78,7 +78,7 @@ async def test_equal_prompts_have_equal_digests_and_the_trace_is_kept(tmp_path: 
 )
 def test_what_is_no_trace_is_none(written: str | None) -> None:
     """Only what W3C Trace Context allows is taken over."""
-    assert trace_of(written) is None
+    assert trace_of("A", written, None, Traces.PASS).trace is None
 
 
 def test_the_digest_key_stays_with_the_state_directory(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "decisions": "list recorded decisions",
     "tap": "show decisions as they come",
     "top": "show a running server, live",
+    "export": "tell ended records to a collector, a file or standard output",
     "diff": "say what changes in meaning from one policy to another",
     "replay": "decide recorded requests again, under another policy or their own",
     "savings": "show what the same traffic would have cost on each single model",
@@ -57,6 +58,12 @@ ENVIRONMENT = (
     "shared_ledger",
     "simulate",
     "drain",
+    "tls_certificate",
+    "tls_key",
+    "tls_client_ca",
+    "admin_tls_certificate",
+    "admin_tls_key",
+    "admin_tls_client_ca",
 )
 """Arguments that take their default from the environment: `ROUTEBOOK_` and the name in capitals."""
 

@@ -109,7 +109,7 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     call.losses = errand.losses
     if errand.refused:
         raise CallFailed("request.not-carried", in_words(errand.losses))
-    head = _head(job, errand, candidate.model.upstream_id, access)
+    head = _head(job, errand, candidate.model.upstream_id, access, entry)
     with Deadlines(access.limits) as deadlines:
         connections = entry.gateway.connections
         if job.upload is None:
@@ -131,15 +131,16 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     return _whole_reply(http, deadlines, job, whole_answer, access, entry.now, errand)
 
 
-def _head(job: Job, errand: Errand, model: str, access: Access) -> bytes:
+def _head(job: Job, errand: Errand, model: str, access: Access, entry: Entry) -> bytes:
     """The head of a call: of a form with its own type, and without a size where nobody knows that before its end."""
     begun, size = access.heads.of(errand.path, model), len(errand.body)
     ours: Iterable[tuple[str, str]] = errand.headers
+    trace = entry.trace.headers
     if job.upload is not None:
         how = ("POST", f"Content-Type: {header_safe(job.upload.content_type)}", "Accept-Encoding: identity")
         begun, length = access.heads.once(errand.path, model, how), job.upload.length(model)
-        return upstream_head(begun, job.request.headers, length, access.simulated, errand.forwarded, ours)
-    return upstream_head(begun, job.request.headers, size, access.simulated, errand.forwarded, ours)
+        return upstream_head(begun, job.request.headers, length, access.simulated, errand.forwarded, ours, trace)
+    return upstream_head(begun, job.request.headers, size, access.simulated, errand.forwarded, ours, trace)
 
 
 def _estimated(job: Job, access: Access, entry: Entry) -> Reply:

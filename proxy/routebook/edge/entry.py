@@ -16,7 +16,6 @@ from routebook.chat.loss import Loss
 from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.calls import Call
 from routebook.edge.gateway import Gateway, Serving
-from routebook.edge.headers import trace_of
 from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.metering import NOBODY, OUTRUN, learn, meter, told_of
 from routebook.edge.uploads import Upload
@@ -56,6 +55,7 @@ from routebook.routing.record import (
     hold_part,
     unread_line,
 )
+from routebook.routing.tracing import NO_TRACE, trace_of
 
 Uses = list[tuple[Counter, Need, int]]
 """What was drawn on, and how much of that was used."""
@@ -92,6 +92,7 @@ class Entry:
         self._guarded: list[Line] = []
         self._mode: Mode | None = None
         self._affinity = Affinity.STICKY
+        self.trace = NO_TRACE
         self.rule = ""
         self.ended = False
         self._complete = False
@@ -194,7 +195,9 @@ class Entry:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         assert self._plan is not None
         self._told = told_of(facts, demand)
-        heading = self._heading(trace_of(facts.headers.get("Traceparent")), self.gateway.digest_of(facts.asked.prompt))
+        headers, traces = facts.headers, self.policy.settings.traces
+        self.trace = trace_of(self.id, headers.get("Traceparent"), headers.get("Tracestate"), traces)
+        heading = self._heading(self.trace.trace, self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
         line = decided_line(
             heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within, self.recalled
@@ -203,6 +206,8 @@ class Entry:
             line["hold"] = hold_part(self._sums().with_orphans(), self.refusals)
         if self.barred:
             line["barred"] = [barred_part(candidate, bar) for candidate, bar in self.barred]
+        if self.trace.parent is not None:
+            line["parent"] = self.trace.parent
         if self._guarded:
             line["guards"] = self._guarded
         if self._original is not None:

@@ -20,6 +20,9 @@ FORWARDED: Final = tuple(istr(name) for name in ("User-Agent", "X-Client-Request
 """What of a client's headers may go to any upstream; those of its dialect's table may also go to one that speaks the
 same (`UpstreamSide.forwarded`). Credentials, cookies, addresses and encodings are not among them."""
 
+UNTRACED: Final = FORWARDED[:2]
+"""The same where upstreams are told of another trace than the client's."""
+
 SERVER: Final = {istr("Server"): "routebook"}
 """How the gateway names itself: without the versions of what it is made of."""
 
@@ -70,8 +73,6 @@ MODEL: Final = "{model}"
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
 _VERSION: Final = re.compile(r"/v\d\w*/?$")
-
-_TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
 
 LONGEST_RETRY: Final = 86_400.0
 """Seconds; an upstream that asks for more is taken for one that asks for a day."""
@@ -145,26 +146,39 @@ def upstream_head(
     simulated: bool,
     forwarded: Iterable[str] = (),
     ours: Iterable[tuple[str, str]] = (),
+    trace: Iterable[tuple[str, str]] | None = None,
 ) -> bytes:
     """A request's whole head: what is the same for every call, the short list of the client's (`forwarded` besides), what
-    is `ours` where the client said nothing else, and the body's size.
+    is `ours` where the client said nothing else, and the body's size. `trace` stands in place of the client's (None: that
+    one goes on).
 
     A body whose size nobody knows comes in chunks. A simulated upstream is also told which fault to commit.
     """
     framing = b"Transfer-Encoding: chunked" if size is None else b"Content-Length: %d" % size
-    return b"%b%b%b\r\n\r\n" % (begun, _further(client, simulated, forwarded, ours), framing)
+    return b"%b%b%b\r\n\r\n" % (begun, _further(client, simulated, forwarded, ours, trace), framing)
 
 
-def upgrade_head(begun: bytes, client: Mapping[str, str], simulated: bool, forwarded: Iterable[str]) -> bytes:
+def upgrade_head(
+    begun: bytes,
+    client: Mapping[str, str],
+    simulated: bool,
+    forwarded: Iterable[str],
+    trace: Iterable[tuple[str, str]] | None = None,
+) -> bytes:
     """The whole head of a request to change the protocol, which has no body; as `upstream_head`."""
-    return b"%b%b\r\n" % (begun, _further(client, simulated, forwarded, ()))
+    return b"%b%b\r\n" % (begun, _further(client, simulated, forwarded, (), trace))
 
 
 def _further(
-    client: Mapping[str, str], simulated: bool, forwarded: Iterable[str], ours: Iterable[tuple[str, str]]
+    client: Mapping[str, str],
+    simulated: bool,
+    forwarded: Iterable[str],
+    ours: Iterable[tuple[str, str]],
+    trace: Iterable[tuple[str, str]] | None,
 ) -> bytes:
-    names = (*FORWARDED, *forwarded)
+    names = (*(FORWARDED if trace is None else UNTRACED), *forwarded)
     lines = [f"{name}: {header_safe(value)}\r\n" for name in names if (value := client.get(name)) is not None]
+    lines += [f"{name}: {value}\r\n" for name, value in trace or ()]
     said = {name.lower() for name in forwarded if name in client}
     lines += [f"{name}: {value}\r\n" for name, value in ours if name.lower() not in said]
     if simulated and (fault := client.get(_SIMULATE)) is not None:
@@ -193,12 +207,6 @@ def _named_by_connection(value: str | None) -> frozenset[str]:
     if value is None:
         return frozenset()
     return frozenset(word.strip().lower() for word in value.split(","))
-
-
-def trace_of(written: str | None) -> str | None:
-    """The id of the trace that a `traceparent` header names (W3C Trace Context, 3.2); None where it names none."""
-    found = None if written is None else _TRACE.fullmatch(written)
-    return None if found is None else found[1]
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

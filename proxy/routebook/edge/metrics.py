@@ -110,6 +110,11 @@ SHED = Family(
     "were closed unheard.",
     ("of",),
 )
+LAG = Family(
+    "routebook_loop_lag_seconds",
+    "histogram",
+    "How much later than it wanted a worker came to what it had to do, looked at twice a second.",
+)
 FAMILIES = (
     REQUESTS,
     IN_PROGRESS,
@@ -131,6 +136,7 @@ FAMILIES = (
     BREAKERS,
     GUARDED,
     SHED,
+    LAG,
 )
 """Everything that a worker counts."""
 
@@ -199,6 +205,10 @@ class Metrics:
     def first_token(self, model: str, seconds: float) -> None:
         """The first byte of an answer came so many seconds after the call."""
         observe(self._first_token, (model,), seconds)
+
+    def lagged(self, seconds: float) -> None:
+        """The worker came so much too late to what it had to do."""
+        observe(self._histograms[LAG.name], (), seconds)
 
     def recalled(self, rule: str, result: str) -> None:
         """A kept answer was looked for: `hit`, `miss` or `bypass`."""

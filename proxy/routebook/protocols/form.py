@@ -180,8 +180,8 @@ class FormReader:
             raise _wrong("a field of the form is not UTF-8", self._name) from None
         name = self._name.removesuffix("[]")
         if name in self.fields:
-            if name == "model":
-                raise _wrong("`model` stands twice in the form", name)
+            if name in _ONCE:
+                raise _wrong(f"`{name}` stands twice in the form", name)
             self.fields[name] += f",{value}"
             self.spans.pop(name, None)
         else:
@@ -191,6 +191,10 @@ class FormReader:
     def _drop(self, count: int) -> None:
         self._buffer = self._buffer[count:]
         self._at += count
+
+
+_ONCE = frozenset({"model", "prompt"})
+"""Fields that a decision goes by as soon as they are known: another one behind the file would be another request."""
 
 
 def _wrong(message: str, param: str | None = None, status: int = 400) -> ProtocolError:

@@ -33,6 +33,11 @@ _FORM: Final = "request.form."
 _UNLIMITED: Final = AccountLimits()
 
 
+_MATCHES: Final = "prompt.matches."
+_WORDS: Final = "prompt"
+"""The field of a form that holds words of a prompt: where patterns or guards look at prompts, it must be known."""
+
+
 class Drawing:
     """Every budget and limit of a policy, ready to be drawn on. `asked` are the budgets that rules ask about, `form_fields` the fields of forms;
     `counts_all` says that none of them asks which request it counts."""
@@ -47,8 +52,11 @@ class Drawing:
         asked = {
             FACTS.argument(test.fact) for each in conditions for test in tests_of(each) if _is_of_budget(test.fact)
         }
-        every = [test.fact for each in (*whens, *conditions) for test in tests_of(each)]
-        self.form_fields = frozenset(fact.removeprefix(_FORM) for fact in every if fact.startswith(_FORM))
+        guards = [guard.when for guard in policy.guards.values()]
+        every = [test.fact for each in (*whens, *conditions, *guards) for test in tests_of(each)]
+        fields = {fact.removeprefix(_FORM) for fact in every if fact.startswith(_FORM)}
+        searched = bool(policy.guards) or any(fact.startswith(_MATCHES) for fact in every)
+        self.form_fields = frozenset(fields | {_WORDS} if searched else fields)
         self.asked = tuple(budget for budget in self.budgets if budget.name in asked)
         accounts = [each for provider in policy.catalogue.providers.values() for each in provider.accounts]
         limited = any(account.limits != _UNLIMITED for account in accounts)

@@ -17,6 +17,7 @@ from routebook.policy.tree import DecisionTree
 from routebook.routing.cases.case import PolicyTest
 from routebook.routing.guards import Guard
 from routebook.routing.outcomes import Outcome
+from routebook.routing.tracing import Traces
 from routebook.scoring.scorer import Scorer
 from routebook.scoring.shipped import shipped
 from routebook.scoring.weighing import Weights
@@ -108,6 +109,7 @@ class Settings:
     sessions: SessionLimits = SessionLimits()
     forms: FormRoom = FormRoom()
     max_requests: int | None = None
+    traces: Traces = Traces.PASS
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ _DECIDED = {
     "version": "version of the program",
     "policy": "digest of the policy in force",
     "trace": "the W3C trace that the request belongs to",
+    "parent": "the client's span in that trace",
     "prompt": "keyed digest of the prompt: equal prompts have equal digests, and nothing else can be learned from it",
     "operation": "what the client asked for",
     "dialect": "what the client speaks",
@@ -71,7 +72,7 @@ _DECIDED = {
 }
 """The keys of the `decided` line."""
 
-_SOMETIMES = {"memory", "keyless", "trace", "prompt", "stick", "cache", "hold", "barred", "shadow", "guards"}
+_SOMETIMES = {"memory", "keyless", "trace", "parent", "prompt", "stick", "cache", "hold", "barred", "shadow", "guards"}
 """Those of them that stand there only where there is something to say."""
 
 _OUTCOMES = {
@@ -254,6 +255,7 @@ def _decided() -> Schema:
         "dialect": _MAYBE_TEXT,
         "requested": _MAYBE_TEXT,
         "trace": build.matching("[0-9a-f]{32}"),
+        "parent": build.matching("[0-9a-f]{16}"),
         "prompt": build.matching("[0-9a-f]{32}"),
         "stream": {"type": "boolean"},
         "client": _MAYBE_TEXT,

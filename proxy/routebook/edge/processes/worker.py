@@ -35,6 +35,9 @@ NEWS_SECONDS = 0.1
 LEARNT_SECONDS = 1.0
 """How often they are told what was learnt of answers: a row for each model by account, and for each client and model."""
 
+LAG_SECONDS = 0.5
+"""How often a worker looks how late it comes to what it has to do."""
+
 GARBAGE = 10_000
 """Objects that come to more than have gone before the garbage collector looks for cycles among them. A request makes
 hundreds and leaves none behind: looking at the requests under way after every few of them finds nothing."""
@@ -72,6 +75,7 @@ class Worker:
         telling = asyncio.create_task(self._tell_news())
         teaching = asyncio.create_task(self._tell_learnt())
         watching = asyncio.create_task(self._reporter.watch_keys())
+        looking = asyncio.create_task(self._watch_lag())
         await self._leaving.wait()
         draining = asyncio.create_task(self._listener.drain(self._drain_seconds))
         cutting = asyncio.create_task(self._cutting.wait())
@@ -83,6 +87,7 @@ class Worker:
         cutting.cancel()
         await self._say_farewell()
         watching.cancel()
+        looking.cancel()
         listening.cancel()
         telling.cancel()
         teaching.cancel()
@@ -152,6 +157,14 @@ class Worker:
             news, memories = self._gateway.affinities.news(), self._gateway.memories.news()
             if news or memories:
                 self._channel.mention(Message("sticks", {"news": news, "memories": memories}))
+
+    async def _watch_lag(self) -> None:
+        """Measure how busy the loop is: what waits for it is every stream of this worker."""
+        now = asyncio.get_running_loop().time
+        while True:
+            due = now() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            self._gateway.metrics.lagged(max(0.0, now() - due))
 
     async def _tell_learnt(self) -> None:
         """Tell the other workers what answers are like, how fast they come and how they were rated."""

@@ -89,7 +89,7 @@ async def _ask(
     model = candidate.model.upstream_id
     key, how = asking()
     begun = access.heads.once(dialect.path(asked, model), model, how, dialect.rooted)
-    head = upgrade_head(begun, client, access.simulated, dialect.forwarded)
+    head = upgrade_head(begun, client, access.simulated, dialect.forwarded, entry.trace.headers)
     with Deadlines(access.limits) as deadlines:
         found = await upgraded(
             entry.gateway.connections, access.origin, head, key, deadlines, entry.policy.settings.max_body

@@ -258,6 +258,7 @@ def _setting_schemas() -> dict[str, Schema]:
     values = {
         "max_body": size,
         "body_timeout": duration,
+        "traces": build.word(settings.TRACES, "pass"),
         "max_requests": build.quantity(Unit.COUNT),
         "default_max_output": tokens,
         "expected_output": tokens,

@@ -17,12 +17,21 @@ from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Orphans
 from routebook.routing.policy import CacheRoom, FormRoom, Retries, SessionLimits, Settings
 from routebook.routing.reading.terms import CREDENTIALS
+from routebook.routing.tracing import Traces
+
+TRACES = {
+    Traces.PASS.value: "upstreams are told what the client sent, as it came",
+    Traces.JOIN.value: "upstreams are told of this gateway's span, in the client's trace, or in a new one where it has none",
+    Traces.RESTART.value: "upstreams are told of this gateway's span, in a trace that begins here: clients are not believed",
+}
+"""What each way to treat a client's trace does."""
 
 SETTING_KEYS = {
     "max_body": "the largest request that is read (default 32MiB)",
     "body_timeout": "how long a client may take to send its request (default 30s)",
     "max_requests": "how many requests a worker has under way at most: more are refused with 503 and `Retry-After` "
     "(default: as many as it has descriptors for)",
+    "traces": "what becomes of a client's trace (`traceparent`)",
     "default_max_output": "tokens of answer assumed where a client names no limit (default 4096); where it is declared, "
     "also the bound that is sent upstream with requests whose tokens or money a budget or limit counts",
     "expected_output": "tokens that an answer is taken to have, where candidates are compared by cost and nothing was learnt "
@@ -112,6 +121,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
     settings = Settings(
         max_body=usual.max_body if max_body is None else max_body,
         body_timeout=usual.body_timeout if body_timeout is None else body_timeout,
+        traces=Traces(fields.word("traces", TRACES, "what becomes of a trace", usual.traces.value)),
         max_requests=whole(fields, "max_requests", Unit.COUNT, "1", "1M"),
         default_max_output=usual.default_max_output if max_output is None else max_output,
         expected_output=usual.expected_output if expected is None else expected,
