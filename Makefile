@@ -39,6 +39,8 @@ PROMTOOL := .cache/prometheus
 
 # Locks hold for every platform and Python that the program runs on.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+# The console is looked at with the machine's own Chromium, and checked with axe-core, as the lock pins it.
+AXE := .cache/axe
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz soak chaos bench check format docs lock sbom audit clean
@@ -50,7 +52,7 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
 		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
 
-test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) $(NGINX) ## run all tests
+test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) $(NGINX) $(AXE) ## run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
@@ -62,7 +64,7 @@ soak: $(VENV)/.test ## serve mixed traffic for SOAK_SECONDS with reloads and fau
 chaos: $(VENV)/.test $(REDIS) $(NGINX) ## kill workers, hosts and Redis of several hosts under load for CHAOS_SECONDS, then audit records and money
 	@$(BIN)/python -m tests.soak.chaos --seconds $(CHAOS_SECONDS) $(ARGS)
 
-bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, the estimate of tokens, translation, the proxy and sessions of voice against nginx and bare relays, and what budgets cost
+bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy tests, replay, the scorer, the estimate of tokens, translation, the proxy and sessions of voice against nginx and bare relays, what budgets cost, and the pages of the console
 	@$(BIN)/python bench/decisions.py
 	@$(BIN)/python bench/proofs.py
 	@$(BIN)/python bench/cases.py
@@ -74,6 +76,7 @@ bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy
 	@$(BIN)/python bench/sessions.py
 	@$(BIN)/python bench/ledger.py
 	@$(BIN)/python bench/overload.py
+	@$(BIN)/python bench/console.py
 
 check: $(VENV)/.check ## format, lint, types, import contracts, fresh documentation, tests
 	$(BIN)/ruff format --check --quiet .
@@ -150,6 +153,12 @@ $(JS_SDKS): tests/sdk/js/package.json tests/sdk/js/package-lock.json
 $(REDIS):
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || sh tests/support/unpack.sh $@ \
 		redis-check-rdb redis-tools libjemalloc2 liblzf1 libatomic1
+
+$(AXE): tests/edge/console/axe/package.json tests/edge/console/axe/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || exit 0; \
+		rm -rf $@.new && mkdir -p $@.new && cp $^ $@.new \
+		&& npm ci --prefix $@.new --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
+		&& rm -rf $@ && mv $@.new $@ && touch $@
 
 $(PROMTOOL):
 	@command -v promtool >/dev/null || sh tests/support/unpack.sh $@ promtool prometheus

@@ -72,9 +72,14 @@ async def test_answers_have_the_shape_that_the_document_promises(tmp_path: Path)
         await proxy.record(record)
         made = await ask(proxy.admin, "POST", "/keys", body=b'{"client": "web"}')
         key = made.json()["made"]["id"]
+        digest = (await ask(proxy.admin, "GET", "/policy")).json()["digest"]
+        tried = await ask(proxy.admin, "POST", "/console/what-if", FORM, body=b"replay=none")
+        work = (tried.header("location") or "").rpartition("/")[2]
         for operation in operations(DOCUMENT):
             identity = key if operation.path.startswith("/keys") else record
-            target = operation.path.format(id=identity, provider="scripted", account="main")
+            target = operation.path.format(id=identity, provider="scripted", account="main", work=work)
+            if operation.path == "/console/history/compare":
+                target += f"?old={digest}&new={digest}"
             body = BODIES.get((operation.method, operation.path), b"")
             headers = [FORM] if operation.path.startswith("/console") else []
             if operation.path == "/console/login":

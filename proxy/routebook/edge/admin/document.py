@@ -18,6 +18,7 @@ _FORM: Final = "multipart/form-data"
 _OUTCOMES: Final = {
     200: "done",
     201: "made",
+    202: "not there yet",
     303: "done; `Location` says what to look at next",
     422: "not carried out; the answer says why",
     503: "not at the moment",

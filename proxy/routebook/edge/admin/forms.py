@@ -52,11 +52,11 @@ def _value(field: Any) -> str | Upload | None:
     """A field's text, or a file; None where no file was chosen."""
     if isinstance(field, str):
         return field.replace("\r\n", "\n")
+    if isinstance(field, bytes | bytearray) and not field:
+        return None
     if not isinstance(field, web.FileField):
         raise Refused("admin.bad-request", "the form cannot be read")
     content = field.file.read()
-    if not field.filename and not content:
-        return None
     try:
         return Upload(field.filename, content.decode("utf-8"))
     except UnicodeDecodeError:

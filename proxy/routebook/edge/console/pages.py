@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from routebook.edge.admin.route import Route
-from routebook.edge.console import budgets, decision, decisions, entering, overview, policy
+from routebook.edge.console import (
+    budgets,
+    decision,
+    decisions,
+    entering,
+    history,
+    models,
+    overview,
+    policy,
+    savings,
+    what_if,
+)
 
 ROUTES: tuple[Route, ...] = (
     *overview.ROUTES,
@@ -11,5 +22,9 @@ ROUTES: tuple[Route, ...] = (
     *decision.ROUTES,
     *policy.ROUTES,
     *budgets.ROUTES,
+    *models.ROUTES,
+    *savings.ROUTES,
+    *what_if.ROUTES,
+    *history.ROUTES,
     *entering.ROUTES,
 )

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -97,9 +99,6 @@ def _found(service: Service, wanted: PolicyWanted) -> Mapping[str, Any]:
     digest, policy = _in_force(service)
     span = SPANS[wanted.since]
     rules, others = covered(service, policy, span)
-    pattern = wanted.rule or None
-    drawn = bool(matching(policy, pattern))
-    sketch = draw_policy(policy, View(wanted.depth, pattern)) if drawn else None
     return {
         "digest": digest,
         "policy": policy,
@@ -111,8 +110,18 @@ def _found(service: Service, wanted: PolicyWanted) -> Mapping[str, Any]:
         "span": span,
         "spans": SPANS,
         "wanted": wanted,
-        "picture": None if sketch is None else as_svg(sketch, within="tree-"),
+        "picture": tree(service.state_dir, digest, wanted.rule or None, wanted.depth),
     }
+
+
+@lru_cache(maxsize=32)
+def tree(state_dir: Path, digest: str, pattern: str | None, depth: int | None) -> str | None:
+    """The decision tree of a policy that is kept, to stand in a page; None where no rule's name matches. The same for the
+    same policy, so it is drawn once."""
+    policy = SHELF.take(state_dir, digest)
+    if policy is None or not matching(policy, pattern):
+        return None
+    return as_svg(draw_policy(policy, View(depth, pattern)), within="tree-")
 
 
 def covered(service: Service, policy: Policy, span: Span) -> tuple[list[Covered], list[Sum]]:

@@ -39,7 +39,7 @@ LENGTH = struct.Struct(">I")
 def main(arguments: list[str]) -> int:
     """Read the policy at a path and write the result to standard output."""
     path, seconds = Path(arguments[0]), float(arguments[1])
-    _bound(seconds)
+    bound(seconds)
     # whatever a library prints must not stand between the bytes of the result
     with os.fdopen(os.dup(1), "wb") as output:
         os.dup2(2, 1)
@@ -87,7 +87,7 @@ def _unkeyed(policy: Policy) -> list[str]:
     ]
 
 
-def _bound(seconds: float) -> None:
+def bound(seconds: float) -> None:
     """Let the kernel end this process when it takes too much (the supervisor may be gone by then), and serve first."""
     os.nice(NICENESS)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from routebook.edge.journal.history import Change, commit_of, note
 from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.operations_log import operations_log
 from routebook.edge.processes.control import Channel, Gone, Message
@@ -119,7 +120,22 @@ class Rollout:
             outcome = rejected("reload.failed", f"the reload failed ({type(error).__name__})", self._path)
         finally:
             self._running = None
-        return self._note(outcome, before, time.monotonic() - began)
+        reloaded = self._note(outcome, before, time.monotonic() - began)
+        if reloaded.result != "unchanged":
+            await asyncio.to_thread(self._remember, outcome, before, reloaded)
+        return reloaded
+
+    def _remember(self, outcome: Compiled | Rejected, before: str, reloaded: Reloaded) -> None:
+        """Write down what came of a reload, for those who look later."""
+        commit, first = None, None
+        if isinstance(outcome, Rejected):
+            first = str(outcome.first_error.get("message"))
+        else:
+            commit = commit_of(self._path, outcome.sources)
+        remember(
+            self._state_dir,
+            Change(reloaded.at, reloaded.result, reloaded.digest, before, len(outcome.problems), first, commit),
+        )
 
     async def _try(self) -> Compiled | Rejected:
         """Compile, keep the files, stage everywhere, and only then commit."""
@@ -212,6 +228,14 @@ def place_of(problem: dict[str, Any]) -> dict[str, Any]:
 
 async def _nothing_more() -> None:
     """Where nothing but the policy is read again."""
+
+
+def remember(state_dir: Path, change: Change) -> None:
+    """Add to the history of policies; on a full disk the log is the only place that says it."""
+    try:
+        note(state_dir, change)
+    except OSError as error:
+        operations_log().error("history not written", reason=(error.strerror or "").lower())
 
 
 async def _tell(taker: Taker, message: Message) -> None:

@@ -8,6 +8,7 @@ index.sqlite       the index of the journal (`edge.journal.index`); may be delet
 ledger.sqlite      the ledger's books (`edge.ledger.books`), which hold what no journal tells any more
 digest.key         the key of digests, of prompts and admin tokens: whoever has it can test whether a guess was sent
 policies/          the policies that have served, by digest (`edge.journal.snapshots`)
+policy-history.jsonl  which policies came into force when (`edge.journal.history`)
 ledger-host        what this service calls itself in a ledger that several hosts share
 keys.json          digests of the clients' keys (`edge.identity.store`), with `keys.lock` for those who write it
 keys.pepper        the secret that these digests are made with; without it no key is known

@@ -36,6 +36,7 @@ from routebook.edge.feedback import NotRated, Rated, rated
 from routebook.edge.identity.pepper import given_pepper
 from routebook.edge.identity.store import clients_without_key
 from routebook.edge.journal.archive import Archive
+from routebook.edge.journal.history import Change, commit_of
 from routebook.edge.journal.records import Records
 from routebook.edge.journal.snapshots import save_snapshot
 from routebook.edge.journal.writer import Journal, JournalUnavailable
@@ -48,7 +49,7 @@ from routebook.edge.processes.control import Gone, Message
 from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand, stamp
 from routebook.edge.processes.listening import Address, bind, is_loopback, written
 from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
-from routebook.edge.processes.rollout import Reloaded, Rollout
+from routebook.edge.processes.rollout import Reloaded, Rollout, remember
 from routebook.edge.processes.vitals import CERTIFICATE_ENDS, vitals
 from routebook.edge.scrape import Fact, as_text
 from routebook.edge.simulator.child import Simulation
@@ -248,6 +249,9 @@ class Supervisor:
             raise StartRefused(
                 f"the policy's files cannot be kept in `{options.state_dir}` ({error.strerror})"
             ) from error
+        began = Change(time.time(), "began", current.digest, problems=len(current.problems))
+        commit = await asyncio.to_thread(commit_of, options.policy, current.sources)
+        remember(options.state_dir, msgspec.structs.replace(began, commit=commit))
         simulated_at = None
         if options.simulate:
             simulated_at = (await stack.enter_async_context(Simulation())).address

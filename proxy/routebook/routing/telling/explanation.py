@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from routebook.documents.problems import Location
 from routebook.policy.explain import RuleAccount, explain, walk_lines
-from routebook.policy.facts import Value
+from routebook.policy.facts import Ask, Value
 from routebook.policy.rules import Decision
 from routebook.routing.candidates import Candidate, Dropped, Plan
+from routebook.routing.cases.case import Expectation, PolicyTest, SentRequest
+from routebook.routing.cases.running import Runner
 from routebook.routing.facts import FACTS
 from routebook.routing.given import clock_facts, given_facts, memory_of, plan_for_given
 from routebook.routing.outcomes import Outcome, Route
@@ -81,6 +84,31 @@ def explain_given(policy: Policy, given: Mapping[str, Value], now: float) -> Exp
     taken = sorted({key.partition("[")[0] for key in seen if key in clock} - set(given))
     notes = (f"not given, so taken from the clock: {', '.join(taken)}",) if taken else ()
     return _explanation(policy, decision, seen, candidates_of(plan), notes)
+
+
+def explain_sent(policy: Policy, request: SentRequest, given: Mapping[str, Value], now: float) -> Explanation:
+    """The same of a request as a client sends it; facts that no request says of itself may be given beside it. Raises
+    ValueError where the service would turn it away unread."""
+    clock = {key: value for key, value in clock_facts(policy, now).items() if key.partition("[")[0] not in given}
+    case = PolicyTest("sent", {**clock, **given}, Expectation(), Location("request", 1, 1), request)
+    came = Runner(policy).run(case)
+    if came.fault is not None:
+        raise ValueError(came.fault)
+    facts = _Asked(came.ask)
+    decision = policy.tree.decide(facts)
+    return _explanation(policy, decision, facts.seen, candidates_of(came.plan), ())
+
+
+class _Asked:
+    """Facts, and which of them were asked for."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.seen: dict[str, Value | None] = {}
+        self._ask = ask
+
+    def __call__(self, key: str) -> Value | None:
+        value = self.seen[key] = self._ask(key)
+        return value
 
 
 def explain_record(policy: Policy | None, record: Mapping[str, Any], ending: Mapping[str, Any] | None) -> Explanation:

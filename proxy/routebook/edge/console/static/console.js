@@ -19,6 +19,7 @@
           if (focused) [...place.querySelectorAll("a")].find((each) => each.getAttribute("href") === focused)?.focus();
         }
         document.body.removeAttribute("data-stale");
+        if (!page.body.dataset.live) return; // what was waited for is there
       } catch {
         document.body.setAttribute("data-stale", "");
       }
