@@ -1,6 +1,6 @@
 """What a session of voice costs: frames of 20 ms of sound directly, through a bare aiohttp relay and through Routebook.
 
-    python bench/sessions.py [--sessions 1,50,200] [--seconds 5] [--rounds 3] [--idle 2000]
+    python bench/sessions.py [--sessions 1,50,200] [--seconds 5] [--rounds 3] [--idle 2000] [--hold 60]
 
 Each session sends a frame every 20 ms; the upstream answers each with one as large, at once. What is measured is the way
 there and back, so each figure holds two frames' ways through the proxy. Upstream and load share one core, each proxy has
@@ -135,17 +135,29 @@ async def load(port: int, sessions: int, seconds: float) -> list[float]:
     return times
 
 
-async def idle(port: int, pid: int, sessions: int) -> float:
-    """KiB of memory that a session takes in which nothing is said."""
+async def idle(port: int, pid: int, sessions: int, seconds: float) -> tuple[float, float, int]:
+    """KiB of memory that a session takes in which nothing is said, the share of a core that all of them take, and how many
+    are lost in so many seconds."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
         opened = [await client.ws_connect(f"http://127.0.0.1:{port}{PATH}") for _ in range(50)]
         before = memory(pid)
         for _ in range(sessions):
             opened.append(await client.ws_connect(f"http://127.0.0.1:{port}{PATH}"))
             await opened[-1].receive()
-        taken = memory(pid) - before
+        taken, used = memory(pid) - before, processor(pid)
+        await asyncio.sleep(seconds)
+        share = (processor(pid) - used) / seconds if seconds else 0.0
+        lost = sum(each.closed or each._response.connection is None for each in opened)
         await asyncio.gather(*(each.close() for each in opened))
-    return taken / sessions
+    return taken / sessions, share, lost
+
+
+def processor(pid: int) -> float:
+    """Seconds of a processor that a process and all below it have used."""
+    total = 0
+    for each in tree(pid):
+        total += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> float:
@@ -241,8 +253,9 @@ def measure(args: argparse.Namespace) -> None:
                 print(f"{count:4} sessions, {subject:<20}{figures}{more}", flush=True)
         if args.idle:
             for subject, port, pid in (("aiohttp relay", relay, bare), ("routebook", proxy, ours_pid)):
-                taken = asyncio.run(idle(port, pid, args.idle))
-                print(f"{args.idle} idle sessions, {subject:<14}{taken:8.1f} KiB each")
+                taken, share, lost = asyncio.run(idle(port, pid, args.idle, args.hold))
+                more = f", {share:.1%} of a core, {lost} lost in {args.hold:g} s" if args.hold else ""
+                print(f"{args.idle} idle sessions, {subject:<14}{taken:8.1f} KiB each, two sockets included{more}")
 
 
 def main() -> None:
@@ -257,6 +270,7 @@ def main() -> None:
         parser.add_argument("--seconds", type=float, default=5.0)
         parser.add_argument("--rounds", type=int, default=3)
         parser.add_argument("--idle", type=int, default=2000)
+        parser.add_argument("--hold", type=float, default=0.0, help="seconds for which idle sessions are watched")
         measure(parser.parse_args())
 
 

@@ -264,14 +264,18 @@ class Measurements:
 
     # What came of it.
 
+    def began(self, call: Call, first: float, at: float) -> None:
+        """What was asked for by a call began to come after so many seconds; in a session, this is so of each response."""
+        before = self._first_token.get(call.model)
+        self._first_token[call.model] = first if before is None else before + WEIGHT_OF_LATEST * (first - before)
+        call.pair.first.note(first)
+        self.learnt.speeds.began(call.account, call.model, first, at)
+
     def _good(self, call: Call, verdict: Verdict, at: float) -> None:
         call.answered = verdict.first_byte is not None
         slow_after, first = self._thresholds.slow_after, verdict.first_byte
         if first is not None:
-            before = self._first_token.get(call.model)
-            self._first_token[call.model] = first if before is None else before + WEIGHT_OF_LATEST * (first - before)
-            call.pair.first.note(first)
-            self.learnt.speeds.began(call.account, call.model, first, at)
+            self.began(call, first, at)
         slow = slow_after is not None and first is not None and first > slow_after
         for name in self._names(call.account, call.model) if self.standings else ():
             if not (slow and name.startswith("breaker")):

@@ -155,6 +155,27 @@ async def test_who_speaks_is_heard_and_who_speaks_over_an_answer_stops_it(
     assert lines[1]["reason"] == "turn_detected"
 
 
+async def test_the_time_to_the_first_sound_is_a_constraint(tmp_path: Path, simulator: Simulator) -> None:
+    """As it was measured in sessions before: a model that was slow to speak is passed over where it must not be."""
+    policy = voice_policy(simulator.address, simulator.address)
+    policy = policy.replace("p0, id: voice-1", 'p0, id: "voice-1@pace=400ms"').replace(
+        "to: [voice0, voice1]", "to: [voice0, voice1], within: {first_token: 300ms}"
+    )
+    async with in_process(tmp_path, policy) as proxy:
+        served: list[Any] = []
+        for _ in range(2):
+            async with client_of(proxy).realtime.connect(model="voice") as session:
+                await session.response.create()
+                await until(session, "response.output_audio.delta")
+                await session.response.cancel()
+                await until(session, "response.done")
+            records = await proxy.ended_records(lambda records, before=served: len(records) > len(before))
+            served = [each.ended["model"] for each in records.values() if each.ended is not None]
+        listed = [each for record in records.values() for each in record.decided["candidates"]]
+    assert sorted(served) == ["voice0", "voice1"]
+    assert sorted(each["reason"] for each in listed) == ["kept", "kept", "kept", "within.first-token"]
+
+
 @pytest.mark.parametrize(("status", "told"), [(400, 400), (401, 502), (429, 429), (503, 502)])
 async def test_a_refusal_is_an_error_of_the_sdk(tmp_path: Path, simulator: Simulator, status: int, told: int) -> None:
     """At the upgrade, with the status that a request would get."""

@@ -89,19 +89,25 @@ class Spending:
     async def began(self, identity: str) -> None:
         """A response runs. Where nothing is held for it, whatever it uses is booked all the same."""
         turn: Turn | Failure
-        if self._promised:
+        is_promised = bool(self._promised)
+        if is_promised:
             turn = self._promised.popleft()
         else:
             ready, self._ready = self._ready, None
             turn = ready or await self._take(self._prompt)
         if isinstance(turn, Failure):
             turn = await self._unheld()
+        if not is_promised:
+            turn.asked = self._entry.elapsed  # the upstream asks for it itself, where it hears the end of what is said
         self._running[identity] = turn
 
     def spoke(self, identity: str) -> None:
         """The first of a response has come."""
         if (turn := self._running.get(identity)) is not None and turn.spoke is None:
             turn.spoke = self._entry.elapsed
+            first, gateway = turn.spoke - turn.asked, self._entry.gateway
+            gateway.memory.began(self._call.watched, first, gateway.clock.monotonic())
+            gateway.metrics.first_token(self._model.name, first)
 
     async def finished(self, done: Finished) -> None:
         """A response is over: its usage is booked, as the upstream counted, or as it was estimated."""
