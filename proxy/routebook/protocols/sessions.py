@@ -147,7 +147,7 @@ class SessionDialect:
     `error` writes an error as a frame. `protocol` is chosen from what a client offers, where it is offered; what begins
     with `secret` there is a key. `spoken_by` are the words of providers that speak it; `greets` says that their first
     frame comes unasked. `reader` takes the name by which the client knows the model, and the upstream's. `settle` makes
-    settings that a session begins with a frame.
+    settings that a session begins with a frame. `purpose` is that of sessions which clients of other dialects ask for.
     """
 
     name: str
@@ -167,3 +167,4 @@ class SessionDialect:
     greets: bool = True
     rooted: bool = False
     settle: Callable[[bytes], bytes] | None = None
+    purpose: str | None = None
