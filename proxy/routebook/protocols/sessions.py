@@ -135,6 +135,9 @@ class SessionReader(Protocol):
     def unfinished(self) -> Sequence[Unfinished]:
         """The responses that are running."""
 
+    def broke(self) -> Sequence[Finished]:
+        """The connection has ended, and the session goes on over another: what was running does not."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionDialect:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from routebook.edge.simulator.sound import BYTES_PER_MS, RATE, tone
 from tests.edge.sessions.test_talking import TOOL, hertz, until
 from tests.support.proxy import LocalProxy, in_process
 from tests.support.tls import TlsFront
+from tests.support.voices import Voices, until_left
 
 PRICE = "{input: 4, cached_input: 0.4, audio_input: 32, cached_audio_input: 0.4, output: 16, audio_output: 64}"
 
@@ -38,6 +40,14 @@ models:
   - {{name: voices, when: {{request.operation: realtime}}, route: {{to: [voice]}}}}
   - {{name: nobody, refuse: {{status: 403, message: no voice here}}}}
 """
+
+
+def with_spare(rules: str, simulator: Simulator) -> str:
+    """The policy with a second candidate, which speaks Realtime."""
+    near = f'  near: {{dialect: openai, base_url: "{simulator.address}", accounts: [{{name: main}}]}}\n'
+    spare = "  spare: {provider: near, id: voice-2, operations: [realtime], max_output: 4096}\n"
+    rules = rules.replace("providers:\n", f"providers:\n{near}").replace("models:\n", f"models:\n{spare}")
+    return rules.replace("[voice]", "[voice, spare]")
 
 
 @pytest.fixture
@@ -440,9 +450,7 @@ async def test_the_upstream_s_end_is_told(tmp_path: Path, simulator: Simulator) 
 
 async def test_an_upstream_that_refuses_is_passed_over(tmp_path: Path, simulator: Simulator) -> None:
     """Whatever its dialect: the next candidate takes the session, and the client sees none of it."""
-    rules = policy(simulator.address, "gemini", "voice-1@429", more="""\
-  spare: {provider: near, id: voice-2, operations: [realtime], max_output: 4096}
-""").replace("providers:\n", f'providers:\n  near: {{dialect: openai, base_url: "{simulator.address}", accounts: [{{name: main}}]}}\n').replace("[voice]", "[voice, spare]")  # fmt: skip
+    rules = with_spare(policy(simulator.address, "gemini", "voice-1@429"), simulator)
     async with in_process(tmp_path, rules) as proxy:
         async with realtime(proxy, output_modalities=["text"]) as session:
             assert (await ask(session, "Hello?"))[-1].response.status == "completed"
@@ -470,3 +478,60 @@ async def test_a_budget_stops_the_next_response(tmp_path: Path, simulator: Simul
                     refused = event.error
                     break
         assert refused is not None and refused.code == "budget.exhausted"
+
+
+async def test_an_answer_that_is_cut_with_its_connection_is_booked(tmp_path: Path) -> None:
+    """It ends as failed, and is estimated; the session goes on by its handle, and the next answer is measured."""
+    setups: list[dict[str, Any]] = []
+    sound = base64_of(bytes(48_000))
+    spoken = {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": sound}}]}}
+    counted = {"promptTokenCount": 7, "responseTokenCount": 25, "totalTokenCount": 32}
+
+    async def say(upstream: Any, **frame: Any) -> None:
+        await upstream.send_bytes(json.dumps(frame).encode())
+
+    async def talk(upstream: Any) -> None:
+        setups.append(json.loads(await upstream.receive_str())["setup"])
+        await say(upstream, setupComplete={})
+        await upstream.receive_str()
+        await say(upstream, serverContent=spoken)
+        if len(setups) == 1:
+            await say(upstream, sessionResumptionUpdate={"newHandle": "handle-1", "resumable": True})
+            await say(upstream, goAway={"timeLeft": "0s"})
+            await upstream.close(code=1011)
+            return
+        await say(upstream, serverContent={"turnComplete": True}, usageMetadata=counted)
+        await until_left(upstream)
+
+    async with Voices(talk) as voices, in_process(tmp_path, policy(voices.base_url, "gemini")) as proxy:
+        async with realtime(proxy) as session:
+            await session.response.create()
+            assert (await until(session, "response.done"))[-1].response.status == "failed"
+            await session.response.create()
+            assert (await until(session, "response.done"))[-1].response.status == "completed"
+        record = await proxy.only_record()
+    assert "handle" not in setups[0]["sessionResumption"] and setups[1]["sessionResumption"] == {"handle": "handle-1"}
+    assert record.ended is not None
+    lines = record.ended["session"]["responses"]
+    assert [(line["status"], line["usage_by"]) for line in lines] == [
+        ("failed", "estimated"),
+        ("completed", "measured"),
+    ]
+    assert 25 <= lines[0]["usage"]["audio_output"] <= 26
+    assert record.ended["end"] == "--"
+
+
+async def test_without_the_extra_the_next_candidate_is_asked(
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent to the first, and the record says why."""
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    rules = with_spare(policy(simulator.address, "gemini"), simulator)
+    async with in_process(tmp_path, rules) as proxy:
+        async with realtime(proxy, output_modalities=["text"]) as session:
+            assert (await ask(session, "Hello?"))[-1].response.status == "completed"
+        record = await proxy.only_record()
+    assert record.ended is not None
+    first, second = record.ended["attempts"]
+    assert (first["code"], second["code"]) == ("request.not-carried", None)
+    assert "`voice`" in first["losses"][0]["why"]

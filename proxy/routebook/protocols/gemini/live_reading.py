@@ -169,6 +169,13 @@ class LiveReader:
         """The turn that is running, or of which no usage has come."""
         return [Unfinished(self._identity, self._estimate)] if self._is_running else ()
 
+    def broke(self) -> Sequence[Finished]:
+        """The turn that was running, by what passed of it."""
+        if not self._is_running:
+            return ()
+        self._status = "failed"
+        return (self._over(),)
+
     @property
     def _identity(self) -> str:
         return f"turn_{self._turns}"

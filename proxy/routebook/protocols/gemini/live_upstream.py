@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -127,6 +127,7 @@ class LiveUpstream:
 
     def cut(self) -> Iterator[Out]:
         """The connection ended in the middle: a turn that was running is not whole."""
+        self._stale_ends = 0
         if self._is_running or self._is_wanted:
             yield from self._over("failed", "server_error")
 
@@ -251,8 +252,13 @@ class LiveUpstream:
         """What is asked for now ends a turn that is running, of which the client waits for nothing any more."""
         if self._is_running:
             self._stale_ends += 1
-            self._dropped.update(self._waiting)
+            self._drop(self._waiting)
             self._waiting = {}
+
+    def _drop(self, identities: Iterable[str]) -> None:
+        if len(self._dropped) > MOST_PENDING:
+            self._dropped.clear()
+        self._dropped.update(identities)
 
     # ---- what it tells
 
@@ -339,7 +345,7 @@ class LiveUpstream:
         known = tuple(each for each in identities if each in self._waiting)
         for each in known:
             del self._waiting[each]
-        self._dropped.update(known)
+        self._drop(known)
         self._results = [each for each in self._results if each["id"] not in identities]
         if known:
             yield CallsDropped(known)
