@@ -135,6 +135,9 @@ class SessionReader(Protocol):
     def unfinished(self) -> Sequence[Unfinished]:
         """The responses that are running."""
 
+    def broke(self) -> Sequence[Finished]:
+        """The connection has ended, and the session goes on over another: what was running does not."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionDialect:
@@ -147,7 +150,7 @@ class SessionDialect:
     `error` writes an error as a frame. `protocol` is chosen from what a client offers, where it is offered; what begins
     with `secret` there is a key. `spoken_by` are the words of providers that speak it; `greets` says that their first
     frame comes unasked. `reader` takes the name by which the client knows the model, and the upstream's. `settle` makes
-    settings that a session begins with a frame.
+    settings that a session begins with a frame. `purpose` is that of sessions which clients of other dialects ask for.
     """
 
     name: str
@@ -167,3 +170,4 @@ class SessionDialect:
     greets: bool = True
     rooted: bool = False
     settle: Callable[[bytes], bytes] | None = None
+    purpose: str | None = None

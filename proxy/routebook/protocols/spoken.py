@@ -19,8 +19,17 @@ TRANSLATED: Final = frozenset({"chat", "count_tokens"})
 """Operations that may cross from one dialect to another; every other is served by its own dialect alone."""
 
 
+SESSIONS: Final = frozenset({"openai-realtime", "gemini-live"})
+"""Dialects of sessions: each crosses to the other, and to nothing else."""
+
+
 def asked_in(word: str, client: str) -> str | None:
     """The dialect in which a provider that speaks `word` is asked for a client of a dialect: the client's own where the
-    provider speaks it, so that nothing has to be translated. None where nobody here can speak to it."""
+    provider speaks it, so that nothing has to be translated; a session in another of sessions. None where nobody here can
+    speak to it."""
     spoken = SPOKEN.get(word)
-    return None if spoken is None else client if client in spoken else spoken[0]
+    if spoken is None or client in spoken:
+        return None if spoken is None else client
+    if client in SESSIONS:
+        return next((each for each in spoken if each in SESSIONS), spoken[0])
+    return spoken[0]

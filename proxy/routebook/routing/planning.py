@@ -17,7 +17,7 @@ from routebook.catalogue.models import Model
 from routebook.catalogue.providers import Account
 from routebook.ledger.cost import MILLION, by_length
 from routebook.policy.facts import Ask
-from routebook.protocols.spoken import TRANSLATED, asked_in
+from routebook.protocols.spoken import SESSIONS, TRANSLATED, asked_in
 from routebook.routing.affinity import Conversation, Place, stay
 from routebook.routing.candidates import Candidate, Dropped, Plan, Stick
 from routebook.routing.controls import in_mode
@@ -288,7 +288,7 @@ class _Planning:
         dialect = asked_in(word, client)
         if dialect is None:
             return "model.dialect", {"dialect": word}
-        if dialect == client:
+        if dialect == client or (client in SESSIONS and dialect in SESSIONS):
             return None
         if self.operation not in TRANSLATED:
             return "model.translation", {"dialect": word, "operation": self.operation, "client": client}

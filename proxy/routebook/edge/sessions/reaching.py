@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from routebook.chat.talk import Doing
 from routebook.edge.answers import Failure
 from routebook.edge.attempting import nobody_answered
 from routebook.edge.calls import Call
@@ -18,13 +19,16 @@ from routebook.edge.deadlines import Deadlines
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import retry_after, upgrade_head
 from routebook.edge.securing import another_call
+from routebook.edge.sessions.crossing import Crossed, begun, crossing_to
 from routebook.edge.sessions.entry import SessionEntry
 from routebook.edge.sessions.frames import Broken, Kind, Message
 from routebook.edge.sessions.socket import Gone, Socket
 from routebook.edge.sessions.upstream import asking, upgraded
 from routebook.edge.upstream import Answer, whole
 from routebook.protocols.dialects import DIALECTS
+from routebook.protocols.session_dialects import SESSIONS
 from routebook.protocols.sessions import Erred, SessionAsked, SessionDialect, SessionReader
+from routebook.protocols.spoken import asked_in
 from routebook.routing.attempts import AttemptOutcome, Meaning
 
 GREETING: Final = 2.0
@@ -35,12 +39,14 @@ REFUSAL_BYTES: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A session that an upstream has taken: its socket, what it said first (None: nothing yet), and who looks along."""
+    """A session that an upstream has taken: its socket, what it said first (None: nothing yet), and who looks along.
+    `crossed` is there where the upstream speaks another dialect than the client."""
 
     call: Call
     socket: Socket
     greeting: Message | None
     reader: SessionReader
+    crossed: Crossed | None = None
 
 
 async def reach(
@@ -56,7 +62,7 @@ async def reach(
             found = await _ask(dialect, asked, client, entry, call)
         except CallFailed as failed:
             found = AttemptOutcome(failed.code)
-        except _Refused as refused:
+        except Refusal as refused:
             found, told = refused.outcome, refused.failure
         if isinstance(found, Line):
             entry.called(call, AttemptOutcome(status=101))
@@ -71,7 +77,7 @@ async def reach(
     raise nobody_answered(entry.attempts)
 
 
-class _Refused(Exception):
+class Refusal(Exception):
     """An upstream's own refusal, and what the client hears of it where nobody else is asked."""
 
     def __init__(self, outcome: AttemptOutcome, failure: Failure) -> None:
@@ -83,7 +89,30 @@ class _Refused(Exception):
 async def _ask(
     dialect: SessionDialect, asked: SessionAsked, client: Mapping[str, str], entry: SessionEntry, call: Call
 ) -> Line:
-    """One candidate; raises CallFailed or _Refused."""
+    """One candidate; raises CallFailed or Refusal."""
+    spoken = asked_in(call.candidate.model.provider.dialect, dialect.name)
+    theirs = SESSIONS[spoken or dialect.name]
+    if theirs is not dialect:
+        return await _cross(dialect, theirs, asked, client, entry, call)
+    found = await _connected(dialect, asked, client, entry, call)
+    try:
+        model = call.candidate.model.upstream_id
+        reader = dialect.reader(asked.model, model)
+        if dialect.first:
+            await _open(found, dialect.opening(asked, model))
+        greeting = await _greeting(found, reader) if dialect.greets else None
+        if asked.settings and dialect.settle is not None:
+            await _open(found, dialect.settle(asked.settings))
+    except BaseException:
+        found.abort()
+        raise
+    return Line(call, found, greeting, reader)
+
+
+async def _connected(
+    dialect: SessionDialect, asked: SessionAsked, client: Mapping[str, str], entry: SessionEntry, call: Call
+) -> Socket:
+    """A session at one candidate, in which nothing was said; raises CallFailed or Refusal."""
     candidate = call.candidate
     access = entry.serving.access[candidate.key]
     model = candidate.model.upstream_id
@@ -97,20 +126,37 @@ async def _ask(
         if isinstance(found, Answer):
             call.http = found
             raise _refusal(dialect, found, await whole(found, REFUSAL_BYTES), access.key, entry.now)
-    try:
-        reader = dialect.reader(asked.model, model)
-        if dialect.first:
-            await _open(found, dialect.opening(asked, model))
-        greeting = await _greeting(found, reader) if dialect.greets else None
-        if asked.settings and dialect.settle is not None:
-            await _open(found, dialect.settle(asked.settings))
-    except BaseException:
-        found.abort()
-        raise
-    return Line(call, found, greeting, reader)
+    return found
 
 
-def _refusal(dialect: SessionDialect, answer: Answer, body: bytes, key: str | None, now: float) -> _Refused:
+async def _cross(
+    dialect: SessionDialect,
+    theirs: SessionDialect,
+    asked: SessionAsked,
+    client: Mapping[str, str],
+    entry: SessionEntry,
+    call: Call,
+) -> Line:
+    """One candidate that speaks another dialect; raises CallFailed or Refusal."""
+    crossing = crossing_to(theirs, asked, call, entry)
+    model = call.candidate.model.upstream_id
+    reader = theirs.reader(model, model)
+    there = replace(asked, dialect=theirs.name, purpose=theirs.purpose, settings=b"")
+    named = {name: value for name, value in client.items() if name not in dialect.forwarded}
+
+    async def opened() -> tuple[Socket, list[Doing]]:
+        socket = await _connected(theirs, there, named, entry, call)
+        try:
+            return socket, await begun(socket, crossing, reader)
+        except BaseException:
+            socket.abort()
+            raise
+
+    socket, first = await opened()
+    return Line(call, socket, None, reader, Crossed(crossing, tuple(first), opened))
+
+
+def _refusal(dialect: SessionDialect, answer: Answer, body: bytes, key: str | None, now: float) -> Refusal:
     side = DIALECTS[dialect.refuses_as].upstream
     assert side is not None
     if answer.status < 300:
@@ -119,7 +165,7 @@ def _refusal(dialect: SessionDialect, answer: Answer, body: bytes, key: str | No
     outcome = AttemptOutcome(None, answer.status, retry_after(answer.headers, now), fault.code)
     message = fault.message if key is None else fault.message.replace(key, "***")
     failure = Failure("upstream.rejected", message, status=answer.status, shown_code=fault.code, param=fault.param)
-    return _Refused(outcome, failure)
+    return Refusal(outcome, failure)
 
 
 async def _open(socket: Socket, frame: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from routebook.chat.loss import Loss
 from routebook.edge.answers import Failure, failure_of, words_of
 from routebook.edge.sessions.entry import SessionEntry
 from routebook.edge.sessions.frames import NO_CODE, Broken, Kind, Message, close_of
@@ -65,7 +66,12 @@ async def relay(
 ) -> None:
     """Let both sides talk until one of them ends it; when this returns the record has its end."""
     spending = Spending(entry, line.call, line.reader)
-    talk = _Talk(client, line, dialect, entry, spending)
+    talk = Talk(client, line, dialect, entry, spending)
+    if line.crossed is not None:
+        # most sessions stay in their dialect, and need none of it
+        from routebook.edge.sessions.crossed_talk import CrossedTalk
+
+        talk = CrossedTalk(client, line, line.crossed, dialect, entry, spending)
     try:
         end = await talk.until_over()
     except asyncio.CancelledError:
@@ -77,7 +83,7 @@ async def relay(
         spending.close()
     failure = end.failure
     entry.closed = {"closed_by": end.who.name.lower(), "close_code": end.code}
-    entry.end(101, talk.said, None if failure is None else failure.code)
+    entry.end(101, talk.said, None if failure is None else failure.code, losses=talk.losses)
     await talk.say_goodbye(end)
 
 
@@ -112,7 +118,7 @@ class Said(NamedTuple):
     id: None = None
 
 
-class _Talk:
+class Talk:
     """The two directions of one session."""
 
     __slots__ = (
@@ -131,6 +137,7 @@ class _Talk:
         "_stall",
         "_told_why",
         "_upstream",
+        "losses",
     )
 
     def __init__(
@@ -152,9 +159,10 @@ class _Talk:
         self._pinged = False
         self._told_why = False
         self._muted = False
+        self.losses: tuple[Loss, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<_Talk between {self._client!r} and {self._upstream!r}>"
+        return f"<Talk between {self._client!r} and {self._upstream!r}>"
 
     @property
     def said(self) -> Said:
@@ -209,7 +217,7 @@ class _Talk:
         elif client.stalled is not None and now >= client.stalled + self._stall:
             end = End(Who.TIME, 1008, "", Failure("client.stalled", "the client took nothing"))
         elif now >= client.heard + DEAD and not client.is_held_back:
-            end = _left(Gone())
+            end = left(Gone())
         if end is not None:
             self._end(end)
             return None
@@ -236,7 +244,7 @@ class _Talk:
 
     def _from_client(self, message: Message | Ending) -> Step:
         if not isinstance(message, Message) or message.kind is Kind.CLOSE:
-            self._end(_left(message))
+            self._end(left(message))
             return None
         self._spoken = self._client.heard
         try:
@@ -271,14 +279,14 @@ class _Talk:
 
     def _from_upstream(self, message: Message | Ending) -> Step:
         if not isinstance(message, Message) or message.kind is Kind.CLOSE:
-            self._end(_ended(message))
+            self._end(ended(message))
             return None
         self._spoken = self._upstream.heard
         try:
             step = self._client.write(*message)
             happenings = self._reader.came(message.data)
         except Gone:
-            self._end(_left(Gone()))
+            self._end(left(Gone()))
             return None
         except Exception as error:  # noqa: BLE001 - raised again where the session is waited for
             self._fail(error)
@@ -317,7 +325,7 @@ class _Talk:
 def _cut_off(request: web.BaseRequest) -> End:
     """How it ends where it is cancelled: the client has gone, or this process ends."""
     if request.transport is None:
-        return _left(Gone())
+        return left(Gone())
     return End(Who.GATEWAY, 1001, "", Failure("gateway.draining", "the gateway is shutting down"))
 
 
@@ -326,7 +334,7 @@ def _lost() -> End:
     return End(Who.UPSTREAM, _LOST, words, Failure("upstream.cut", words))
 
 
-def _ended(message: Message | Ending) -> End:
+def ended(message: Message | Ending) -> End:
     """How the upstream ended it: by a close, by breaking the protocol, or by being gone."""
     match message:
         case Message(_, data):
@@ -341,7 +349,7 @@ def _ended(message: Message | Ending) -> End:
     return _lost()
 
 
-def _left(message: Message | Ending) -> End:
+def left(message: Message | Ending) -> End:
     """How the client ended it: by a close, by breaking the protocol, or by being gone."""
     match message:
         case Message(_, data):

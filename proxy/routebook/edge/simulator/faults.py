@@ -22,7 +22,7 @@ WORDS = {
     "cut=BYTES": "drop the connection after so many bytes of the body",
     "stall=EVENTS": "fall silent after so many events of a stream, and stay connected",
     "error-event=EVENTS": "send an error event after so many events, and end the stream",
-    "go-away=EVENTS": "announce after so many events of a Live session that it ends, and end it a hundred tokens later",
+    "go-away=EVENTS": "announce after so many events of a Live session that it ends, and end it three thousand tokens later",
     "hang": "never answer, and stay connected",
     "garbage": "answer with something that is not JSON",
     "chance=SHARE": "commit the fault in this share of the requests only (`10%`)",

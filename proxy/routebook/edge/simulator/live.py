@@ -41,7 +41,7 @@ MOST_KEPT: Final = 10_000
 TOKEN_MS: Final = 40
 """Milliseconds of sound in a token, heard or spoken."""
 
-WARNING: Final = 100
+WARNING: Final = 3000
 """How long before its end a session is told of it, in paces."""
 
 _PCM: Final = re.compile(r"audio/pcm(?:;\s*rate=([0-9]{4,5}))?")

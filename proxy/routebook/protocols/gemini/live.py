@@ -78,5 +78,6 @@ GEMINI_LIVE: Final = SessionDialect(
     first=True,
     opening=setup_for,
     rooted=True,
+    purpose=_VERSIONS[0],
     forwarded=("x-goog-api-client",),
 )

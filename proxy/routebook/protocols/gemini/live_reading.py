@@ -29,7 +29,9 @@ _RAW: Final = msgspec.Raw(b"")
 _UNREAD: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
-class _LiveUsage(msgspec.Struct, gc=False, rename="camel"):
+class LiveUsage(msgspec.Struct, gc=False, rename="camel"):
+    """`usageMetadata` of Live."""
+
     prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
     response_token_count: int | None = None
@@ -51,7 +53,7 @@ class _Content(msgspec.Struct, gc=False, rename="camel"):
 class _Server(msgspec.Struct, gc=False, rename="camel"):
     server_content: _Content | None = None
     tool_call: msgspec.Raw = _RAW
-    usage_metadata: _LiveUsage | None = None
+    usage_metadata: LiveUsage | None = None
     code: Any = None
     message: str | None = None
 
@@ -69,7 +71,7 @@ _SERVER: Final = msgspec.json.Decoder(_Server, strict=False)
 _CLIENT: Final = msgspec.json.Decoder(_Client)
 
 
-def read_live_usage(wire: _LiveUsage) -> Usage | None:
+def read_live_usage(wire: LiveUsage) -> Usage | None:
     """The kinds apart, as in an answer over HTTP; of what was cached, sound too."""
     usage = usage_of(
         WireUsage(
@@ -166,6 +168,13 @@ class LiveReader:
     def unfinished(self) -> Sequence[Unfinished]:
         """The turn that is running, or of which no usage has come."""
         return [Unfinished(self._identity, self._estimate)] if self._is_running else ()
+
+    def broke(self) -> Sequence[Finished]:
+        """The turn that was running, by what passed of it."""
+        if not self._is_running:
+            return ()
+        self._status = "failed"
+        return (self._over(),)
 
     @property
     def _identity(self) -> str:

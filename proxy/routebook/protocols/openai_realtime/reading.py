@@ -203,6 +203,12 @@ class RealtimeReader:
             for identity, running in self._running.items()
         ]
 
+    def broke(self) -> Sequence[Finished]:
+        """Those that were running, by what passed of them."""
+        ended = [Finished(left.id, "failed", None, None, left.usage) for left in self.unfinished()]
+        self._running.clear()
+        return ended
+
     def _likely(self, before: tuple[int, int], made: Usage) -> Usage:
         known = self._known
         text, sound = before
