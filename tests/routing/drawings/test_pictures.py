@@ -232,7 +232,7 @@ def test_one_way_is_lit() -> None:
     ]
     assert all(one.target == other.source for one, other in itertools.pairwise(lit))
     assert sketch.shapes[lit[-2].target].title == found.rule == "auto"
-    assert sketch.shapes[lit[-1].target].title == "llama-4-70b"
+    assert sketch.shapes[lit[-1].target].title == "gpt-5.6-mini"
     rule = sketch.shapes[lit[-2].target]
     assert any("held (auto)" in line for line in rule.lines)
     dropped = [shape for shape in sketch.shapes if shape.kind is Kind.DROPPED]
