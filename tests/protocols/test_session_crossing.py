@@ -178,7 +178,7 @@ def played(crossing: Crossing, play: Iterable[Step]) -> list[Doing]:
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_said_between_realtime_and_live(play: list[Step]) -> None:
     """Only ProtocolError is raised, and every frame is JSON that the readers of money can read."""
-    reader = LiveReader()
+    reader = LiveReader("m", "m")
     for doing in played(to_live(), play):
         assert isinstance(doing, Up | Down | Reopen | Close | Lost)
         if isinstance(doing, Up):
@@ -192,7 +192,7 @@ def test_whatever_is_said_between_realtime_and_live(play: list[Step]) -> None:
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_said_between_live_and_realtime(play: list[Step], setup: dict[str, Any]) -> None:
     """Likewise."""
-    reader = RealtimeReader()
+    reader = RealtimeReader("m", "m")
     for doing in played(to_realtime(setup), play):
         assert isinstance(doing, Up | Down | Reopen | Close | Lost)
         if isinstance(doing, Up):
@@ -329,3 +329,14 @@ def test_results_of_several_calls_may_come_one_by_one() -> None:
     sent = [json.loads(each.frame) for each in (*first, *second) if isinstance(each, Up)]
     answered = [each["id"] for frame in sent for each in frame["toolResponse"]["functionResponses"]]
     assert answered == ["c1", "c2"]
+
+
+def test_a_session_begins_with_the_settings_of_its_key() -> None:
+    """And a client may say its own name of the model again, but no other."""
+    client = RealtimeClient("s", "upstream-1", "mine", b'{"type":"realtime","model":"mine","instructions":"Be brief."}')
+    crossing = Crossing(client, LiveUpstream("upstream-1"), {})
+    assert not crossing.begin()
+    assert json.loads(crossing.opening()[0])["setup"]["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
+    for model, kind in (("mine", "session.updated"), ("upstream-1", "session.updated"), ("another", "error")):
+        done = asked(crossing, {"type": "session.update", "session": {"type": "realtime", "model": model}})
+        assert [json.loads(each.frame)["type"] for each in done if isinstance(each, Down)] == [kind]
