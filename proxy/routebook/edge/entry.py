@@ -95,13 +95,11 @@ class Entry:
         self._affinity = Affinity.STICKY
         self.trace = NO_TRACE
         self.rule = ""
-        self.ended = False
-        self._complete = False
+        self.ended = self._complete = self._holds = False
         self._on_disk: bool | None = None
         self._plan: Plan | None = None
         self._draws: RequestDraws | None = None
         self._calls: list[Call] = []
-        self._holds = False
         self._unfreed: list[Uses] = []
         self.upload: Upload | None = None
         self.voice = Voice()
