@@ -49,7 +49,6 @@ class Use(NamedTuple):
 _FIELDS: Final = (
     ("max_output", Feature.MAX_OUTPUT),
     ("logprobs", Feature.LOGPROBS),
-    ("audio", Feature.AUDIO_WANTED),
     ("user", Feature.USER),
     ("tier", Feature.TIER),
     ("store", Feature.STORE),
@@ -94,6 +93,8 @@ def _used_by_settings(chat: ChatRequest) -> Iterator[Use]:
     for name, feature in _FIELDS:
         if getattr(chat, name) is not None:
             yield Use(feature, name)
+    if chat.audio is not None or "audio" in chat.modalities:
+        yield Use(Feature.AUDIO_WANTED, "modalities" if chat.audio is None else "audio")
     for name, feature in _FILLED:
         if getattr(chat, name):
             yield Use(feature, name)

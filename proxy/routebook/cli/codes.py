@@ -89,6 +89,7 @@ PROBLEMS: Final = {
     "policy.bad-weights": "all weights are 0",
     "policy.unused-weights": "weights are given, and `pick` does not use them",
     "policy.unused-band": "a band is given, and `pick` does not weigh quality",
+    "policy.wrong-stage": "a model that cannot write, or speak, stands where a pipeline needs one that can",
     "policy.not-in-route": "a weight or a share is given to a model that the route does not name",
     "policy.bad-split": "the shares of a split do not add up to 100 %",
     "policy.no-promise": "a guarantee does not say which models it speaks of",

@@ -66,7 +66,7 @@ async def attempt(job: Job, entry: Entry, first: Call) -> Reply:
     """Call candidates in the plan's order, the first one to begin with, until one answers; raises Failure where none
     does."""
     call: Call | None = first
-    hedge = entry.policy.settings.retries.hedge if job.upload is None else None
+    hedge = entry.policy.settings.retries.hedge if job.upload is None and job.collector is None else None
     while call is not None:
         if hedge is None:
             reply = await _reply(job, call, entry)

@@ -203,7 +203,9 @@ class Copying:
 def look_up(route: Route | None, plan: Plan | None, job: Job, client: str, entry: Entry) -> Reusing | None:
     """See whether the answer is kept that the first candidate would give; the entry knows it from here on. None where
     the rule keeps no answers, or nobody may serve the request."""
-    if route is None or plan is None or route.cache is None or job.upload is not None or not plan.kept:
+    if route is None or plan is None or route.cache is None or not plan.kept:
+        return None
+    if job.upload is not None or job.collector is not None:  # a form is not held whole, and a voice is not the answer's
         return None
     reusing = Reusing(route.cache, job, client, entry)
     entry.recalled = reusing.recall(plan.kept[0])

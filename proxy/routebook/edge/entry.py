@@ -20,6 +20,7 @@ from routebook.edge.journal.writer import JournalUnavailable
 from routebook.edge.metering import NOBODY, OUTRUN, learn, meter, told_of
 from routebook.edge.uploads import Upload
 from routebook.edge.upstream import finish
+from routebook.edge.voice import Voice
 from routebook.health.measurements import Bar
 from routebook.ledger.claims import Counter, Kind, Refusal
 from routebook.ledger.draws import Need
@@ -94,15 +95,14 @@ class Entry:
         self._affinity = Affinity.STICKY
         self.trace = NO_TRACE
         self.rule = ""
-        self.ended = False
-        self._complete = False
+        self.ended = self._complete = self._holds = False
         self._on_disk: bool | None = None
         self._plan: Plan | None = None
         self._draws: RequestDraws | None = None
         self._calls: list[Call] = []
-        self._holds = False
         self._unfreed: list[Uses] = []
         self.upload: Upload | None = None
+        self.voice = Voice()
         self._answering: Call | None = None
         self._told = NOBODY
         gateway.metrics.began()
@@ -129,7 +129,7 @@ class Entry:
         retries = self.policy.settings.retries
         pause = retries.backoff * 2.0**rounds * (0.5 + self.gateway.clock.draw())
         pause = max(pause, self.attempts.retry_after or 0.0)
-        return None if retries.within is not None and self._elapsed() + pause >= retries.within else pause
+        return None if retries.within is not None and self.elapsed + pause >= retries.within else pause
 
     def draws_on(self, facts: RequestFacts, demand: LiveDemand, route: Route | None) -> RequestDraws | None:
         """What the request draws on, whoever serves it; None where that is nothing."""
@@ -146,17 +146,17 @@ class Entry:
         self.attempts = Attempts(self._plan.kept, retries.attempts, retries.rounds)
         self.gateway.retries.began(retries.budget)
 
-    async def secure(self, candidate: Candidate, wait: bool = False) -> Call | None:
+    async def secure(self, candidate: Candidate, wait: bool = False, draws: RequestDraws | None = None) -> Call | None:
         """A call of this candidate with its worst case held on every budget and limit; None where one refuses.
 
-        With `wait`, a place is queued for where a limit has a queue. Raises Failure where what is held cannot be
-        recorded: what is not recorded is not done.
+        With `wait`, a place is queued for where a limit has a queue; `draws` is what it draws on, where that is not what
+        the request does. Raises Failure where what is held cannot be recorded: what is not recorded is not done.
         """
         held = NOT_HELD
         if self._is_barred(candidate):
             return None
-        if self._draws is not None:
-            found = await self._hold(self._draws, candidate, wait)
+        if (draws := draws or self._draws) is not None:
+            found = await self._hold(draws, candidate, wait)
             if isinstance(found, Refusal):
                 self.refusals.append((candidate, found))
                 self.gateway.metrics.refused(found.claim.pot, found.why.value)
@@ -195,13 +195,13 @@ class Entry:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         assert self._plan is not None
         self._told = told_of(facts, demand)
+        self.voice.listens = "audio_out" in demand.needs
         headers, traces = facts.headers, self.policy.settings.traces
         self.trace = trace_of(self.id, headers.get("Traceparent"), headers.get("Tracestate"), traces)
         heading = self._heading(self.trace.trace, self.gateway.digest_of(facts.asked.prompt))
         plan = None if decision.rule is None or isinstance(decision.rule.outcome, Refuse) else self._plan
-        line = decided_line(
-            heading, facts, demand, decision, plan, self.draw, self.serving.planner.keyless, within, self.recalled
-        )
+        keyless, piped = self.serving.planner.keyless, self.voice.piped
+        line = decided_line(heading, facts, demand, decision, plan, self.draw, keyless, within, self.recalled, piped)
         if self._draws is not None:
             line["hold"] = hold_part(self._sums().with_orphans(), self.refusals)
         if self.barred:
@@ -229,12 +229,12 @@ class Entry:
     def calls(self, call: Call) -> None:
         """An upstream is about to be called."""
         self.phase = Phase.HEAD
-        call.started = self._elapsed()
+        call.started = self.elapsed
         self._answering = call
 
     def answers(self, call: Call) -> None:
         """The first byte of an answer is there."""
-        call.first_byte = self._elapsed()
+        call.first_byte = self.elapsed
         assert call.waited is not None
         self.gateway.metrics.first_token(call.candidate.name, call.waited)
 
@@ -251,7 +251,7 @@ class Entry:
         self.gateway.metrics.attempted(candidate.name, candidate.account.name, failure or "ok")
         self.attempts.ended(
             Attempt(
-                candidate, outcome, call.started, call.first_byte, self._elapsed(), call.metered.cost.total, call.losses
+                candidate, outcome, call.started, call.first_byte, self.elapsed, call.metered.cost.total, call.losses
             )
         )
         self._judge(call, outcome, headers, body)
@@ -265,6 +265,12 @@ class Entry:
     def passes_on(self, call: Call) -> None:
         """This call's answer is the one that goes to the client."""
         self._answering = call
+
+    def is_over(self, call: Call, outcome: AttemptOutcome) -> None:
+        """A call for a part of the answer is over: what it tells of its account is remembered, what it held let go."""
+        call.outcome = outcome
+        self._judge(call, outcome, NO_HEADERS, b"")
+        self._let_go(call)
 
     def outrun(self, call: Call) -> None:
         """Another call began to answer first: this one is left, and what its upstream may have done is estimated."""
@@ -322,8 +328,7 @@ class Entry:
             return
         self.ended = True
         self._complete = code is None
-        seconds = self._elapsed()
-        call = self._answering
+        seconds, call = self.elapsed, self._answering
         if call is not None:
             call.metered = self._meter(call, said, code, estimated_output)
         for each in self._calls:
@@ -336,7 +341,7 @@ class Entry:
             status=status,
             error=code,
             metered=CACHED if self.is_recalled else NOTHING if call is None else call.metered,
-            lost=sum(each.metered.cost.total for each in self._calls if each is not call),
+            lost=self.voice.lost(self._calls, call),
             candidate=None if call is None else call.candidate,
             attempts=self.attempts.made,
             first_token=None if call is None else call.first_byte,
@@ -345,6 +350,8 @@ class Entry:
             finish=None if said is None else said.finish_reason,
             recalled=self.recalled,
             losses=losses,
+            spoken=self.voice.spoken,
+            first_audio=self.voice.first_audio,
         )
         self._remember_answer(call, said, code)
         self._write_end(ending)
@@ -424,7 +431,9 @@ class Entry:
     def _add_to(self, line: Line) -> None:
         """What else the last line says."""
 
-    def _elapsed(self) -> float:
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
         return self.gateway.clock.monotonic() - self.began
 
     def _mark_recalled(self, headers: CIMultiDict[str], recalled: Recalled) -> None:

@@ -18,6 +18,7 @@ from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
 from routebook.edge.guarding import guarded
 from routebook.edge.intake import read_body, wanted_within
+from routebook.edge.pipelines import Piping, piping_for, speak
 from routebook.edge.relay import relay
 from routebook.edge.securing import figures, next_call
 from routebook.edge.shadowing import begin_shadow
@@ -60,11 +61,11 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         # List
         demand = LiveDemand(facts)
         route, plan = list_candidates(decision, facts, demand, within, entry, found.operation.keeps)
+        piping = piping_for(decision, plan, facts, demand, within, entry)
+        plan = plan if piping is None else piping.text
         # Recall
-        draws = entry.draws_on(facts, demand, route)
-        job = Job(
-            request, facts.asked, found.dialect, found.operation, caps_of(route, draws), client.name, entry.upload
-        )
+        draws = entry.draws_on(facts, demand if piping is None else piping.demand, route)
+        job = job_of(request, facts, found, caps_of(route, draws), entry, piping)
         reusing = look_up(route, plan, job, client.name, entry)
         # Hold
         entry.planned(plan, draws)
@@ -80,6 +81,8 @@ async def exchange(request: web.BaseRequest, gateway: Gateway, found: Found) -> 
         reply = await attempt(job, entry, call)
         remember(entry)
         # Relay
+        if piping is not None:
+            return await speak(request, reply, entry, job, facts.asked, piping)
         return await relay(request, reply if reusing is None else reusing.copying(reply), entry)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
         return end_early(error, request, entry, found.dialect)
@@ -99,6 +102,14 @@ async def read_asked(request: web.BaseRequest, found: Found, entry: Entry) -> As
     await upload.read_to_decide(wanted if "model" in found.values else wanted | {"model"})
     asked = found.read_form(upload.form, upload.size, upload.file_size)
     return asked
+
+
+def job_of(
+    request: web.BaseRequest, facts: RequestFacts, found: Found, caps: Caps, entry: Entry, piping: Piping | None
+) -> Job:
+    """What is to be done, whoever does it; raises Failure where a pipeline cannot do it."""
+    job = Job(request, facts.asked, found.dialect, found.operation, caps, facts.client.name, entry.upload)
+    return job if piping is None else piping.job_of(job)
 
 
 def list_candidates(

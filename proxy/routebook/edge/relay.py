@@ -44,6 +44,8 @@ async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.Str
     if reply.outcome.failure is not None:
         headers["x-routebook-error"] = reply.outcome.failure
     if reply.reader is None:
+        if entry.voice.listens:
+            entry.voice.heard(entry.elapsed)
         size = 0 if entry.operation == "embeddings" else len(reply.ready) // BYTES_PER_TOKEN
         entry.end(reply.status, reply.answered, reply.outcome.failure, size, reply.losses)
         response = web.Response(body=entry.detailed(request.headers, reply.ready), status=reply.status, headers=headers)
@@ -82,6 +84,8 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
             writer, deadlines = request.writer, reply.deadlines
             while not reader.done:
                 if ready:
+                    if entry.voice.listens and getattr(reader, "saw_sound", False):
+                        entry.voice.heard(entry.elapsed)
                     if _may_wait(request, ready):
                         deadlines.waits_for(Wait.CLIENT)
                     await writer.write(ready)

@@ -43,6 +43,7 @@ def begin_shadow(
     if (
         route is None
         or job.upload is not None
+        or job.collector is not None
         or not is_shadowed(rule.outcome, entry.draw)
         or gateway.shadows >= AT_ONCE
         or gateway.draining

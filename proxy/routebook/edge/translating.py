@@ -6,7 +6,7 @@ Otherwise the request is written in the upstream's dialect, and its answer in th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,7 +27,7 @@ from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.uploads import Upload
 from routebook.protocols.answered import Answered, answered
-from routebook.protocols.codec import ClientSide, ReplyTo, Sent, UpstreamSide
+from routebook.protocols.codec import ClientSide, EventWriter, ReplyTo, Sent, UpstreamSide
 from routebook.protocols.dialects import Dialect, Operation, asked_in
 from routebook.protocols.errors import ProtocolError
 from routebook.protocols.streams import Translated
@@ -47,7 +47,8 @@ _IDS: Final = ("x-request-id", "request-id")
 
 class Job(msgspec.Struct, frozen=True):
     """What is to be done, whoever does it: the request, how its path reads and writes, the rule's caps, and for whom;
-    `upload` is its form, where it is one."""
+    `upload` is its form, where it is one. `collector` makes what takes the answer's events, where the client is not told them as they
+    are."""
 
     request: web.BaseRequest
     asked: Any
@@ -56,6 +57,7 @@ class Job(msgspec.Struct, frozen=True):
     caps: Caps
     client: str = "anonymous"
     upload: Upload | None = None
+    collector: Callable[[], EventWriter] | None = None
 
     @property
     def counts(self) -> bool:
@@ -101,7 +103,7 @@ def errand_of(job: Job, candidate: Candidate, entry: Entry) -> Errand | None:
     spoken = asked_in(model.provider.dialect, job.dialect.name)
     side = None if spoken is None else spoken.upstream
     assert spoken is not None and side is not None
-    if spoken is job.dialect and spoken.relays(job.asked, model.provider.version):
+    if job.collector is None and spoken is job.dialect and spoken.relays(job.asked, model.provider.version):
         body = job.operation.edit(job.asked, model.upstream_id, model.provider.ask_usage, job.caps)
         path = job.operation.upstream_path
         if "{" in path:
@@ -150,7 +152,7 @@ class Crossing:
 
     def stream(self) -> Translated:
         """A stream on its way."""
-        return Translated(self._side.reader(self._entry.id), self._client.writer(self._reply), self._keep, self._model)
+        return Translated(self._side.reader(self._entry.id), self._writer(), self._keep, self._model)
 
     def whole(self, body: bytes, streamed: bool) -> Told:
         """A whole answer; `streamed` where the upstream streamed it all the same. Raises CallFailed where it is none."""
@@ -167,7 +169,7 @@ class Crossing:
         if memories := remembering.memories():
             self._keep(memories)
         if self._job.asked.stream:
-            writer = self._client.writer(self._reply)
+            writer = self._writer()
             told = writer.write(events_of(answer)) + writer.end()
             return Told(told, answered(answer), tuple(writer.losses))
         written = self._client.write_answer(answer, self._reply)
@@ -191,6 +193,9 @@ class Crossing:
         if (wait := upstream.get("Retry-After")) is not None:
             headers["Retry-After"] = wait
         return headers
+
+    def _writer(self) -> EventWriter:
+        return self._client.writer(self._reply) if self._job.collector is None else self._job.collector()
 
     def _streams(self, failed: bool) -> bool:
         return not failed and not self._job.counts and self._job.asked.stream

@@ -10,6 +10,7 @@ from typing import Final
 
 from routebook.chat.events import (
     ArgumentsDelta,
+    AudioDelta,
     Event,
     Failed,
     Finished,
@@ -35,7 +36,7 @@ LONGEST: Final = 100
 
 class Witness:
     """What events say of their stream, for the record: the last usage, the first choice's reason, the served model; and
-    its id, by which a later request may go on from it (`asked.session`)."""
+    its id, by which a later request may go on from it (`asked.session`); `saw_sound` says that some of it was sound."""
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
@@ -44,6 +45,7 @@ class Witness:
         self.saw_error = False
         self.error_code: str | None = None
         self.events = 0
+        self.saw_sound = False
         self._usage: Usage | None = None
         self._counted = False
         self._words = 0
@@ -76,6 +78,8 @@ class Witness:
                 case RefusalDelta(text):  # some say it beside the model's own words, and count none of it
                     self._refused += 1
                     self._text += len(text)
+                case AudioDelta():
+                    self.saw_sound = True
                 case Started():
                     self.model = None if event.model is None else event.model[:LONGEST]
                     self.id = event.id

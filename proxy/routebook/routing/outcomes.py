@@ -96,6 +96,16 @@ class Reuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Who serves a chat that is to be spoken, where nobody of the route can: models that write, models that speak what was
+    written, and the voice (None: the one that the client names)."""
+
+    text: tuple[str, ...]
+    speech: tuple[str, ...]
+    voice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Send the request to the first of these that can serve it.
 
@@ -115,6 +125,7 @@ class Route:
     caps: Caps = Caps()
     cache: Reuse | None = None
     band: float | None = None
+    pipeline: Pipeline | None = None
 
     @property
     def judges(self) -> bool:

@@ -15,6 +15,7 @@ from routebook.routing.published_asked import asked_schema
 from routebook.routing.published_candidates import barred_schema, candidate_schema, refused_schema
 from routebook.routing.published_guards import guard_schema
 from routebook.routing.published_session import USAGE_BY, session_schema
+from routebook.routing.published_sound import form_schema, pipeline_schema, speech_schema
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
 
@@ -64,6 +65,8 @@ _DECIDED = {
     "memory": "what was read of earlier measurements",
     "stick": "what became of the conversation, under a rule that sticks or where the request goes on from an answer",
     "cache": "what was found among the kept answers, under a rule that keeps them",
+    "pipeline": "where two models serve a spoken answer: why nobody spoke it alone, and who might speak; `candidates` are who "
+    "might write it",
     "shadow": "where this is a copy of a request whose answer was thrown away: the record of the request itself",
     "guards": "what the guards of the policy did, in their order, those that let nothing pass too; never a word of the prompt",
     "keyless": "accounts (provider, name) whose key was not set",
@@ -72,7 +75,20 @@ _DECIDED = {
 }
 """The keys of the `decided` line."""
 
-_SOMETIMES = {"memory", "keyless", "trace", "parent", "prompt", "stick", "cache", "hold", "barred", "shadow", "guards"}
+_SOMETIMES = {
+    "memory",
+    "keyless",
+    "trace",
+    "parent",
+    "prompt",
+    "stick",
+    "cache",
+    "hold",
+    "barred",
+    "shadow",
+    "guards",
+    "pipeline",
+}
 """Those of them that stand there only where there is something to say."""
 
 _OUTCOMES = {
@@ -141,7 +157,9 @@ _ENDED = {
     "unpriced": "kinds of tokens that were used and have no price: the cost is a lower bound",
     "attempts": "every call, in order",
     "session": "of a session: how it was closed, and what each response used",
+    "speech": "the voice of a pipeline: who spoke how many sentences, and what that cost; the rest of the line is the writer's",
     "first_token": "seconds from the request to the first token",
+    "first_audio": "seconds from the request to the first sound, where the answer was to be spoken",
     "seconds": "seconds from the request to the end",
     "instance": "the process whose record this is, where another wrote the line",
     "crashed": "true where the process died before it could write this line",
@@ -271,6 +289,7 @@ def _decided() -> Schema:
         "memory": _memory(),
         "stick": _stick(),
         "cache": _recalled(),
+        "pipeline": pipeline_schema(),
         "shadow": build.growing({"of": "its id"}, {"of": _TEXT}, ["of"]),
         "keyless": build.listed(build.listed(_TEXT, 2)),
         "guards": build.listed(guard_schema()),
@@ -375,21 +394,15 @@ def _ended() -> Schema:
             {"usage": build.one_of_kinds(build.ref("tokens"), {"type": "null"}), "cost": _MAYBE_COUNT},
             ["usage", "cost"],
         ),
-        "form": build.growing(
-            {
-                "bytes": "bytes that have come",
-                "held": "where: `memory`, `disk`, or `nowhere`, so that it could not be sent again",
-                "streamed": "whether it was passed on while it came",
-            },
-            {"bytes": _COUNT, "held": build.word(["memory", "disk", "nowhere"]), "streamed": build.flag(False)},
-            ["bytes", "held", "streamed"],
-        ),
+        "form": form_schema(),
         "settled": build.listed(_SETTLED),
         "exceeded": _COUNT,
         "unpriced": _TEXTS,
         "attempts": build.listed(build.ref("attempt")),
         "session": session_schema(),
+        "speech": speech_schema(),
         "first_token": _MAYBE_SECONDS,
+        "first_audio": _SECONDS,
         "seconds": _SECONDS,
         "instance": _TEXT,
         "crashed": {"const": True},

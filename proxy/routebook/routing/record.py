@@ -28,6 +28,7 @@ from routebook.routing.facts import RequestFacts
 from routebook.routing.memory import AccountKey, Recollection
 from routebook.routing.meter import NOTHING, Metered, saved
 from routebook.routing.outcomes import UNCONSTRAINED, Outcome, Refuse, Within
+from routebook.routing.pipelines import Spoken
 from routebook.routing.sizes import ESTIMATE, SMALL
 
 SCHEMA_VERSION: Final = 1
@@ -65,9 +66,11 @@ def decided_line(
     keyless: Iterable[AccountKey] = (),
     asked_within: Within = UNCONSTRAINED,
     recalled: Recalled | None = None,
+    piped: tuple[Plan, Plan] | None = None,
 ) -> Line:
     """The first line, written before anything goes upstream. `plan` is None where no route was decided, `recalled`
-    where the rule keeps no answers.
+    where the rule keeps no answers. `piped` are the plans without words (who could have spoken the answer alone, and may
+    not) and for its voice, where a pipeline serves.
 
     With the policy that it names it is enough to decide again (`routing.replay`).
     """
@@ -101,6 +104,8 @@ def decided_line(
             line["memory"] = memory
         if plan.stick is not None:
             line["stick"] = _stick(plan.stick)
+    if piped is not None:
+        line["pipeline"] = _piped(*piped)
     if recalled is not None:
         line["cache"] = recalled.line()
     if keyless:
@@ -133,7 +138,8 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended. `error` is the stable code of what failed, None where nothing did; `candidate` who
     answered, `served` what the answer says it came from; `lost` what calls may have cost that brought no answer, in
     nano-dollars; `first_token` and `seconds` count from the request's start; `recalled` holds the answer that was used
-    again, where one was; `losses` is what of the answer could not be said to the client."""
+    again, where one was; `losses` is what of the answer could not be said to the client, `spoken` its voice where
+    another model lent it one, and `first_audio` when the first of its sound went to the client."""
 
     end: str = NORMAL
     status: int = 200
@@ -148,6 +154,8 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
     seconds: float = 0.0
     recalled: Recalled | None = None
     losses: Sequence[Loss] = ()
+    spoken: Spoken | None = None
+    first_audio: float | None = None
 
 
 def ended_line(identity: str, now: float, ending: Ending) -> Line:
@@ -175,6 +183,14 @@ def ended_line(identity: str, now: float, ending: Ending) -> Line:
         "first_token": _rounded(ending.first_token),
         "seconds": _rounded(ending.seconds),
     }
+    if ending.first_audio is not None:
+        line["first_audio"] = _rounded(ending.first_audio)
+    if (spoken := ending.spoken) is not None:
+        line["speech"] = spoken.line()
+        line["cost"] += spoken.cost
+        parts = {f"speech_{kind}": cost for kind, cost in (spoken.parts or {}).items()}
+        line["cost_parts"] = {**line["cost_parts"], **parts}
+        line["attempts"].append(_spoken_attempt(spoken, ending.seconds))
     if candidate is not None:
         line["model"], line["account"] = candidate.name, candidate.path
     recalled = ending.recalled
@@ -304,6 +320,15 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
     return line
 
 
+def _piped(native: Plan, speech: Plan) -> Line:
+    """Why nobody speaks the answer alone, and who may lend it a voice."""
+    kept = [_kept(each, False) for each in speech.kept]
+    return {
+        "native": [_dropped(each) for each in native.dropped],
+        "speech": kept + [_dropped(each) for each in speech.dropped],
+    }
+
+
 def _drawn(plan: Plan) -> Line:
     """What chance decided besides the draw itself."""
     line: Line = {}
@@ -393,6 +418,22 @@ def _attempt(attempt: Attempt, following: Attempt | None, ending: Ending) -> Lin
         line["losses"] = lost([*attempt.losses, *(ending.losses if answered else ())])
     if meaning is Meaning.NEXT:
         line["next"] = None if following is None else following.candidate.name
+    return line
+
+
+def _spoken_attempt(spoken: Spoken, seconds: float) -> Line:
+    """The voice's calls, as one."""
+    line: Line = {
+        "model": spoken.model,
+        "account": spoken.account,
+        "status": 200 if spoken.failed is None else None,
+        "code": spoken.failed,
+        "started": _rounded(spoken.started),
+        "ended": _rounded(seconds),
+        "cost": spoken.cost,
+    }
+    if spoken.first_audio is not None:
+        line["first_byte"] = _rounded(spoken.first_audio)
     return line
 
 

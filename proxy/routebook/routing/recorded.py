@@ -132,6 +132,7 @@ class Recorded(msgspec.Struct, gc=False):
     memory: MemoryThen | None = None
     stick: StickThen | None = None
     shadow: dict[str, str] | None = None
+    pipeline: dict[str, Any] | None = None
     keyless: list[tuple[str, str]] = []
     barred: list[PlaceThen] = []
     hold: HoldThen | None = None

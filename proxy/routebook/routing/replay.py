@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from routebook.catalogue.callers import client_named
@@ -13,6 +13,7 @@ from routebook.routing.candidates import Plan
 from routebook.routing.facts import FACTS, GivenFacts
 from routebook.routing.memory import AccountKey
 from routebook.routing.outcomes import Outcome, Route
+from routebook.routing.pipelines import SPOKEN_NEED, text_route
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 from routebook.routing.recorded import (
@@ -63,12 +64,15 @@ class Replayer:
         if rule is None or not isinstance(rule.outcome, Route) or record.draw is None:
             return Again(decision, None)
         route = rule.outcome if record.shadow is None else shadow_route(rule.outcome)
+        demand = demand_of(record)
+        if record.pipeline is not None and route is not None:
+            route, demand = text_route(route), replace(demand, needs=demand.needs - {SPOKEN_NEED}, stream=True)
         if route is None:
             return Again(decision, None)
         plan = self.planner(keyless_of(record)).plan(
             route,
             rule.name,
-            demand_of(record),
+            demand,
             facts,
             client_named(self.policy.clients, record.client or ""),
             memory_of(record),

@@ -56,11 +56,6 @@ class SessionEntry(Entry):
         self._seconds = 0.0
 
     @property
-    def elapsed(self) -> float:
-        """Seconds since the session was asked for."""
-        return self._elapsed()
-
-    @property
     def draws(self) -> RequestDraws | None:
         """What the session draws on, whoever serves it."""
         return self._draws

@@ -51,6 +51,7 @@ class StreamReader:
         self.finish_reason: str | None = None
         self.model: str | None = None
         self.id: str | None = None  # of what was spoken: there is no other way to go on from an answer of this dialect
+        self.saw_sound = False
         self.saw_error = False
         self.error_code: str | None = None
         self.done = False
@@ -143,6 +144,7 @@ class StreamReader:
         if SOUND in data:
             self._bytes -= len(data) - len(data) // BYTES_PER_SPOKEN_TOKEN * BYTES_PER_TOKEN
             self.id = self.id or sound_id(data)
+            self.saw_sound = self.saw_sound or b'"data"' in data
         first = self.events == 1
         if first:
             self._first_bytes = len(data)

@@ -152,6 +152,8 @@ class Guarding:
     def _leads(self, rule: Rule[Outcome], chance: Chance, given: Mapping[str, Value]) -> bool:
         """Whether a plan without guarantees has the model, or the rule sends it a copy."""
         assert isinstance(rule.outcome, Route)
+        if chance.is_piped:
+            return True
         if rule.outcome.shadow is not None and rule.outcome.shadow[0] == chance.name:
             return True
         plan = plan_for_given(self._unguarded, rule.outcome, rule.name, given)

@@ -18,6 +18,7 @@ from routebook.ledger.budgets import LARGEST_SHARED, Budget
 from routebook.policy.conditions import Condition
 from routebook.policy.coverage import needed, tests_of
 from routebook.policy.rules import Rule
+from routebook.routing.fact_table import WRITING_DOWN
 from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import REQUESTED, Outcome, Route
 from routebook.routing.policy import Settings
@@ -114,7 +115,11 @@ def _may_count(budget: Budget, model: Model) -> bool:
 def _faults(use: Use, budget: Budget) -> Iterator[tuple[str, str, str]]:
     """What is wrong with a model that a budget may count: code, message and hint."""
     model, chats = use.model, "chat" in use.model.operations
-    kinds = [("input", model.price.input, True), ("output", model.price.output, chats)]
+    writes = not model.operations.isdisjoint(WRITING_DOWN)
+    price = model.price
+    kinds = [("input", price.input, True), ("output", price.output, chats), ("audio_input", price.audio_input, writes)]
+    if price.heard_ms is not None or price.characters is not None:
+        kinds = []  # it is paid by length
     unpriced = [kind for kind, price, is_used in kinds if price is None and is_used]
     if budget.unit is Unit.MONEY and unpriced:
         named = " and ".join(f"`{kind}`" for kind in unpriced)

@@ -14,7 +14,7 @@ from routebook.documents.nodes import Mapping, Node, Scalar
 from routebook.documents.problems import Problems
 from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields, read_word
-from routebook.routing.outcomes import BANDS, REQUESTED, Caps, Pick, Refuse, Reuse, Route, Split, Within
+from routebook.routing.outcomes import BANDS, REQUESTED, Caps, Pick, Pipeline, Refuse, Reuse, Route, Split, Within
 
 ROUTE_KEYS = {
     "to": "models and pools in order of preference, or `requested`: what the client asked for",
@@ -25,6 +25,7 @@ ROUTE_KEYS = {
     "split": "shares of the traffic, by model or pool, stable for each client",
     "stick": "how long a conversation stays on its model and account, from one answer to the next",
     "shadow": "a copy to another model, whose answer is discarded",
+    "pipeline": "who writes and who speaks an answer that is to be sound, where no model of `to` can serve it",
     "set": "caps and defaults on the outgoing request",
     "cache": "how long an answer may be used again, by the client who got it",
 }
@@ -55,6 +56,13 @@ REFUSE_KEYS = {
 
 SHADOW_KEYS = {"to": "the model that gets the copy", "share": "of which share of the requests (default 100%)"}
 """The keys of `shadow`, with what they mean."""
+
+PIPELINE_KEYS = {
+    "text": "models and pools that write the answer, in order of preference",
+    "speech": "models and pools that speak it, in order of preference",
+    "voice": "the voice, as the speech model's provider calls it, or its `voices` (default: the one that the client names)",
+}
+"""The keys of `pipeline`, with what they mean."""
 
 CACHE_KEYS = {
     "for": "how long an answer may be used again",
@@ -97,6 +105,7 @@ def read_route(node: Node, targets: Targets, problems: Problems) -> Route | None
         _read_caps(fields),
         _read_cache(fields),
         _read_band(fields, pick),
+        _read_pipeline(fields, targets),
     )
 
 
@@ -255,6 +264,39 @@ def _read_shadow(fields: Fields, targets: Targets) -> tuple[str, int] | None:
     )
     share = bounded(inner, "share", Unit.SHARE, "0%", "100%")
     return None if name is None else (name, _MILLION if share is None else round(share * _MILLION))
+
+
+def _read_pipeline(fields: Fields, targets: Targets) -> Pipeline | None:
+    node = fields.node("pipeline")
+    keys = ("text", "speech")
+    inner = None if node is None else Fields.of(node, PIPELINE_KEYS, fields.problems, "`pipeline`", keys)
+    if inner is None:
+        return None
+    text, speech = (_read_stage(inner, key, needs, targets) for key, needs in (("text", "chat"), ("speech", "speech")))
+    return Pipeline(text, speech, inner.text("voice"))
+
+
+def _read_stage(fields: Fields, key: str, needs: str, targets: Targets) -> tuple[str, ...]:
+    """Models of one stage; each must be able to serve what is asked there."""
+    items = fields.items(key, "a list of models and pools")
+    names: list[str] = []
+    for item in items:
+        name = read_reference(
+            item, targets.names, fields.problems, "policy.unknown-model", "a model or pool of this policy"
+        )
+        if name is None:
+            continue
+        names.append(name)
+        models = [targets.models[each] for each in expand([name], targets.pools) if each in targets.models]
+        if models and not any(needs in model.operations for model in models):
+            fields.problems.error(
+                "policy.wrong-stage",
+                f"`{name}` cannot serve as `{key}` of a pipeline",
+                item.location,
+                f"add `{needs}` to its `operations`, or name a model that has it",
+            )
+    report_twice(items, fields.problems, "this pipeline")
+    return tuple(dict.fromkeys(names))
 
 
 def _read_caps(fields: Fields) -> Caps:

@@ -168,7 +168,12 @@ class Proving:
 
     def _check_candidates(self, number: int, rule: Rule[Outcome], route: Route, box: Box) -> None:
         """Warn about a model that can serve nothing that the rule decides; where no model can, that is an error."""
-        chances = [each for each in self._reaching.chances(route) if each.name != REQUESTED]
+        writers = () if route.pipeline is None else route.pipeline.text
+        chances = [
+            each
+            for each in self._reaching.chances(route)
+            if each.name != REQUESTED and not each.is_piped and each.name not in writers
+        ]
         useless = [each for each in chances if each.region and self._never_serves(number, each, box)]
         if not useless:
             return

@@ -122,6 +122,15 @@ def _outcome_schemas() -> dict[str, Schema]:
         "split": {**build.named(share), "properties": {"by": build.word(outcomes.SPLIT_BY, "client")}},
         "stick": duration,
         "shadow": build.record(outcomes.SHADOW_KEYS, {"to": build.text(), "share": share}, ["to"]),
+        "pipeline": build.record(
+            outcomes.PIPELINE_KEYS,
+            {
+                "text": build.one_or_more(build.text()),
+                "speech": build.one_or_more(build.text()),
+                "voice": build.text(["alloy"]),
+            },
+            ["text", "speech"],
+        ),
         "set": build.ref("set"),
         "cache": build.one_of_kinds(
             duration, build.record(outcomes.CACHE_KEYS, {"for": duration, "shared": build.flag(False)}, ["for"])

@@ -14,6 +14,7 @@ from routebook.policy.facts import Value
 from routebook.policy.regions import Box, Region, Space, meet
 from routebook.protocols.spoken import SPOKEN
 from routebook.routing.outcomes import REQUESTED, Route, Within
+from routebook.routing.pipelines import SPOKEN_NEED, speech_constraints
 from routebook.routing.reach import label_of
 
 
@@ -26,6 +27,8 @@ class Chance:
     region: Region
     asked: frozenset[str] = frozenset()
     """Where the name is `requested`: what clients may ask for to get it."""
+    is_piped: bool = False
+    """Whether it is a stage of the route's pipeline."""
 
 
 class Reaching:
@@ -58,6 +61,19 @@ class Reaching:
                 if name != REQUESTED:
                     seen.add(model.name)
                 yield Chance(model, name, region, asked)
+        yield from self._piped(route)
+
+    def _piped(self, route: Route) -> Iterator[Chance]:
+        """The models of a pipeline: whoever wants sound of a chat may reach any of them. What else such a request needs is
+        left open, which is safe."""
+        if route.pipeline is None:
+            return
+        space = self.space
+        box = meet(space.words("request.operation", {"chat"}), space.member("request.needs", SPOKEN_NEED, True))
+        for name in dict.fromkeys((*route.pipeline.text, *route.pipeline.speech)):
+            for model in self._models(name):
+                region = () if box is None or not may_meet(model, speech_constraints(route)) else (box,)
+                yield Chance(model, name, region, is_piped=True)
 
     def _models(self, name: str) -> Iterator[Model]:
         models, pools = self.catalogue.models, self.catalogue.pools

@@ -7,7 +7,7 @@ request cannot do without, and the least size of the prompt.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routebook.catalogue.models import Catalogue, Model
 from routebook.catalogue.reading_models import expand
@@ -16,6 +16,7 @@ from routebook.policy.conditions import Every, HasAll, HasAny, InIntervals, OneO
 from routebook.policy.coverage import needed
 from routebook.policy.rules import Rule
 from routebook.routing.outcomes import REQUESTED, Outcome, Route
+from routebook.routing.pipelines import SPOKEN_NEED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,10 @@ def report_routes_to_nowhere(rules: Sequence[Rule[Outcome]], catalogue: Catalogu
         if not isinstance(rule.outcome, Route) or REQUESTED in rule.outcome.to:
             continue
         demand = demand_of(needed(rule.when))
-        models = [
-            catalogue.models[name] for name in expand(rule.outcome.to, catalogue.pools) if name in catalogue.models
-        ]
+        names = rule.outcome.to
+        if rule.outcome.pipeline is not None and SPOKEN_NEED in demand.needs:
+            names, demand = rule.outcome.pipeline.text, replace(demand, needs=demand.needs - {SPOKEN_NEED})
+        models = [catalogue.models[name] for name in expand(names, catalogue.pools) if name in catalogue.models]
         refusals = [refusal for model in models if (refusal := demand.refusal(model)) is not None]
         if models and len(refusals) == len(models):
             problems.error(
