@@ -89,11 +89,13 @@ def _found(service: Service, wanted: ModelsWanted, accounts: Sequence[Mapping[st
     declared = {} if policy is None else policy.catalogue.models
     places = span.places(now)
     with Records(service.state_dir) as records:
-        sums = {each.name: each for each in records.sums("model", now - span.seconds)}
-        steps: dict[str, list[int]] = {}
-        for each in records.sums("model", now - span.seconds, span.step):
-            if each.bucket in places:
-                steps.setdefault(each.name, [0] * len(places))[places[each.bucket]] += each.requests
+        found = records.sums("model", now - span.seconds, span.step)
+    sums: dict[str, Sum] = {}
+    steps: dict[str, list[int]] = {}
+    for each in found:
+        sums[each.name] = sums[each.name].plus(each) if each.name in sums else each
+        if each.bucket in places:
+            steps.setdefault(each.name, [0] * len(places))[places[each.bucket]] += each.requests
     names = sorted({*declared, *sums}, key=lambda name: (-sums.get(name, Sum(name, 0)).requests, name))
     models = [
         ModelSeen(name, declared.get(name), sums.get(name, Sum(name, 0)), steps.get(name, [0] * len(places)))

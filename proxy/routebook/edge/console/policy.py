@@ -128,11 +128,12 @@ def covered(service: Service, policy: Policy, span: Span) -> tuple[list[Covered]
     """The rules of a policy in order, with what they decided in a span; and the sums of rules that it does not have."""
     since = time.time() - span.seconds
     with Records(service.state_dir) as records:
-        sums = {each.name: each for each in records.sums("rule", since)}
         steps = records.sums("rule", since, span.step)
+    sums: dict[str, Sum] = {}
     places = span.places(time.time())
     by_rule: dict[str, list[int]] = {}
     for each in steps:
+        sums[each.name] = sums[each.name].plus(each) if each.name in sums else each
         if each.bucket in places:
             by_rule.setdefault(each.name, [0] * len(places))[places[each.bucket]] += each.requests
     found = []
