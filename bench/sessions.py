@@ -49,7 +49,7 @@ models:
   bench: {{provider: bench, id: bench-1, operations: [realtime], max_output: 4k,
           price: {{input: 4, audio_input: 32, output: 16, audio_output: 64}}}}
 budgets:
-  all: {{limit: $1000, window: month}}
+  all: {{limit: $100000, window: month}}
 rules:
   - {{name: voices, when: {{request.operation: realtime}}, route: {{to: [bench]}}}}
   - {{name: others, refuse: {{status: 403}}}}
