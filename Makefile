@@ -43,7 +43,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 AXE := .cache/axe
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak chaos bench check format docs lock sbom audit clean
+.PHONY: help run test fuzz soak chaos bench check format docs site lock sbom audit clean
 
 help: ## say what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -92,6 +92,9 @@ format: $(VENV)/.check ## write the code in one form
 docs: $(VENV)/.run ## generate the documents and schemas that are made from the code
 	@$(BIN)/python -m routebook.cli.generate
 
+site: $(VENV)/.site ## the documentation as pages, in build/site; a link that leads nowhere ends it
+	@$(BIN)/python -m mkdocs build --strict
+
 lock: $(VENV)/.supply ## pin what is installed with its hashes, in deploy/locks: the core, the image, and what builds them
 	@$(LOCK) pyproject.toml -o deploy/locks/core.txt
 	@$(LOCK) pyproject.toml --extra redis -o deploy/locks/image.txt
@@ -125,6 +128,10 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 $(VENV)/.check: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	@touch $@ $(VENV)/.run $(VENV)/.test
+
+$(VENV)/.site: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@ $(VENV)/.run
 
 $(VENV)/.supply: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[supply]'

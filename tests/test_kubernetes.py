@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -30,6 +31,23 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 [STATEFUL] = of_kind("StatefulSet")
 POD = STATEFUL["spec"]["template"]["spec"]
 CONTAINERS = {each["name"]: each for each in POD["containers"]}
+
+
+VERSIONS = ("1.29", "1.34")
+"""The releases of Kubernetes whose schemas the manifests are held to: an old one that is met, and a recent one."""
+
+OWN = [each for each in OBJECTS if "kustomize" not in each.get("apiVersion", "") and "coreos" not in each["apiVersion"]]
+"""All but what kustomize reads and what the operator of Prometheus defines: their schemas are no part of Kubernetes."""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_manifests_are_what_kubernetes_takes(version: str) -> None:
+    """By the published schemas, strictly: a field that there is not is a mistake."""
+    assert {each["kind"] for each in OWN} == {"StatefulSet", "Service", "PodDisruptionBudget"}
+    for each in OWN:
+        kubernetes_validate.validate(each, version, strict=True)
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**OWN[0], "spek": {}}, version, strict=True)
 
 
 def test_the_command_line_and_its_drain() -> None:

@@ -40,7 +40,7 @@ _CODES_BEGIN = """\
 
 <!-- Written by `make docs` from `cli/codes.py`; changes by hand are lost. -->
 
-A code keeps its meaning from version to version, so it can be searched for and acted on.
+A code keeps its meaning from version to version, so it can be searched for, linked to (`errors.md#CODE`) and acted on.
 Those of the admin listener stand in [admin.md](admin.md#what-it-refuses-with).
 
 ## What `routebook check` says
@@ -132,7 +132,7 @@ def command_page() -> str:
 
 def code_page() -> str:
     """The page `docs/errors.md`: every stable code."""
-    failures = "".join(f"| `{code}` | {KINDS[code].status} | {doc} |\n" for code, doc in FAILURES.items())
+    failures = "".join(f"| {_anchored(code)} | {KINDS[code].status} | {doc} |\n" for code, doc in FAILURES.items())
     rooms = dict.fromkeys(code.partition(".")[0] for code in PROBLEMS)
     parts = [_CODES_BEGIN]
     parts += [
@@ -156,7 +156,12 @@ def code_page() -> str:
 
 
 def _code_table(codes: Mapping[str, str]) -> str:
-    return _table("code", "meaning", {f"`{code}`": doc for code, doc in codes.items()})
+    return _table("code", "meaning", {_anchored(code): doc for code, doc in codes.items()})
+
+
+def _anchored(code: str) -> str:
+    """A code that a link can lead to: `errors.md#policy.unknown-model`."""
+    return f'<a id="{code}"></a>`{code}`'
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
