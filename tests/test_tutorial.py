@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.processes import plain_environment
-from tests.support.proxy import free_port
 from tests.support.walking import File, Shell, Typed, masked, missing, steps, with_this_python
 from tests.test_docs import ROOT
 

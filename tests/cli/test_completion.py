@@ -83,6 +83,10 @@ def test_bash_offers_what_the_parser_takes(
     assert offers([line for line, _ in wanted], tmp_path, capsys) == [there for _, there in wanted]
 
 
+ADMIN = {"--admin", "--admin-tokens-file", "--admin-tls-certificate", "--admin-tls-client-ca", "--admin-tls-key"}
+"""What begins with `--adm`."""
+
+
 def test_bash_goes_on_behind_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The value of an option is no command, and what has begun narrows what is offered."""
     asked = [
@@ -90,7 +94,7 @@ def test_bash_goes_on_behind_options(tmp_path: Path, capsys: pytest.CaptureFixtu
         ["admin", "token", "create", "--role", "re"],
         ["keys", "--note", "list", "cr"],
     ]
-    assert offers(asked, tmp_path, capsys) == [{"--admin", "--admin-tokens-file"}, {"read"}, {"create"}]
+    assert offers(asked, tmp_path, capsys) == [ADMIN, {"read"}, {"create"}]
 
 
 def test_bash_can_source_it_as_the_help_says(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_what_cannot_be_answered(state_dir: Path, capsys: pytest.CaptureFixture[
     folder = ["--state-dir", str(state_dir)]
     for words, code, said in (
         (["last", "gpt-5.6-minni", *folder], 1, "did you mean `gpt-5.6-mini`"),
-        (["last", "zebra", *folder], 1, "its models are `gpt-5.6`"),
+        (["last", "zebra", *folder], 1, "its models are `gemini-live-2.5-flash`"),
         (["01NONE", "gpt-5.6", *folder], 1, "holds no decision `01NONE`"),
         (["01OLD", "gpt-5.6", *folder], 1, "the policy that decided is not kept"),
         (["gpt-5.6"], 2, "name a decision's id"),

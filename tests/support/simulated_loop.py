@@ -111,12 +111,23 @@ class SimulatedProcess(asyncio.BaseEventLoop):
 
     async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **more: Any) -> Any:
         """A wire to an upstream."""
+        if (connected := more.get("sock")) is not None:
+            connected.close()
         wire = Wire(self, factory())
         self._dial(wire)
         return wire, wire.protocol
 
+    async def getaddrinfo(self, host: Any, port: Any, **more: Any) -> Any:
+        """Every name is this machine's."""
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Whoever connects is given a wire afterwards."""
+
     async def create_server(self, factory: Any, *where: Any, **more: Any) -> Any:
         """Clients are let in by `listens`."""
+        if (listening := more.get("sock")) is not None:
+            listening.close()
         self.listens.append(factory)
         return _Acceptor()
 
