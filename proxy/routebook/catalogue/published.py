@@ -94,9 +94,12 @@ def model_schemas(
         "operations": build.one_or_more(build.word(operations)),
         "quality": build.one_of_kinds(
             score,
-            build.record(
-                {models.USUAL: "over all tasks", **tasks}, {models.USUAL: score, **dict.fromkeys(tasks, score)}
-            ),
+            {
+                **build.record(
+                    {models.USUAL: "over all tasks", **tasks}, {models.USUAL: score, **dict.fromkeys(tasks, score)}
+                ),
+                "additionalProperties": score,
+            },
         ),
         "labels": LABELS,
         "voices": build.named(build.text(["Kore"])),

@@ -85,6 +85,8 @@ PROBLEMS: Final = {
     "policy.loose-pattern": "a pattern matches every text",
     "policy.secret-header": "a header that holds credentials may not be asked about or recorded",
     "policy.bad-router": "the file of the router's weights cannot be read, or holds none that fit this version",
+    "policy.taken-task": "a class of task has a name that the scorer uses itself",
+    "policy.circular-task": "a class of task rests on something that may rest on classes of task",
     "policy.no-weights": "`pick: weighted` has no weights to go by",
     "policy.bad-weights": "all weights are 0",
     "policy.unused-weights": "weights are given, and `pick` does not use them",

@@ -82,8 +82,8 @@ def of_given(path: str, given: list[str]) -> Explanation | None:
     from routebook.routing.facts import FACTS
     from routebook.routing.telling.explanation import explain_given
 
-    facts: dict[str, Value] = dict(parse_given(text, FACTS) for text in given)
     policy = load(path)
+    facts: dict[str, Value] = dict(parse_given(text, FACTS if policy is None else policy.facts) for text in given)
     return None if policy is None else explain_given(policy, facts, now=time.time())
 
 

@@ -79,6 +79,6 @@ def _with(row: Row | None, prompt: str, judged: Mapping[str, Any], model: str, q
         quality={**qualities, model: quality},
         set=SET,
         level=(judged["difficulty"], judged["gain"]),
-        task=judged["task"],
+        task=judged.get("scored") or judged["task"],
         cost={**costs, model: cost / DOLLAR},
     )

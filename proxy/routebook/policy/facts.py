@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routebook.documents.quantities import Unit
 
@@ -43,6 +43,7 @@ class FactSpec:
 
     `name` may end in `NAME` segments (`request.header.NAME`, `budget.NAME.left`): a family of facts. `words` is the
     closed set of texts (or set members), where there is one. `zoned` facts depend on the zone that a rule names.
+    `grows`: a policy may add to the words.
     `units` lists further units in which a number may be written (`budget.NAME.left: {below: 10%}` or `$5`).
     """
 
@@ -55,6 +56,7 @@ class FactSpec:
     zoned: bool = False
     may_be_missing: bool = True
     units: tuple[Unit, ...] = ()
+    grows: bool = False
 
     @property
     def is_family(self) -> bool:
@@ -84,6 +86,12 @@ class FactTable:
             if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix):
                 return spec
         return None
+
+    def with_words(self, name: str, words: tuple[str, ...]) -> FactTable:
+        """The table in which a fact has these words before its own."""
+        return FactTable(
+            tuple(replace(spec, words=(*words, *spec.words)) if spec.name == name else spec for spec in self._specs)
+        )
 
     def argument(self, key: str) -> str | None:
         """The NAME in a family's key (`team-month` in `budget.team-month.left`), or None."""

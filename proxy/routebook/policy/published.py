@@ -111,7 +111,10 @@ def _value_schema(spec: FactSpec) -> Schema:
             kinds = [build.quantity(unit) for unit in (spec.unit, *spec.units)]
             return kinds[0] if len(kinds) == 1 else build.one_of_kinds(*kinds)
         case FactType.TEXT | FactType.SET:
-            return build.word(spec.words) if spec.words else build.text()
+            if not spec.words:
+                return build.text()
+            words = build.word(spec.words)
+            return build.one_of_kinds(words, build.text()) if spec.grows else words
 
 
 def _question(spec: FactSpec) -> Schema:

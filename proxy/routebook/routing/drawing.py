@@ -53,7 +53,8 @@ class Drawing:
             FACTS.argument(test.fact) for each in conditions for test in tests_of(each) if _is_of_budget(test.fact)
         }
         guards = [guard.when for guard in policy.guards.values()]
-        every = [test.fact for each in (*whens, *conditions, *guards) for test in tests_of(each)]
+        tasks = [task.when for task in policy.tasks]
+        every = [test.fact for each in (*whens, *conditions, *guards, *tasks) for test in tests_of(each)]
         fields = {fact.removeprefix(_FORM) for fact in every if fact.startswith(_FORM)}
         searched = bool(policy.guards) or any(fact.startswith(_MATCHES) for fact in every)
         self.form_fields = frozenset(fields | {_WORDS} if searched else fields)

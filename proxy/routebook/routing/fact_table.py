@@ -103,8 +103,9 @@ FACTS = FactTable(
             "prompt.task",
             _TEXT,
             _SCORED,
-            "what kind of task the user set last, by the local scorer",
+            "what kind of task the user set last, by the policy's own classes (`settings.router.tasks`), else by the local scorer",
             words=tuple(TASKS),
+            grows=True,
             may_be_missing=False,
         ),
         FactSpec(

@@ -17,6 +17,7 @@ from routebook.policy.operators import AMOUNT
 from routebook.routing.constraints import Headers
 from routebook.routing.fact_table import FACTS, WEEKDAYS
 from routebook.routing.memory import Memory
+from routebook.routing.own_tasks import own_task
 from routebook.routing.patterns import compiled
 from routebook.routing.policy import Policy
 from routebook.routing.reading.terms import CREDENTIALS
@@ -33,7 +34,7 @@ from routebook.routing.sizes import (
     prompt_tokens,
     tokens_by_bytes,
 )
-from routebook.scoring.judged import Judged, judged
+from routebook.scoring.judged import Judged, classed, judged
 
 __all__ = ["FACTS", "TAGS_HEADER", "GivenFacts", "RequestFacts"]
 
@@ -127,7 +128,10 @@ class RequestFacts:
     def judged(self) -> Judged:
         """How hard what the user wrote last is, and of what kind; found out once."""
         if self._judged is None:
+            # kept before classes are tried: their conditions may ask how hard the prompt is
             self._judged = judged(self._policy.scorer.score(self.asked.latest))
+            if self._policy.tasks:
+                self._judged = classed(self._judged, own_task(self._policy.tasks, self))
         return self._judged
 
     @property

@@ -21,6 +21,7 @@ from routebook.routing.fact_table import FACTS, WEEKDAYS
 from routebook.routing.facts import GivenFacts
 from routebook.routing.memory import BLANK, AccountKey, Bar, Memory, Remembered
 from routebook.routing.outcomes import Route
+from routebook.routing.own_tasks import TASK, own_task
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 
@@ -37,9 +38,9 @@ def given_facts(policy: Policy, given: Mapping[str, Value], clocks: Collection[s
     if clocks is None:
         clocks = zoned_keys(policy) if any(key in CLOCKS for key in given) else ()
     client = client_of(policy, given)
-    return GivenFacts(
-        {**USUAL, **zoned_facts(clocks, given), **_of_client(client, given), **given, **_tags(client, given)}
-    )
+    known = {**USUAL, **zoned_facts(clocks, given), **_of_client(client, given), **given, **_tags(client, given)}
+    own = None if TASK in known else own_task(policy.tasks, known.get)
+    return GivenFacts(known if own is None else {**known, TASK: own})
 
 
 def clock_facts(policy: Policy, now: float) -> dict[str, Value]:
@@ -114,6 +115,7 @@ def _asked(policy: Policy) -> Iterator[str]:
         (guarantee.when for guarantee in policy.guarantees),
         (budget.when for budget in policy.budgets.values()),
         (limit.when for limit in policy.limits.values()),
+        (task.when for task in policy.tasks),
     )
     for condition in conditions:
         for test in tests_of(condition):

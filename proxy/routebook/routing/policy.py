@@ -12,11 +12,13 @@ from routebook.documents.problems import Location
 from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Budget, Limit, Orphans
 from routebook.policy.conditions import Condition
+from routebook.policy.facts import FactTable
 from routebook.policy.rules import Rule
 from routebook.policy.tree import DecisionTree
 from routebook.routing.cases.case import PolicyTest
 from routebook.routing.guards import Guard
 from routebook.routing.outcomes import Outcome
+from routebook.routing.own_tasks import OwnTask, facts_with
 from routebook.routing.tracing import Traces
 from routebook.scoring.scorer import Scorer
 from routebook.scoring.shipped import shipped
@@ -119,7 +121,7 @@ class Policy:
     `sources` are the files it was read from, name and text, so that records can be explained after the files changed.
     `patterns` are regular expressions by name (RE2), `guards` look in their order. `weights` are those of `settings.router`
     (None: the shipped ones). `token_limits` are the numbers that its conditions put `prompt.tokens` to, the least first
-    (None: not known).
+    (None: not known). `tasks` are its own classes of task, in the order in which they are tried.
     """
 
     digest: str
@@ -137,6 +139,12 @@ class Policy:
     weights: Weights | None = None
     guards: dict[str, Guard] = field(default_factory=dict)
     token_limits: tuple[float, ...] | None = None
+    tasks: tuple[OwnTask, ...] = ()
+
+    @property
+    def facts(self) -> FactTable:
+        """The facts that its rules may ask about, with its own classes of task among the values of `prompt.task`."""
+        return facts_with(tuple(task.name for task in self.tasks))
 
     @property
     def scorer(self) -> Scorer:

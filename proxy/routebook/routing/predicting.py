@@ -1,6 +1,7 @@
 """How good a model's answer to this prompt is likely to be: what the policy says of the model, and how hard the prompt is.
 
-The declared quality is the model's mean over all prompts, or over those of a class of task; the scorer says how far this
+The declared quality is the model's mean over all prompts, or over those of a class of task (of the scorer's class, where it declares
+none for the policy's own); the scorer says how far this
 prompt is from the usual one, and how much a strong model gains there. How answers were rated moves the quality in the
 class: what is declared counts for `DECLARED` ratings (a Beta distribution's pseudo-counts). The same policy, prompt and
 ratings give the same figure.
@@ -42,12 +43,12 @@ class Predictor:
 
     def quality(self, model: Model, judged: Judged | None, rated: Rated = unrated) -> float | None:
         """From 0 to 1; None where the policy says nothing of the model. What is declared where nobody judged."""
-        by_task = None if judged is None else model.qualities.get(judged.task)
+        task = "" if judged is None else next((it for it in (judged.task, judged.scored) if it in model.qualities), "")
+        by_task = model.qualities.get(task)
         declared = model.quality if by_task is None else by_task
         if judged is None or declared is None:
             return declared
         strength = self._strengths.get(model.name, 0.0)
-        task = "" if by_task is None else judged.task
         chance = self.scorer.chance(judged.difficulty, judged.gain, declared, strength, task)
         rating = rated(model.name, judged.task)
         if rating is not None:

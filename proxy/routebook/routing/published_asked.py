@@ -39,12 +39,13 @@ _ASKED = {
     "judged": "how hard what the user wrote last is, where anybody asked",
 }
 _JUDGED = {
-    "task": "the class of task",
+    "task": "the class of task: the policy's own, else the scorer's",
     "complexity": "how hard, from 0 to 1",
     "difficulty": "the same in log-odds",
     "gain": "how much a strong model gains, in log-odds",
     "scorer": "the digest of the weights that judged",
     "signals": "what counted most, and what it adds to the difficulty of an everyday turn",
+    "scored": "the scorer's class, where `task` is the policy's own; empty elsewhere",
 }
 
 
@@ -98,11 +99,12 @@ def asked_schema() -> Schema:
 def _judged() -> Schema:
     number: Schema = {"type": "number"}
     values = {
-        "task": build.word(TASKS),
+        "task": build.text(tuple(TASKS)),
         "complexity": {"type": "number", "minimum": 0, "maximum": 1},
         "difficulty": number,
         "gain": number,
         "scorer": _TEXT,
         "signals": build.listed({"type": "array", "minItems": 2, "maxItems": 2}),
+        "scored": {"enum": ["", *TASKS]},
     }
-    return build.growing(_JUDGED, values, list(_JUDGED))
+    return build.growing(_JUDGED, values, [key for key in _JUDGED if key != "scored"])

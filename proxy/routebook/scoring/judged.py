@@ -12,7 +12,8 @@ MOST_TOLD = 6
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
     """A prompt's class of task, its complexity (0 to 1), its difficulty and gain (log-odds), the digest of the scorer
-    that judged, and which signals counted most: name and what it adds to the difficulty of an everyday turn."""
+    that judged, and which signals counted most: name and what it adds to the difficulty of an everyday turn.
+    `scored` is the scorer's own class, where `task` is one that the policy defines (empty: elsewhere)."""
 
     task: str
     complexity: float
@@ -20,6 +21,7 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     gain: float
     scorer: str
     signals: tuple[tuple[str, float], ...] = ()
+    scored: str = ""
 
 
 def judged(score: Score) -> Judged:
@@ -32,3 +34,9 @@ def judged(score: Score) -> Judged:
         score.scorer.digest,
         tuple((each.signal, round(each.adds, 3)) for each in score.contributions[:MOST_TOLD]),
     )
+
+
+def classed(found: Judged, own: str | None) -> Judged:
+    """The same prompt in a class of the policy's own; in the scorer's where that is None."""
+    scored = found.scored or found.task
+    return msgspec.structs.replace(found, task=own or scored, scored="" if own is None else scored)

@@ -38,6 +38,7 @@ FORM = {
 """Codes of mistakes that an editor can see: the form is wrong, whatever else the policy says."""
 
 BEYOND_FORM = {
+    "task-misspelt-in-a-rule",
     "hour-that-does-not-exist",
     "date-that-does-not-exist",
     "date-in-a-thirteenth-month",

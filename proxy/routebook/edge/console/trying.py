@@ -11,7 +11,6 @@ from routebook.policy.given import parse_given
 from routebook.routing.cases.case import SentRequest
 from routebook.routing.drawings.one_way import draw_way
 from routebook.routing.drawings.svg import as_svg
-from routebook.routing.facts import FACTS
 from routebook.routing.policy import Policy
 from routebook.routing.telling.explanation import Explanation, explain_given, explain_sent
 
@@ -38,7 +37,7 @@ class Tried:
 def explained(policy: Policy, request: Tried, now: float) -> Explanation:
     """What becomes of it; raises ValueError with a message for its author."""
     given: dict[str, Value] = dict(
-        parse_given(line.strip(), FACTS) for line in request.given.split("\n") if line.strip()
+        parse_given(line.strip(), policy.facts) for line in request.given.split("\n") if line.strip()
     )
     if not request.body.strip():
         return explain_given(policy, given, now)

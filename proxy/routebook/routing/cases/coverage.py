@@ -12,7 +12,6 @@ from routebook.policy.facts import Ask, Value
 from routebook.policy.rules import Rule
 from routebook.routing.cases.running import Came
 from routebook.routing.cases.witnesses import NOBODY, Nobody, Witness, Witnesses
-from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import REQUESTED, Outcome, Route
 from routebook.routing.policy import Policy
 
@@ -25,7 +24,7 @@ class Tally:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.branches = [branches_of(rule.when, FACTS) for rule in policy.rules]
+        self.branches = [branches_of(rule.when, policy.facts) for rule in policy.rules]
         self.counts: dict[Target, int] = {}
         self.kept: dict[tuple[str, str], int] = {}
         self._weighings = [weighing(rule.when) for rule in policy.rules]

@@ -54,7 +54,7 @@ class Witnesses:
         conditions = [rule.when for rule in policy.rules]
         asked = {test.fact for condition in conditions for test in tests_of(condition)}
         words = {fact: found for fact, found in words_of_clients(policy.clients.values()).items() if fact in asked}
-        self.space = Space(conditions, FACTS, words)
+        self.space = Space(conditions, policy.facts, words)
         self.units = units_of(self.space)
         self._ordered = Ordered(self.space, conditions)
         self._callers = callers(self.space, policy.clients.values())

@@ -57,9 +57,14 @@ def altered(old: Policy, new: Policy) -> Iterator[Altered]:
         ("limit", old.limits, new.limits),
         ("pattern", old.patterns, new.patterns),
         ("guard", old.guards, new.guards),
+        ("class of task", _by_name(old.tasks), _by_name(new.tasks)),
         ("guarantee", _by_name(old.guarantees), _by_name(new.guarantees)),
     ):
         yield from _of_kind(kind, before, after)
+    was, now = ([task.name for task in policy.tasks] for policy in (old, new))
+    if was != now and sorted(was) == sorted(now):
+        order = Field("order", _plain(was), _plain(now))
+        yield Altered("class of task", "", "changed", (order,))
     changed = tuple(_fields("", old.settings, new.settings))
     if changed:
         yield Altered("settings", "", "changed", changed)

@@ -17,6 +17,7 @@ from routebook.routing.comparing.outside import Altered, altered
 from routebook.routing.facts import FACTS
 from routebook.routing.given import given_facts
 from routebook.routing.outcomes import Outcome
+from routebook.routing.own_tasks import facts_with
 from routebook.routing.policy import Policy
 from routebook.routing.reading.examples import Example, units_of, written_example
 from routebook.routing.reading.proving import words_told_apart
@@ -82,14 +83,15 @@ class _Comparing:
                 policy.rules, conditions, policy.catalogue, list(policy.clients.values())
             ).items():
                 words.setdefault(fact, set()).update(own)
-        self.space = Space((rule.when for rule in (*old.rules, *new.rules)), FACTS, words)
+        names = dict.fromkeys(task.name for policy in (old, new) for task in policy.tasks)
+        self.space = Space((rule.when for rule in (*old.rules, *new.rules)), facts_with(tuple(names)), words)
         self._units = units_of(self.space)
         self._old_means = [meaning(rule, old.catalogue) for rule in old.rules]
         self._new_means = [meaning(rule, new.catalogue) for rule in new.rules]
-        names = asked_otherwise(old.catalogue, new.catalogue)
+        asked = asked_otherwise(old.catalogue, new.catalogue)
         self._asked_otherwise: Region = ()
-        if names and "request.model" in self.space:
-            self._asked_otherwise = (self.space.words("request.model", names),)
+        if asked and "request.model" in self.space:
+            self._asked_otherwise = (self.space.words("request.model", asked),)
 
     def moved(self, progress: Progress | None) -> Iterator[Moved]:
         old, new = ([rule.when for rule in policy.rules] for policy in (self.old, self.new))

@@ -61,7 +61,7 @@ class _Drawing:
 
     def draw(self, decided: str | None) -> int:
         """Draw the way from the root to where it ends; the number of the last shape."""
-        branching = Branching(self.policy.tree, FACTS)
+        branching = Branching(self.policy.tree, self.policy.facts)
         node = branching.root
         at = self._add_node(node)
         while node.fact is not None and node.fact in self.seen:

@@ -15,7 +15,6 @@ from itertools import groupby
 from routebook.policy.branching import Branch, Branching, Node
 from routebook.policy.rules import Rule
 from routebook.routing.drawings.sketch import Arrow, Kind, Shape, Sketch, counted, listed
-from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import Outcome, Refuse
 from routebook.routing.policy import Policy
 from routebook.routing.telling.wording import outcome_in_words
@@ -93,7 +92,7 @@ class _Drawing:
 
     def draw(self) -> None:
         """Draw from the root on, level by level."""
-        self._branching = Branching(self.policy.tree, FACTS)
+        self._branching = Branching(self.policy.tree, self.policy.facts)
         self._wanted = matching(self.policy, self.view.pattern)
         self._add_node(self._branching.root, 0)
         while self._pending:

@@ -23,6 +23,7 @@ from routebook.policy.rules import Rule
 from routebook.policy.tree import DecisionTree
 from routebook.routing.facts import FACTS
 from routebook.routing.outcomes import Outcome
+from routebook.routing.own_tasks import facts_with
 from routebook.routing.patterns import matches_everything, pattern_fault
 from routebook.routing.policy import Policy
 from routebook.routing.reading.checks import check_policy
@@ -33,7 +34,7 @@ from routebook.routing.reading.in_force import report_not_installed
 from routebook.routing.reading.money import check_amounts, report_money
 from routebook.routing.reading.outcomes import Targets
 from routebook.routing.reading.proving import Progress, Proving
-from routebook.routing.reading.router import Attached, read_router, requalified
+from routebook.routing.reading.router import Attached, named_tasks, read_router, read_tasks, requalified
 from routebook.routing.reading.rules import read_rules
 from routebook.routing.reading.sections import Entry, Sections
 from routebook.routing.reading.settings import read_settings
@@ -57,15 +58,17 @@ def assemble(
     problems = sections.problems
     settings, timeouts = read_settings(sections.mapping("settings"), problems)
     weights = read_router(sections.mapping("settings"), attached, problems)
-    catalogue = requalified(_read_catalogue(sections, timeouts), weights)
+    facts = facts_with(named_tasks(sections.mapping("settings")))
+    catalogue = requalified(_read_catalogue(sections, timeouts, facts), weights)
     clients = read_clients(sections.entries["clients"], sections.names("models"), catalogue.pools, problems)
     report_not_installed(clients.values(), problems)
-    terms = _read_terms(sections, clients)
+    terms = _read_terms(sections, clients, facts)
+    tasks = read_tasks(sections.mapping("settings"), terms)
     targets = sections.names("models") | sections.names("pools")
     rules = read_rules(sections.items["rules"], terms, Targets(catalogue.models, catalogue.pools, targets))
     guarantees = read_guarantees(sections.items["guarantees"], terms, _scope(sections, catalogue, targets))
-    budgets = read_budgets(sections.entries["budgets"], FACTS, terms.condition, problems)
-    limits = read_limits(sections.entries["limits"], FACTS, terms.condition, problems)
+    budgets = read_budgets(sections.entries["budgets"], facts, terms.condition, problems)
+    limits = read_limits(sections.entries["limits"], facts, terms.condition, problems)
     _check_scopes([*budgets.values(), *limits.values()], terms)
     patterns = _read_patterns(sections.entries["patterns"], problems)
     guards = read_guards(sections.entries["guards"], patterns, terms.condition, problems)
@@ -81,13 +84,14 @@ def assemble(
     proofs = None
     if proving:
         counting: tuple[Budget | Limit, ...] = (*budgets.values(), *limits.values())
-        proofs = Proving(rules, catalogue, tuple(clients.values()), guarantees, counting, problems, progress)
+        proofs = Proving(rules, catalogue, tuple(clients.values()), guarantees, counting, problems, progress, facts)
         proofs.check_rules()
     if not fit:
         return None
-    tree = DecisionTree(rules, FACTS)
+    tree = DecisionTree(rules, facts)
     parts = clients, budgets, patterns, guarantees, tests, settings, limits, weights, guards
-    policy = Policy(digest, sources, catalogue, rules, tree, *parts, token_limits=numbers_of("prompt.tokens", asking))
+    limits_of = numbers_of("prompt.tokens", [*asking, *(each.when for each in tasks)])
+    policy = Policy(digest, sources, catalogue, rules, tree, *parts, token_limits=limits_of, tasks=tasks)
     if proofs is not None:
         proofs.check_policy(policy)
     return policy
@@ -125,7 +129,7 @@ def words_of(table: FactTable, fact: str) -> tuple[str, ...]:
     return () if spec is None else spec.words
 
 
-def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
+def _read_catalogue(sections: Sections, timeouts: Timeouts, facts: FactTable) -> Catalogue:
     entries, problems = sections.entries, sections.problems
     providers = read_providers(entries["providers"], timeouts, problems)
     models = read_models(
@@ -135,14 +139,14 @@ def _read_catalogue(sections: Sections, timeouts: Timeouts) -> Catalogue:
         words_of(FACTS, "request.needs"),
         words_of(FACTS, "request.operation"),
         FEATURES,
-        words_of(FACTS, "prompt.task"),
+        words_of(facts, "prompt.task"),
         problems,
     )
     pools = read_pools(entries["pools"], sections.names("models"), problems)
     return Catalogue(providers, models, pools)
 
 
-def _read_terms(sections: Sections, clients: dict[str, Client]) -> Terms:
+def _read_terms(sections: Sections, clients: dict[str, Client], facts: FactTable) -> Terms:
     declared = {
         "pattern": sections.names("patterns"),
         "guard": sections.names("guards"),
@@ -156,8 +160,8 @@ def _read_terms(sections: Sections, clients: dict[str, Client]) -> Terms:
     }
     for key, _ in sections.entries["conditions"]:
         check_name(key, sections.problems, "a condition")
-    named = read_conditions(sections.mapping("conditions"), FACTS, sections.problems)
-    terms = Terms(FACTS, sections.problems, declared, named)
+    named = read_conditions(sections.mapping("conditions"), facts, sections.problems)
+    terms = Terms(facts, sections.problems, declared, named)
     for condition in named.values():
         terms.check_all(condition)
     return terms

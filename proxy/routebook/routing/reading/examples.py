@@ -94,6 +94,8 @@ def _written(fact: str, value: Value, units: Mapping[str, Unit]) -> str | None:
             text = value
         case _:
             text = say_value(fact, value, FACTS, unit)
+    if isinstance(value, str) and (spec := FACTS.find(fact)) is not None and spec.grows:
+        return f"{fact}={text}"  # a policy adds words to it, which it knows itself
     try:
         key, read = parse_given(f"{name}={text}", FACTS)
     except ValueError:

@@ -15,6 +15,7 @@ from routebook.documents.problems import Location, Problems
 from routebook.ledger.budgets import Budget, Limit
 from routebook.policy.conditions import Condition
 from routebook.policy.coverage import always_holds, tests_of
+from routebook.policy.facts import FactTable
 from routebook.policy.proofs import (
     Contradicted,
     Covered,
@@ -57,6 +58,7 @@ class Proving:
         counting: Sequence[Budget | Limit],
         problems: Problems,
         progress: Progress | None = None,
+        facts: FactTable = FACTS,
     ) -> None:
         self.rules = rules
         self.catalogue = catalogue
@@ -65,7 +67,7 @@ class Proving:
         self.problems = problems
         self._progress = progress or (lambda what, done, of: None)
         conditions = [each.when for each in chain(rules, guarantees, counting)]
-        self.space = Space(conditions, FACTS, words_told_apart(rules, conditions, catalogue, clients))
+        self.space = Space(conditions, facts, words_told_apart(rules, conditions, catalogue, clients))
         self.ordered = Ordered(self.space, [rule.when for rule in rules])
         self._reaching = Reaching(self.space, catalogue)
         self._standings: list[Standing] = []

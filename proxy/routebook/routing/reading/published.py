@@ -298,8 +298,10 @@ def _setting_schemas() -> dict[str, Schema]:
         "router": build.or_nothing(
             build.record(
                 router.ROUTER_KEYS,
-                {"weights": build.matching(r"[^./\\\\][^/\\\\]*\\.json", ["router.json"])},
-                ["weights"],
+                {
+                    "weights": build.matching(r"[^./\\\\][^/\\\\]*\\.json", ["router.json"]),
+                    "tasks": build.or_nothing(build.named(build.ref("condition"), PATTERN)),
+                },
             )
         ),
         "record": build.or_nothing(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from routebook.catalogue.callers import ANONYMOUS, Client, client_named
+from routebook.policy.coverage import tests_of
 from routebook.policy.sameness import bare, same
 from routebook.routing.facts import FACTS
 from routebook.routing.guards import Webhook
@@ -39,6 +40,8 @@ class Between:
         )
         self.plans_alike = served is not None and _plans_alike(served, proposed)
         """Whether equal routes make equal plans: what they lead to, and what keeps requests from it, is the same."""
+        self.tasks_alike = self._tasks_alike()
+        """Whether a recorded class of task is the one that the proposed policy finds."""
         self._vouched: dict[str, bool] = {}
         self._clients: dict[str, Caller] = {}
         self._prices: dict[str, bool] = {}
@@ -59,6 +62,8 @@ class Between:
         route = self.route_of(before)
         if before != now and route is not None and route.split is not None:
             return False  # who has which share follows from the rule's name
+        if route is not None and route.judges and not self.tasks_alike:
+            return False
         return self._routes[before] == self._proposed[now]
 
     def vouches(self, fact: str) -> bool:
@@ -96,6 +101,13 @@ class Between:
             return Caller(None, False, False)
         then = None if served is None else client_named(served.clients, name)
         return Caller(now, then is not None and same(then, now), then is not None and _tags(then) == _tags(now))
+
+    def _tasks_alike(self) -> bool:
+        served, proposed = self.served, self.proposed
+        if served is None or not same(served.tasks, proposed.tasks):
+            return served is None and not proposed.tasks
+        asked = {test.fact for task in proposed.tasks for test in tests_of(task.when)}
+        return all(map(self._means_the_same, asked))
 
     def _means_the_same(self, fact: str) -> bool:
         argument = FACTS.argument(fact)

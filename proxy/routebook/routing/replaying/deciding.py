@@ -16,12 +16,14 @@ from routebook.policy.rules import Rule
 from routebook.routing.candidates import Plan
 from routebook.routing.demand import KnownDemand
 from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Outcome, Pick, Route, Within
+from routebook.routing.own_tasks import own_task
 from routebook.routing.policy import Policy
 from routebook.routing.recorded import Recorded, conversation_of, demand_of, keyless_of, memory_of, within_of
 from routebook.routing.replay import Replayer
 from routebook.routing.replaying.between import Between
 from routebook.routing.replaying.knowing import NotRecorded, RecordedFacts
 from routebook.routing.sizes import BYTES, COUNTED, IMAGE_TOKENS, Size, tokens_by_bytes
+from routebook.scoring.judged import classed
 
 ROUTED, REFUSED, NOBODY, NO_RULE, SHUT_OUT = "route", "refuse", "nobody", "none", "unknown client"
 """What becomes of a request: it goes to a model, is refused by a rule, meets no candidate that may serve it, meets no
@@ -100,6 +102,9 @@ class Redeciding:
             return Redecided(then, then._replace(rule=rule.name))
         demand = self._demand(record, rule.outcome)
         self._check(record, rule, between, demand)
+        if rule.outcome.judges and demand.known_judged is not None and not between.tasks_alike:
+            own = own_task(self.proposed.tasks, facts)
+            demand = replace(demand, known_judged=classed(demand.known_judged, own))
         plan = self._replayer.planner(keyless_of(record)).plan(
             rule.outcome,
             rule.name,

@@ -12,9 +12,11 @@ from typing import Any, Final
 from routebook.catalogue.callers import Client
 from routebook.policy.facts import Value
 from routebook.routing.given import CLOCKS
+from routebook.routing.own_tasks import TASK, own_task
 from routebook.routing.recorded import Recorded, value_of
 from routebook.routing.replaying.between import Between, Caller
 from routebook.routing.sizes import BYTES, COUNTED, bytes_decide
+from routebook.scoring.judged import classed
 
 _UNASKED: Final = object()
 """Of a fact that the record does not speak of: another thing than one that was missing."""
@@ -48,12 +50,23 @@ class RecordedFacts:
         return f"<RecordedFacts of {self._record.id}>"
 
     def __call__(self, key: str) -> Value | None:
+        judged = self._record.asked.judged
+        if key == TASK and (not self._between.tasks_alike or (self._between.served is None and judged is not None)):
+            return self._task()
         written: Any = self._facts.get(key, _UNASKED)
         if key == "prompt.tokens" and self._record.asked.fact_by == BYTES and not self._bytes_decide():
             written = _UNASKED
         if written is not _UNASKED and self._between.vouches(key) and (self._caller.is_kept or self._stands(key)):
             return value_of(written)
         return self._derived(key)
+
+    def _task(self) -> Value | None:
+        """The class of task by the proposed policy's own classes, else by the scorer as it judged then."""
+        own = own_task(self._between.proposed.tasks, self)
+        judged = self._record.asked.judged
+        if own is None and judged is None:
+            raise NotRecorded(TASK)
+        return own if judged is None else classed(judged, own).task
 
     def _bytes_decide(self) -> bool:
         """Whether the prompt's bytes alone decide the proposed policy's conditions on its tokens, as they did then."""

@@ -120,8 +120,12 @@ def _judged(line: Mapping[str, Any]) -> str:
     """What the scorer made of the prompt, and what counted most."""
     task = line["task"].replace("_", " ")
     counted = ", ".join(f"{name} {adds:+.2f}" for name, adds in line["signals"]) or "nothing in particular"
+    scored = line.get("scored")
+    looks = f"looks like `{task}`"
+    if scored:
+        looks = f"is `{line['task']}` by the policy's own class (the scorer: `{scored.replace('_', ' ')}`)"
     return (
-        f"What the user wrote last looks like `{task}`, of complexity {line['complexity']:.2f} (0 to 1); "
+        f"What the user wrote last {looks}, of complexity {line['complexity']:.2f} (0 to 1); "
         f"compared with an everyday turn: {counted}"
     )
 
