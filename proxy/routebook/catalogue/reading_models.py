@@ -29,6 +29,7 @@ MODEL_KEYS = {
     "quality": "how good its answers are, from 0 to 1, for `pick: best`, `pick: balanced` and `within`; or by class of task",
     "labels": "your own words about it, by name",
     "first_token": "how long its first token usually takes, for `pick: fastest` and `within` while nothing was measured",
+    "first_audio": "how long its first sound usually takes, for `within` while nothing was measured",
     "tokenizer": "the family of its tokenizer, for estimates (default: what its `id` tells)",
 }
 """The keys of one model, with what they mean."""
@@ -106,6 +107,7 @@ def _read_model(
     labels = read_labels(fields)
     voices = _read_voices(fields)
     first_token = bounded(fields, "first_token", Unit.DURATION, "1ms", "1h")
+    first_audio = bounded(fields, "first_audio", Unit.DURATION, "1ms", "1h")
     upstream_id = fields.text("id", key.text) or key.text
     said = fields.node("tokenizer")
     tokenizer = None if said is None else read_word(said, FAMILIES, fields.problems, "a family of tokenizers")
@@ -135,6 +137,7 @@ def _read_model(
         lacks,
         None if first_token is None else float(first_token),
         voices,
+        None if first_audio is None else float(first_audio),
     )
 
 
