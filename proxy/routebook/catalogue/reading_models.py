@@ -88,6 +88,12 @@ def read_models(
     return models
 
 
+def _read_wait(fields: Fields, name: str) -> float | None:
+    """Seconds that something usually takes."""
+    seconds = bounded(fields, name, Unit.DURATION, "1ms", "1h")
+    return None if seconds is None else float(seconds)
+
+
 def _read_model(
     key: Scalar,
     fields: Fields,
@@ -106,8 +112,7 @@ def _read_model(
     quality, qualities = _read_quality(fields, tasks)
     labels = read_labels(fields)
     voices = _read_voices(fields)
-    first_token = bounded(fields, "first_token", Unit.DURATION, "1ms", "1h")
-    first_audio = bounded(fields, "first_audio", Unit.DURATION, "1ms", "1h")
+    first_token, first_audio = (_read_wait(fields, name) for name in ("first_token", "first_audio"))
     upstream_id = fields.text("id", key.text) or key.text
     said = fields.node("tokenizer")
     tokenizer = None if said is None else read_word(said, FAMILIES, fields.problems, "a family of tokenizers")
@@ -135,9 +140,9 @@ def _read_model(
         labels,
         tokenizer or family_of(upstream_id),
         lacks,
-        None if first_token is None else float(first_token),
+        first_token,
         voices,
-        None if first_audio is None else float(first_audio),
+        first_audio,
     )
 
 

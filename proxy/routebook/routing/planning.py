@@ -159,9 +159,7 @@ class _Planning:
         self.times_matter = route.pick is Pick.FASTEST or any(
             within.first_token is not None for within, _ in self.limits
         )
-        self.sound_matters = is_heard(self.operation, self.needs) and any(
-            within.first_audio is not None for within, _ in self.limits
-        )
+        self.sound_matters = is_heard(self.operation, self.needs) and any(each.first_audio for each, _ in self.limits)
         self.leader: Place | None = None
         self.probed: Place | None = None
         self.room = 0 if demand.texts > 1 else demand.most_tokens + (self.answer or 0)
@@ -327,11 +325,8 @@ class _Planning:
         quality = self.planner.predictor.quality(model, self.judged, self.memory.rating)
         for account, key, path in self._ways(target):
             speed, sound = speeds.get(key, usual), sounds.get(key, usual_sound)
-            fault = (
-                self._fault_of_account(key, model.name)
-                or self._too_slow(speed, First.TOKEN)
-                or self._too_slow(sound, First.AUDIO)
-            )
+            slow = self._too_slow(speed, First.TOKEN) or self._too_slow(sound, First.AUDIO)
+            fault = self._fault_of_account(key, model.name) or slow
             if fault is None:
                 kept.append(
                     Candidate(
