@@ -40,8 +40,8 @@ UNPRICED: Final = Price()
 class Model:
     """A model under the name that rules use. `upstream_id` is what the vendor calls it; tokens are counts. `quality` is
     how good its answers are over all prompts, `qualities` by class of task, where they are declared. `lacks` are features
-    of its dialect that it does not take. `voices` are its provider's names of voices by those that clients use. `first_token` is how many seconds its first token usually takes, for as long as
-    nothing was measured."""
+    of its dialect that it does not take. `voices` are its provider's names of voices by those that clients use. `first_token` and `first_audio` are how many
+    seconds its first token and its first sound usually take, for as long as nothing was measured."""
 
     name: str
     provider: Provider
@@ -59,6 +59,7 @@ class Model:
     lacks: frozenset[str] = frozenset()
     first_token: float | None = None
     voices: dict[str, str] = field(default_factory=dict)
+    first_audio: float | None = None
 
     @property
     def region(self) -> str | None:

@@ -104,6 +104,7 @@ def model_schemas(
         "labels": LABELS,
         "voices": build.named(build.text(["Kore"])),
         "first_token": build.quantity(Unit.DURATION),
+        "first_audio": build.quantity(Unit.DURATION),
         "tokenizer": build.word(FAMILIES),
     }
     return {

@@ -29,6 +29,7 @@ MODEL_KEYS = {
     "quality": "how good its answers are, from 0 to 1, for `pick: best`, `pick: balanced` and `within`; or by class of task",
     "labels": "your own words about it, by name",
     "first_token": "how long its first token usually takes, for `pick: fastest` and `within` while nothing was measured",
+    "first_audio": "how long its first sound usually takes, for `within` while nothing was measured",
     "tokenizer": "the family of its tokenizer, for estimates (default: what its `id` tells)",
 }
 """The keys of one model, with what they mean."""
@@ -87,6 +88,12 @@ def read_models(
     return models
 
 
+def _read_wait(fields: Fields, name: str) -> float | None:
+    """Seconds that something usually takes."""
+    seconds = bounded(fields, name, Unit.DURATION, "1ms", "1h")
+    return None if seconds is None else float(seconds)
+
+
 def _read_model(
     key: Scalar,
     fields: Fields,
@@ -105,7 +112,7 @@ def _read_model(
     quality, qualities = _read_quality(fields, tasks)
     labels = read_labels(fields)
     voices = _read_voices(fields)
-    first_token = bounded(fields, "first_token", Unit.DURATION, "1ms", "1h")
+    first_token, first_audio = (_read_wait(fields, name) for name in ("first_token", "first_audio"))
     upstream_id = fields.text("id", key.text) or key.text
     said = fields.node("tokenizer")
     tokenizer = None if said is None else read_word(said, FAMILIES, fields.problems, "a family of tokenizers")
@@ -133,8 +140,9 @@ def _read_model(
         labels,
         tokenizer or family_of(upstream_id),
         lacks,
-        None if first_token is None else float(first_token),
+        first_token,
         voices,
+        first_audio,
     )
 
 

@@ -228,6 +228,7 @@ CANDIDATES: Final = {
     "client.not-allowed": "the client may not use it",
     "guarantee.forbids": "a guarantee forbids it for this request",
     "within.cost": "it may cost more than the rule or the client allows",
+    "within.first-audio": "its first sound takes longer than the rule or the client allows",
     "within.first-token": "its first token takes longer than the rule or the client allows",
     "within.quality": "its quality is less than the rule or the client asks",
     "within.region": "it stands in another region than the rule or the client asks",

@@ -141,6 +141,9 @@ class Piping:
                     async for piece in pieces:
                         if spoken.first_audio is None:
                             spoken.first_audio = entry.elapsed
+                        if not size and call.started is not None:
+                            gateway, waited = entry.gateway, entry.elapsed - call.started
+                            gateway.memory.sounded(call.watched, waited, gateway.clock.monotonic())
                         size += len(piece)
                         yield piece
             except CallFailed as failed:

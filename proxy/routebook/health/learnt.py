@@ -13,7 +13,7 @@ from typing import Any
 from routebook.health.billing import Billing
 from routebook.health.habits import Habits
 from routebook.health.ratings import Ratings
-from routebook.health.speeds import Speeds
+from routebook.health.speeds import First, Speeds
 
 
 class Learnt:
@@ -22,11 +22,16 @@ class Learnt:
     def __init__(self) -> None:
         self.habits = Habits()
         self.speeds = Speeds()
+        self.sounds = Speeds()
         self.ratings = Ratings()
         self.billing = Billing()
 
     def __repr__(self) -> str:
         return f"<Learnt {self.habits!r}, {self.speeds!r}, {self.ratings!r}>"
+
+    def times(self, first: First) -> Speeds:
+        """The times of answers by what of them is waited for; of sound, only those to the first of it."""
+        return self.sounds if first is First.AUDIO else self.speeds
 
     def news(self) -> dict[str, Any]:
         """What was learnt since this was last asked, ready for JSON; empty where nothing was."""
@@ -43,4 +48,10 @@ class Learnt:
             each.hear(told.get(what, ()))
 
     def _parts(self) -> tuple[tuple[str, Habits | Speeds | Ratings | Billing], ...]:
-        return ("habits", self.habits), ("speeds", self.speeds), ("ratings", self.ratings), ("billing", self.billing)
+        return (
+            ("habits", self.habits),
+            ("speeds", self.speeds),
+            ("sounds", self.sounds),
+            ("ratings", self.ratings),
+            ("billing", self.billing),
+        )

@@ -17,7 +17,7 @@ from routebook.health.learnt import Learnt
 from routebook.health.pace import Pace
 from routebook.health.quota_headers import LONGEST, LONGEST_QUOTA
 from routebook.health.ratings import Rating
-from routebook.health.speeds import ALL, Speed
+from routebook.health.speeds import ALL, First, Speed
 from routebook.health.standings import Standing, Standings, State, of_account, of_breaker, of_bucket
 from routebook.health.verdicts import Kind, Verdict
 
@@ -139,9 +139,9 @@ class Measurements:
         """The decaying mean of first-token times in seconds; None where nothing was measured."""
         return self._first_token.get(model)
 
-    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+    def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:
         """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
-        return self.learnt.speeds.of(account or ALL, model, at)
+        return self.learnt.times(first).of(account or ALL, model, at)
 
     def expected_output(self, client: str, model: str, at: float) -> Habit | None:
         """What the model's answers to the client are like; None where nothing is known."""
@@ -270,6 +270,10 @@ class Measurements:
         self._first_token[call.model] = first if before is None else before + WEIGHT_OF_LATEST * (first - before)
         call.pair.first.note(first)
         self.learnt.speeds.began(call.account, call.model, first, at)
+
+    def sounded(self, call: Call, first: float, at: float) -> None:
+        """The first sound of a call's answer, or of a session's response, came after so many seconds."""
+        self.learnt.sounds.began(call.account, call.model, first, at)
 
     def _good(self, call: Call, verdict: Verdict, at: float) -> None:
         call.answered = verdict.first_byte is not None

@@ -6,6 +6,7 @@ What one worker measures the others are told. The clock is an argument: `at` is 
 
 from __future__ import annotations
 
+import enum
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
@@ -31,6 +32,15 @@ ALL: AccountKey = ("", "")
 
 Speed = tuple[float | None, float | None, float]
 """Seconds to the first token and to the last (None: not measured), and how many seconds ago the last was measured."""
+
+
+class First(enum.Enum):
+    """The first of an answer, by the name under which policies declare and constrain the time to it: of anything at all, or
+    of sound. Each has times of its own: a model that speaks may write before."""
+
+    TOKEN = "first_token"
+    AUDIO = "first_audio"
+
 
 Counts = Mapping[int, int]
 """How many times fell into a bucket."""

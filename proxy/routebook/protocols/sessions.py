@@ -64,6 +64,12 @@ class Spoke(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
+class Sounded(msgspec.Struct, frozen=True, gc=False):
+    """The first sound of a response has come; `Spoke` came before it, or comes with it."""
+
+    id: str
+
+
 class Finished(msgspec.Struct, frozen=True, gc=False):
     """A response is over, whole or not; `usage` None where the upstream did not say, `estimate` what it comes to by
     what passed. `status` is the dialect's word, `reason` why it is not whole."""
@@ -89,7 +95,7 @@ class Erred(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-Happening = Began | Spoke | Finished | Heard | Erred
+Happening = Began | Spoke | Sounded | Finished | Heard | Erred
 
 NOTHING: Final[tuple[Happening, ...]] = ()
 

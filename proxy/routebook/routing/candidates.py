@@ -21,7 +21,7 @@ Numbers = Mapping[str, Any]
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A model by one of its accounts that may serve the request; `path` is `provider/account`, for records.
 
-    `estimated_cost` is nano-dollars at most, None where a price is unknown; `first_token` seconds as measured,
+    `estimated_cost` is nano-dollars at most, None where a price is unknown; `first_token` and `first_audio` seconds as measured,
     `quality` what is predicted of its answer (what is declared, where nobody judged the prompt). `reason` is `kept`, or
     `kept.tight` where the prompt may not fit: such candidates come last.
 
@@ -42,6 +42,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     cached: int = 0
     seconds: float | None = None
     age: float | None = None
+    first_audio: float | None = None
 
     @property
     def name(self) -> str:

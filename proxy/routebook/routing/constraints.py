@@ -12,8 +12,8 @@ WITHIN_HEADER: Final = "x-routebook-within"
 WITHIN_ENTRY: Final = "routebook_within"
 """Where a client says them: in this header, or under this entry of the body's metadata."""
 
-_UNITS: Final = {"cost": Unit.MONEY, "first_token": Unit.DURATION, "quality": Unit.SCORE}
-_WORDS: Final = ("cost", "first_token", "quality", "region")
+_UNITS: Final = {"cost": Unit.MONEY, "first_token": Unit.DURATION, "first_audio": Unit.DURATION, "quality": Unit.SCORE}
+_WORDS: Final = ("cost", "first_token", "first_audio", "quality", "region")
 _MOST: Final = 500
 
 
@@ -30,7 +30,7 @@ def asked_within(headers: Headers, asked: Asked) -> Within:
 
 
 def read_within(text: str | None) -> Within:
-    """`cost=$0.01, first_token=300ms, quality=0.7, region=eu` as constraints.
+    """`cost=$0.01, first_token=300ms, first_audio=1s, quality=0.7, region=eu` as constraints.
 
     Raises ValueError with a message for the client: what cannot be understood must not be taken for no constraint.
     """
@@ -54,6 +54,7 @@ def read_within(text: str | None) -> Within:
         first_token=numbers.get("first_token"),
         quality=numbers.get("quality"),
         regions=regions,
+        first_audio=numbers.get("first_audio"),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from routebook.health.speeds import First
+
 AccountKey = tuple[str, str]
 """Provider's name and account's name."""
 
@@ -40,7 +42,7 @@ class Memory(Protocol):
     def first_token(self, model: str) -> float | None:
         """Seconds to the first byte, as measured; None where nothing was."""
 
-    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+    def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:
         """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
 
     def expected_output(self, client: str, model: str, at: float) -> Habit | None:
@@ -75,6 +77,7 @@ class Remembered:
     bars: Mapping[tuple[AccountKey, str], Bar] = field(default_factory=dict)
     turns: Mapping[str, int] = field(default_factory=dict)
     speeds: Mapping[tuple[AccountKey | None, str], Speed] = field(default_factory=dict)
+    sounds: Mapping[tuple[AccountKey | None, str], Speed] = field(default_factory=dict)
     habits: Mapping[str, Habit] = field(default_factory=dict)
     ratings: Mapping[tuple[str, str], Rating] = field(default_factory=dict)
     led: Place | None = None
@@ -89,8 +92,10 @@ class Remembered:
         """As it was."""
         return self.first_tokens.get(model)
 
-    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+    def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:
         """As it was; of all accounts together also where only the time to the first token is known."""
+        if first is First.AUDIO:
+            return self.sounds.get((account, model))
         known = self.speeds.get((account, model))
         if known is None and account is None and model in self.first_tokens:
             return self.first_tokens[model], None, 0.0
@@ -138,6 +143,7 @@ class Recollection:
         "ratios",
         "rests",
         "running",
+        "sounds",
         "speeds",
         "turns",
     )
@@ -150,6 +156,7 @@ class Recollection:
         self.bars: dict[tuple[AccountKey, str], Bar] = {}
         self.turns: dict[str, int] = {}
         self.speeds: dict[tuple[AccountKey | None, str], Speed] = {}
+        self.sounds: dict[tuple[AccountKey | None, str], Speed] = {}
         self.habits: dict[str, Habit] = {}
         self.ratings: dict[tuple[str, str], Rating] = {}
         self.ratios: dict[str, float] = {}
@@ -177,11 +184,11 @@ class Recollection:
             self.first_tokens[model] = seconds
         return seconds
 
-    def speed(self, account: AccountKey | None, model: str, at: float) -> Speed | None:
+    def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:
         """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
-        speed = self._memory.speed(account, model, at)
+        speed = self._memory.speed(account, model, at, first)
         if speed is not None:
-            self.speeds[account, model] = speed
+            (self.sounds if first is First.AUDIO else self.speeds)[account, model] = speed
         return speed
 
     def expected_output(self, client: str, model: str, at: float) -> Habit | None:

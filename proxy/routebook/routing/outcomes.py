@@ -50,7 +50,7 @@ the cheapest is taken where the rule does not say. None: however far, so that no
 class Within(msgspec.Struct, frozen=True):
     """Constraints that every candidate must meet; None asks nothing.
 
-    `cost` is nano-dollars for this request at most, `first_token` seconds, `quality` from 0 to 1 at least. A client may
+    `cost` is nano-dollars for this request at most, `first_token` and `first_audio` seconds, `quality` from 0 to 1 at least. A client may
     also name `models`, of which one must serve, the `mode` of choosing, what of its conversation's
     `affinity`, and what it calls the `session` (never recorded).
     """
@@ -64,6 +64,7 @@ class Within(msgspec.Struct, frozen=True):
     mode: Mode | None = None
     affinity: Affinity | None = None
     session: str | None = None
+    first_audio: float | None = None
 
 
 UNCONSTRAINED: Final = Within()

@@ -23,6 +23,12 @@ from routebook.routing.sizes import Size
 SPOKEN_NEED: Final = "audio_out"
 """The capability that a pipeline stands in for."""
 
+
+def is_heard(operation: str, needs: frozenset[str]) -> bool:
+    """Whether an answer is sound, or may be."""
+    return operation in ("realtime", "speech") or SPOKEN_NEED in needs
+
+
 LONGEST: Final = 1000
 """Characters that are spoken at once at most; speech models take 4,096."""
 
@@ -39,8 +45,8 @@ def text_route(route: Route) -> Route | None:
 
 
 def speech_route(route: Route) -> Route | None:
-    """Where the sound comes from; None where the route has no pipeline. Constraints on cost and time are the writer's:
-    of a sentence nobody knows beforehand."""
+    """Where the sound comes from; None where the route has no pipeline. Constraints on cost and the first token are
+    the writer's: of a sentence nobody knows beforehand. That on the first sound is the voice's, from its call on."""
     piped = route.pipeline
     return None if piped is None else Route(piped.speech, within=speech_constraints(route))
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from routebook.catalogue.callers import Client
 from routebook.catalogue.models import Model
 from routebook.catalogue.providers import Account
+from routebook.health.speeds import First
 from routebook.ledger.cost import MILLION, by_length
 from routebook.policy.facts import Ask
 from routebook.protocols.spoken import SESSIONS, TRANSLATED, asked_in
@@ -28,6 +29,7 @@ from routebook.routing.measured import Measured
 from routebook.routing.memory import AccountKey, Habit, Memory, Recollection, Speed
 from routebook.routing.outcomes import BANDS, REQUESTED, UNCONSTRAINED, Affinity, Pick, Route, Split, Within
 from routebook.routing.picking import LEARNING, Way, band_of, ordered, probes, spread, to_probe
+from routebook.routing.pipelines import is_heard
 from routebook.routing.policy import Guarantee, Policy
 from routebook.routing.predicting import Predictor
 from routebook.routing.reach import forbidden_by, label_of, may_hold
@@ -157,6 +159,7 @@ class _Planning:
         self.times_matter = route.pick is Pick.FASTEST or any(
             within.first_token is not None for within, _ in self.limits
         )
+        self.sound_matters = is_heard(self.operation, self.needs) and any(each.first_audio for each, _ in self.limits)
         self.leader: Place | None = None
         self.probed: Place | None = None
         self.room = 0 if demand.texts > 1 else demand.most_tokens + (self.answer or 0)
@@ -306,11 +309,13 @@ class _Planning:
             if fault is not None:
                 self.dropped.append(Dropped(model.name, fault[0], fault[1]))
                 return
-        speeds = self._speeds(target) if self.times_matter else {}
-        usual = speeds.get(None)
-        if len(speeds) == 1 and (fault := self._too_slow(usual)) is not None:
-            self.dropped.append(Dropped(model.name, fault[0], fault[1]))
-            return
+        speeds = self._speeds(target, First.TOKEN) if self.times_matter else {}
+        sounds = self._speeds(target, First.AUDIO) if self.sound_matters else {}
+        usual, usual_sound = speeds.get(None), sounds.get(None)
+        for times, first in ((speeds, First.TOKEN), (sounds, First.AUDIO)):
+            if len(times) == 1 and (fault := self._too_slow(times.get(None), first)) is not None:
+                self.dropped.append(Dropped(model.name, fault[0], fault[1]))
+                return
         reason, numbers = "kept", _NOTHING
         if model.context is not None and self.room > model.context:
             reason, numbers = self._tightness(model, model.context)
@@ -319,8 +324,9 @@ class _Planning:
             expected = self._outlook(model, self.memory.expected_output(self.client.name, model.name, self.at))
         quality = self.planner.predictor.quality(model, self.judged, self.memory.rating)
         for account, key, path in self._ways(target):
-            speed = speeds.get(key, usual)
-            fault = self._fault_of_account(key, model.name) or self._too_slow(speed)
+            speed, sound = speeds.get(key, usual), sounds.get(key, usual_sound)
+            slow = self._too_slow(speed, First.TOKEN) or self._too_slow(sound, First.AUDIO)
+            fault = self._fault_of_account(key, model.name) or slow
             if fault is None:
                 kept.append(
                     Candidate(
@@ -336,6 +342,7 @@ class _Planning:
                         0 if expected is None else expected.cached,
                         seconds=wait(speed, self.demand.stream),
                         age=_age(expected, speed),
+                        first_audio=None if sound is None else sound[0],
                     )
                 )
             else:
@@ -348,33 +355,34 @@ class _Planning:
             return accounts
         return spread(accounts, model.provider.spread, self.memory, self.draw, model.name, self._place_of_conversation)
 
-    def _speeds(self, target: _Target) -> dict[AccountKey | None, Speed]:
+    def _speeds(self, target: _Target, first: First) -> dict[AccountKey | None, Speed]:
         """How fast each account that was measured answers for the model. Under None stands what is taken for the others:
         that of all accounts together, or what the policy declares."""
         model = target.model
         found: dict[AccountKey | None, Speed] = {}
         for _, key, _ in target.accounts:
-            speed = self.memory.speed(key, model.name, self.at)
+            speed = self.memory.speed(key, model.name, self.at, first)
             if speed is not None:
                 found[key] = speed
         if len(found) < len(target.accounts):
-            usual = self.memory.speed(None, model.name, self.at)
+            usual = self.memory.speed(None, model.name, self.at, first)
             if usual is not None:
                 found[None] = usual
-            elif model.first_token is not None:
-                found[None] = model.first_token, None, _DECLARED
+            elif (declared := getattr(model, first.value)) is not None:
+                found[None] = declared, None, _DECLARED
         return found
 
-    def _too_slow(self, speed: Speed | None) -> Fault | None:
-        """Whether the first token comes too late. What was never measured is not ruled out, and what was measured long
+    def _too_slow(self, speed: Speed | None, first: First) -> Fault | None:
+        """Whether the first token, or the first sound, comes too late. What was never measured is not ruled out, and what was measured long
         ago not for every request: it could otherwise never be measured again."""
         if speed is None or speed[0] is None:
             return None
         for within, by in self.limits:
-            if within.first_token is not None and speed[0] > within.first_token:
+            limit = getattr(within, first.value)
+            if limit is not None and speed[0] > limit:
                 if speed[2] > STALE_AFTER and probes(self.draw):
                     return None
-                return "within.first-token", {"first_token": speed[0], "limit": within.first_token, "by": by}
+                return f"within.{first.value.replace('_', '-')}", {first.value: speed[0], "limit": limit, "by": by}
         return None
 
     def _place_of_conversation(self) -> int:

@@ -55,6 +55,7 @@ def asked_schema() -> Schema:
         {
             "cost": "nano-dollars at most",
             "first_token": "seconds at most",
+            "first_audio": "seconds at most to the first sound",
             "quality": "at least",
             "regions": "where the provider may stand",
             "models": "the models of which one must serve",
@@ -64,6 +65,7 @@ def asked_schema() -> Schema:
         {
             "cost": _MAYBE_COUNT,
             "first_token": _MAYBE_SECONDS,
+            "first_audio": _SECONDS,
             "quality": {"type": ["number", "null"]},
             "regions": {"type": ["array", "null"], "items": _TEXT},
             "models": _TEXTS,

@@ -26,6 +26,7 @@ _CANDIDATE = {
     "cost": "nano-dollars that the request costs at most; null where a price is unknown",
     "expected_cost": "nano-dollars that the request is likely to cost, where candidates are compared by that",
     "first_token": "seconds to the first token, as measured of late, or declared",
+    "first_audio": "seconds to the first sound, as measured of late, or declared, where that is constrained",
     "seconds": "seconds that a client is likely to wait, for the first token of a stream or for all of anything else",
     "quality": "the quality that is predicted of its answer, from 0 to 1, where the prompt was judged for it",
 }
@@ -61,6 +62,7 @@ def candidate_schema() -> Schema:
         "cost": _MAYBE_COUNT,
         "expected_cost": _MONEY,
         "first_token": _SECONDS,
+        "first_audio": _SECONDS,
         "seconds": _SECONDS,
         "quality": {"type": "number", "minimum": 0, "maximum": 1},
     }

@@ -352,6 +352,7 @@ def _memory() -> Schema:
             "first_token": "seconds by model, where a rule asks",
             "speeds": "times: provider and account (null: all that serve the model), model, seconds to the first token and to "
             "the last (medians of late), seconds since the last was measured",
+            "sounds": "the same of the first sound, where that is constrained",
             "answers": "by model: tokens of an answer to this client, share of the prompt that came from a cache, answers that "
             "this is known from, seconds since the last",
             "ratings": "feedback: model, class of task, sum, number",
@@ -365,6 +366,7 @@ def _memory() -> Schema:
             "in_flight": build.listed(row),
             "first_token": build.named(_SECONDS),
             "speeds": build.listed(row),
+            "sounds": build.listed(row),
             "answers": build.named({"type": "array", "minItems": 4, "maxItems": 4}),
             "ratings": build.listed(row),
             "billed": build.named({"type": "number", "exclusiveMinimum": 0}),

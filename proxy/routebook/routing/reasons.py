@@ -57,6 +57,10 @@ def _first_token(numbers: Mapping[str, Any]) -> str:
     return f"first token after {seconds(numbers['first_token'])}, limit {seconds(numbers['limit'])}{_whose(numbers)}"
 
 
+def _first_audio(numbers: Mapping[str, Any]) -> str:
+    return f"first sound after {seconds(numbers['first_audio'])}, limit {seconds(numbers['limit'])}{_whose(numbers)}"
+
+
 def _quality(numbers: Mapping[str, Any]) -> str:
     if numbers["quality"] is None:
         return f"its quality is not declared, {numbers['limit']:g} is asked{_whose(numbers)}"
@@ -103,6 +107,7 @@ REASONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     ),
     "within.cost": _cost,
     "within.first-token": _first_token,
+    "within.first-audio": _first_audio,
     "within.quality": _quality,
     "within.region": _region,
     "within.model": lambda numbers: f"the client asks for {' or '.join(numbers['wanted'])}",

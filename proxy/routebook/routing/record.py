@@ -311,6 +311,8 @@ def _asked(facts: RequestFacts, demand: LiveDemand, plan: Plan | None, within: W
             "quality": within.quality,
             "regions": None if within.regions is None else sorted(within.regions),
         }
+        if within.first_audio is not None:
+            line["within"]["first_audio"] = within.first_audio
         if within.models is not None:
             line["within"]["models"] = sorted(within.models)
         if within.mode is not None:
@@ -374,6 +376,8 @@ def _kept(candidate: Candidate, judged: bool) -> Line:
         line["quality"] = candidate.quality
     if candidate.first_token is not None:
         line["first_token"] = _rounded(candidate.first_token)
+    if candidate.first_audio is not None:
+        line["first_audio"] = _rounded(candidate.first_audio)
     if candidate.seconds is not None:
         line["seconds"] = _rounded(candidate.seconds)
     if candidate.expected_cost is not None:
@@ -449,8 +453,9 @@ def _memory(memory: Recollection) -> Line:
         line["in_flight"] = _listed(memory.running)
     if memory.first_tokens:
         line["first_token"] = dict(memory.first_tokens)
-    if memory.speeds:
-        line["speeds"] = [[*(key or (None, None)), model, *speed] for (key, model), speed in memory.speeds.items()]
+    for name, times in (("speeds", memory.speeds), ("sounds", memory.sounds)):
+        if times:
+            line[name] = [[*(key or (None, None)), model, *speed] for (key, model), speed in times.items()]
     if memory.habits:
         line["answers"] = {model: list(habit) for model, habit in memory.habits.items()}
     if memory.ratings:

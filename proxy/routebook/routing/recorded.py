@@ -15,10 +15,13 @@ from routebook.chat.usage import Usage
 from routebook.policy.facts import Value
 from routebook.routing.affinity import Conversation
 from routebook.routing.demand import KnownDemand
-from routebook.routing.memory import AccountKey, Remembered
+from routebook.routing.memory import AccountKey, Remembered, Speed
 from routebook.routing.outcomes import UNCONSTRAINED, Affinity, Mode, Within
 from routebook.routing.sizes import Size
 from routebook.scoring.judged import Judged
+
+TimesThen = tuple[str | None, str | None, str, float | None, float | None, float]
+"""Provider, account, model, the times to the first and the last of an answer, and how long ago they were measured."""
 
 
 class WithinThen(msgspec.Struct, gc=False):
@@ -31,6 +34,7 @@ class WithinThen(msgspec.Struct, gc=False):
     models: list[str] | None = None
     mode: Mode | None = None
     affinity: Affinity | None = None
+    first_audio: float | None = None
 
 
 class AskedThen(msgspec.Struct, gc=False):
@@ -84,7 +88,8 @@ class MemoryThen(msgspec.Struct, gc=False):
     turns: dict[str, int] = {}
     in_flight: list[tuple[str, str, int]] = []
     first_token: dict[str, float] = {}
-    speeds: list[tuple[str | None, str | None, str, float | None, float | None, float]] = []
+    speeds: list[TimesThen] = []
+    sounds: list[TimesThen] = []
     answers: dict[str, tuple[float, float, float, float]] = {}
     ratings: list[tuple[str, str, float, float]] = []
     billed: dict[str, float] = {}
@@ -222,15 +227,20 @@ def memory_of(record: Recorded) -> Remembered:
             for provider, account, model, code, seconds, because in memory.barred
         },
         turns=memory.turns,
-        speeds={
-            (None if provider is None or account is None else (provider, account), model): (first, whole, age)
-            for provider, account, model, first, whole, age in memory.speeds
-        },
+        speeds=_times(memory.speeds),
+        sounds=_times(memory.sounds),
         habits=memory.answers,
         ratings={(model, task): (total, number) for model, task, total, number in memory.ratings},
         led=memory.leader,
         ratios=memory.billed,
     )
+
+
+def _times(rows: list[TimesThen]) -> dict[tuple[AccountKey | None, str], Speed]:
+    return {
+        (None if provider is None or account is None else (provider, account), model): (first, whole, age)
+        for provider, account, model, first, whole, age in rows
+    }
 
 
 _BLANK = Remembered()
@@ -249,6 +259,7 @@ def within_of(record: Recorded) -> Within:
         models=None if said.models is None else frozenset(said.models),
         mode=said.mode,
         affinity=said.affinity,
+        first_audio=said.first_audio,
     )
 
 

@@ -18,6 +18,7 @@ from openai import AsyncOpenAI
 
 from routebook.edge.simulator.server import Simulator, start_simulator
 from routebook.edge.simulator.sound import BYTES_PER_MS, RATE, Ear, Heard, loudness, tone
+from routebook.routing.replay import decide_again, differences
 from tests.edge.sessions.test_voice_page import block
 from tests.support.proxy import LocalProxy, in_process
 from tests.support.voices import voice_policy
@@ -159,7 +160,7 @@ async def test_the_time_to_the_first_sound_is_a_constraint(tmp_path: Path, simul
     """As it was measured in sessions before: a model that was slow to speak is passed over where it must not be."""
     policy = voice_policy(simulator.address, simulator.address)
     policy = policy.replace("p0, id: voice-1", 'p0, id: "voice-1@pace=400ms"').replace(
-        "to: [voice0, voice1]", "to: [voice0, voice1], within: {first_token: 300ms}"
+        "to: [voice0, voice1]", "to: [voice0, voice1], within: {first_audio: 300ms}"
     )
     async with in_process(tmp_path, policy) as proxy:
         served: list[Any] = []
@@ -172,8 +173,10 @@ async def test_the_time_to_the_first_sound_is_a_constraint(tmp_path: Path, simul
             records = await proxy.ended_records(lambda records, before=served: len(records) > len(before))
             served = [each.ended["model"] for each in records.values() if each.ended is not None]
         listed = [each for record in records.values() for each in record.decided["candidates"]]
+        for record in records.values():
+            assert differences(record.decided, decide_again(proxy.gateway.policy, record.decided)) == []
     assert sorted(served) == ["voice0", "voice1"]
-    assert sorted(each["reason"] for each in listed) == ["kept", "kept", "kept", "within.first-token"]
+    assert sorted(each["reason"] for each in listed) == ["kept", "kept", "kept", "within.first-audio"]
 
 
 @pytest.mark.parametrize(("status", "told"), [(400, 400), (401, 502), (429, 429), (503, 502)])

@@ -22,7 +22,7 @@ from routebook.edge.sessions.reaching import Line
 from routebook.edge.sessions.socket import Ending, Gone, Socket, Step
 from routebook.edge.sessions.spending import Spending
 from routebook.protocols.dialects import DIALECTS
-from routebook.protocols.sessions import Began, Erred, Finished, Happening, Heard, SessionDialect, Spoke, Wish
+from routebook.protocols.sessions import Began, Erred, Finished, Happening, Heard, SessionDialect, Sounded, Spoke, Wish
 from routebook.routing.endings import Who
 from routebook.routing.identity import new_id
 
@@ -305,6 +305,8 @@ class Talk:
                         await self._spending.began(identity)
                     case Spoke(identity):
                         self._spending.spoke(identity)
+                    case Sounded(identity):
+                        self._spending.sounded(identity)
                     case Finished():
                         await self._spending.finished(happening)
                         if self._entry.gateway.draining:

@@ -109,6 +109,12 @@ class Spending:
             gateway.memory.began(self._call.watched, first, gateway.clock.monotonic())
             gateway.metrics.first_token(self._model.name, first)
 
+    def sounded(self, identity: str) -> None:
+        """The first sound of a response has come."""
+        if (turn := self._running.get(identity)) is not None:
+            gateway = self._entry.gateway
+            gateway.memory.sounded(self._call.watched, self._entry.elapsed - turn.asked, gateway.clock.monotonic())
+
     async def finished(self, done: Finished) -> None:
         """A response is over: its usage is booked, as the upstream counted, or as it was estimated."""
         turn = self._running.pop(done.id, None) or await self._unheld()

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from routebook.chat.usage import Usage
 from routebook.protocols.gemini.usage import WireCount, WireUsage, usage_of
-from routebook.protocols.sessions import NOTHING, Began, Erred, Finished, Happening, Spoke, Unfinished, Wish
+from routebook.protocols.sessions import NOTHING, Began, Erred, Finished, Happening, Sounded, Spoke, Unfinished, Wish
 
 BASE64_PER_SPOKEN_TOKEN: Final = 2560
 """Characters of a spoken token: 40 ms (25 tokens a second) of 16-bit samples at 24 kHz, in base64."""
@@ -103,6 +103,7 @@ class LiveReader:
         """Its models are named in the first frame alone."""
         self._turns = 0
         self._is_running = False
+        self._has_sounded = False
         self._is_owed = False
         self._status = "completed"
         self._said = 0
@@ -155,6 +156,9 @@ class LiveReader:
                 self._status = "cancelled"
         if made:
             self._makes(made, happenings)
+        if content is not None and not self._has_sounded and b'"audio/' in bytes(content.model_turn):
+            self._has_sounded = True
+            happenings.append(Sounded(self._identity))
         if read.usage_metadata is not None:
             self._counted = read_live_usage(read.usage_metadata) or self._counted
         if self._is_owed and self._counted is not None:
@@ -196,6 +200,7 @@ class LiveReader:
         if not self._is_running:
             self._turns += 1
             self._is_running, self._status, self._said = True, "completed", 0
+            self._has_sounded = False
             happenings += (Began(self._identity), Spoke(self._identity))
         self._said += size
 

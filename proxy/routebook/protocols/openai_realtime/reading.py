@@ -15,7 +15,18 @@ from routebook.chat.usage import Usage
 from routebook.protocols.body import read_fields, with_fields
 from routebook.protocols.errors import ProtocolError
 from routebook.protocols.openai_realtime.usage import read_seconds, read_usage
-from routebook.protocols.sessions import NOTHING, Began, Erred, Finished, Happening, Heard, Spoke, Unfinished, Wish
+from routebook.protocols.sessions import (
+    NOTHING,
+    Began,
+    Erred,
+    Finished,
+    Happening,
+    Heard,
+    Sounded,
+    Spoke,
+    Unfinished,
+    Wish,
+)
 
 LONGEST: Final = 100
 """Characters of an upstream's word that are kept: it goes into the record."""
@@ -229,11 +240,14 @@ class RealtimeReader:
             return NOTHING
         is_first = not running.sound and not running.words
         size = max(0, len(read.delta) - 2)
-        if read.type in _SOUND:
-            running.sound += size
-        else:
+        if read.type not in _SOUND:
             running.words += size
-        return (Spoke(identity),) if is_first else NOTHING
+            return (Spoke(identity),) if is_first else NOTHING
+        is_first_sound = not running.sound
+        running.sound += size
+        if is_first:
+            return Spoke(identity), Sounded(identity)
+        return (Sounded(identity),) if is_first_sound else NOTHING
 
     def _began(self, read: _Frame) -> Sequence[Happening]:
         identity = _RESPONSE.decode(read.response).id

@@ -34,6 +34,7 @@ ROUTE_KEYS = {
 WITHIN_KEYS = {
     "cost": "what this request may cost at most",
     "first_token": "how long the first token may take",
+    "first_audio": "how long the first sound may take, of an answer that is to be heard",
     "quality": "how good the model must be at least, from 0 to 1",
     "region": "where the provider may stand, one or several",
     "labels": "labels that the model or its provider must have",
@@ -217,9 +218,10 @@ def _read_within(fields: Fields) -> Within:
         return Within()
     cost = whole(inner, "cost", Unit.MONEY)
     first_token = bounded(inner, "first_token", Unit.DURATION, "1ms")
+    first_audio = bounded(inner, "first_audio", Unit.DURATION, "1ms")
     quality = bounded(inner, "quality", Unit.SCORE, "0", "1")
     regions = None if inner.node("region") is None else frozenset(inner.texts("region"))
-    return Within(cost, first_token, quality, regions, read_labels(inner))
+    return Within(cost, first_token, quality, regions, read_labels(inner), first_audio=first_audio)
 
 
 def _read_split(fields: Fields, to: Collection[str], targets: Targets) -> Split | None:

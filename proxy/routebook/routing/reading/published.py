@@ -139,6 +139,7 @@ def _outcome_schemas() -> dict[str, Schema]:
     within = {
         "cost": build.quantity(Unit.MONEY),
         "first_token": duration,
+        "first_audio": duration,
         "quality": {"type": "number", "minimum": 0, "maximum": 1},
         "region": build.one_or_more(build.text()),
         "labels": build.named(build.text(), PATTERN),

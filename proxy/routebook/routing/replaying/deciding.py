@@ -17,6 +17,7 @@ from routebook.routing.candidates import Plan
 from routebook.routing.demand import KnownDemand
 from routebook.routing.outcomes import REQUESTED, UNCONSTRAINED, Outcome, Pick, Route, Within
 from routebook.routing.own_tasks import own_task
+from routebook.routing.pipelines import is_heard
 from routebook.routing.policy import Policy
 from routebook.routing.recorded import Recorded, conversation_of, demand_of, keyless_of, memory_of, within_of
 from routebook.routing.replay import Replayer
@@ -183,6 +184,20 @@ class Redeciding:
             for model in self._models(route, demand.model):
                 if model.name not in measured:
                     raise NotRecorded(f"model.{model.name}.first_token")
+        limits = route.within, within_of(record)
+        if is_heard(record.operation, demand.needs) and any(each.first_audio is not None for each in limits):
+            known = _sounded(record, before)
+            for model in self._models(route, demand.model):
+                if model.name not in known:
+                    raise NotRecorded(f"how soon `{model.name}` speaks")
+
+
+def _sounded(record: Recorded, before: Route | None) -> set[str]:
+    """The models of which it is known whether, and how soon, they were heard."""
+    limits = within_of(record), UNCONSTRAINED if before is None else before.within
+    if all(each.first_audio is None for each in limits):
+        return set()
+    return _looked_at(record)
 
 
 def _measured(record: Recorded, before: Route | None) -> set[str]:
@@ -192,12 +207,17 @@ def _measured(record: Recorded, before: Route | None) -> set[str]:
         before is not None and (before.pick is Pick.FASTEST or before.within != UNCONSTRAINED)
     )
     if asked:
-        known |= {
-            each.model
-            for each in record.candidates
-            if each.verdict == "kept" or each.reason.startswith(("within.", "account.", "breaker."))
-        }
+        known |= _looked_at(record)
     return known
+
+
+def _looked_at(record: Recorded) -> set[str]:
+    """The models that were compared by what was measured."""
+    return {
+        each.model
+        for each in record.candidates
+        if each.verdict == "kept" or each.reason.startswith(("within.", "account.", "breaker."))
+    }
 
 
 def _passed_over(record: Recorded) -> frozenset[tuple[str, str | None]]:

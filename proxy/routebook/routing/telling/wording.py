@@ -60,6 +60,8 @@ def _within(within: Within) -> Iterator[str]:
         yield f"for at most {dollars(within.cost)}"
     if within.first_token is not None:
         yield f"with a first token within {seconds(within.first_token)}"
+    if within.first_audio is not None:
+        yield f"with a first sound within {seconds(within.first_audio)}"
     if within.quality is not None:
         yield f"with a quality of at least {within.quality:g}"
     if within.regions is not None:
