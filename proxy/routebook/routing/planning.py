@@ -382,7 +382,7 @@ class _Planning:
             if limit is not None and speed[0] > limit:
                 if speed[2] > STALE_AFTER and probes(self.draw):
                     return None
-                return f"within.{first.value.replace('_', '-')}", {first.value: speed[0], "limit": limit, "by": by}
+                return _TOO_SLOW[first], {first.value: speed[0], "limit": limit, "by": by}
         return None
 
     def _place_of_conversation(self) -> int:
@@ -456,6 +456,8 @@ class _Planning:
 
 
 _NOTHING: Final[dict[str, Any]] = {}
+
+_TOO_SLOW: Final = {First.TOKEN: "within.first-token", First.AUDIO: "within.first-audio"}
 
 _DECLARED: Final = -1.0
 """The age of a time that nobody measured."""
