@@ -389,10 +389,10 @@ def large_policy(url: str, name: str, rules: int = 2000) -> str:
 async def test_a_large_policy_does_not_stall_the_worker(tmp_path: Path) -> None:
     """While a worker takes 2,000 rules, its event loop turns at least every 20 ms: streams go on.
 
-    Counted is what this process computes between two turns, in the best of three swaps: a busy machine may spoil one,
+    Counted is what this process computes between two turns, in the best of six swaps: a busy machine may spoil some,
     a worker that stalls does so every time.
     """
-    pickled = [pickle.dumps(compiled(large_policy(NOWHERE, f"turn{turn}"))) for turn in range(4)]
+    pickled = [pickle.dumps(compiled(large_policy(NOWHERE, f"turn{turn}"))) for turn in range(7)]
     journal = Journal(tmp_path, "test")
     gateway = Gateway(await unpickle(pickled[0]), journal, Metrics())
     turns: list[float] = []
