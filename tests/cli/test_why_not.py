@@ -62,3 +62,19 @@ def test_what_cannot_be_answered(state_dir: Path, capsys: pytest.CaptureFixture[
     ):
         assert main(["why-not", *words]) == code, words
         assert said in capsys.readouterr().err, words
+
+
+def test_a_class_of_the_policys_own_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Like one of the scorer's."""
+    (tmp_path / "policy.yaml").write_text("""\
+version: 1
+providers: {one: {dialect: openai, base_url: "http://127.0.0.1:1/v1", accounts: [{name: main}]}}
+models: {large: {provider: one}, small: {provider: one}}
+settings: {router: {tasks: {contracts: {tags: {any: [legal]}}}}}
+rules:
+  - {name: contracts, when: {prompt.task: contracts}, route: {to: [large]}}
+  - {name: rest, route: {to: [small]}}
+""")
+    given = ["--policy", str(tmp_path), "--given", "prompt.task=contracts"]
+    assert main(["why-not", "small", *given]) == 0
+    assert "contracts" in capsys.readouterr().out

@@ -81,10 +81,10 @@ def _say(found: Explanation, model: str, args: argparse.Namespace) -> int:
 def _facts(found: Explanation, given: list[str]) -> dict[str, Value]:
     """What is known of the request: what was given with what the clock showed, or what its record holds."""
     from routebook.policy.given import parse_given
-    from routebook.routing.facts import FACTS
     from routebook.routing.telling.why_not import facts_of_record
 
     if found.record is not None:
         return facts_of_record(found.record, found.seen)
+    assert found.policy is not None  # facts are given under the policy as it stands
     seen = {fact: value for fact, value in found.seen.items() if value is not None}
-    return {**seen, **dict(parse_given(text, FACTS) for text in given)}
+    return {**seen, **dict(parse_given(text, found.policy.facts) for text in given)}
