@@ -93,3 +93,16 @@ def fields(event: bytes) -> tuple[str | None, bytes | None]:
         elif key == b"event":
             name = value.removeprefix(b" ").decode("utf-8", "replace")
     return name, b"\n".join(data) if data else None
+
+
+def named(whole: bytes) -> Iterator[tuple[str | None, bytes | None]]:
+    """The names and data of a run of whole events; most are a line with the one and a line with the other, read at a glance."""
+    if b"\r" in whole:
+        yield from map(fields, spans(whole))
+        return
+    for event in whole.split(b"\n\n"):
+        name, found, data = event.partition(b"\ndata: ")
+        if found and name.startswith(b"event: ") and b"\n" not in name and b"\n" not in data:
+            yield name[7:].decode("utf-8", "replace"), data
+        elif event:
+            yield fields(event)

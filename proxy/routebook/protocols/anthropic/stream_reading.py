@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from routebook.chat.events import Event, Failed
@@ -12,7 +12,7 @@ from routebook.protocols.anthropic.telling import Telling
 from routebook.protocols.anthropic.wire import WireEvent
 from routebook.protocols.errors import ProtocolError
 from routebook.protocols.forgiving import Forgiving
-from routebook.protocols.sse import Splitter, fields, spans
+from routebook.protocols.sse import Splitter, named
 
 _EVENT: Final = Forgiving(WireEvent)
 
@@ -35,7 +35,7 @@ class MessagesReader:
         if self.done:
             return events
         whole = self._splitter.feed(chunk)
-        for name, data in _events(whole):
+        for name, data in named(whole):
             if data is not None and not self.done:
                 self._take(name, data, events)
         return events
@@ -86,16 +86,3 @@ class MessagesReader:
     def _fail(self, fault: Fault, events: list[Event]) -> None:
         self._failed = True
         events.append(Failed(fault))
-
-
-def _events(whole: bytes) -> Iterator[tuple[str | None, bytes | None]]:
-    """The names and data of a run of whole events; most are a line with a name and a line of data, and nothing else."""
-    if b"\r" in whole:
-        yield from map(fields, spans(whole))
-        return
-    for event in whole.split(b"\n\n"):
-        name, found, data = event.partition(b"\ndata: ")
-        if found and name.startswith(b"event: ") and b"\n" not in name and b"\n" not in data:
-            yield name[7:].decode("utf-8", "replace"), data
-        elif event:
-            yield fields(event)

@@ -14,7 +14,7 @@ from routebook.protocols.openai_faults import fault_of, read_fault
 from routebook.protocols.openai_responses.telling import Telling
 from routebook.protocols.openai_responses.usage import usage_of
 from routebook.protocols.openai_responses.wire import WireEvent, WireResponse
-from routebook.protocols.sse import Splitter, fields, spans
+from routebook.protocols.sse import Splitter, named
 
 LONGEST: Final = 100
 """Characters of an upstream's word for its reason to stop that are kept."""
@@ -87,7 +87,7 @@ class ResponsesReader:
             return ()
         events: list[Event] = []
         whole = self._splitter.feed(chunk)
-        for name, data in _events(whole):
+        for name, data in named(whole):
             if data is not None and not data.startswith(b"[DONE]"):
                 self._take(name, data, events)
             if self.done:
@@ -127,19 +127,6 @@ class ResponsesReader:
         if not self._failed:
             self._failed = True
             events.append(Failed(fault))
-
-
-def _events(whole: bytes) -> Iterator[tuple[str | None, bytes | None]]:
-    """The names and data of a run of whole events; most are a line with the one and a line with the other."""
-    if b"\r" in whole:
-        yield from map(fields, spans(whole))
-        return
-    for event in whole.split(b"\n\n"):
-        name, found, data = event.partition(b"\ndata: ")
-        if found and name.startswith(b"event: ") and b"\n" not in data and b"\n" not in name:
-            yield name[7:].decode("utf-8", "replace"), data
-        elif event:
-            yield fields(event)
 
 
 def _entry(whole: Callable[[], Any], number: int) -> Any:
