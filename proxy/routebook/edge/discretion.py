@@ -6,6 +6,7 @@ aiohttp's own words about a bad request quote it. Both listeners are made of the
 from __future__ import annotations
 
 import logging
+import traceback
 from abc import abstractmethod
 from typing import Any, Final
 
@@ -37,14 +38,14 @@ class DiscreetConnection(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """The answer to what is not HTTP (400), or to a fault of ours (500); a connection that was given up gets none."""
-        if isinstance(exc, ConnectionResetError):
+        if isinstance(exc, ConnectionResetError) and (self.transport is None or self.transport.is_closing()):
             # an exchange ends so that has nobody left to tell: its record says why, and no fault of ours is in it
             raise exc
         if status < 500:
             _log.info("bad request", code="request.malformed", reason=type(exc).__name__)
             response = self.malformed(status)
         else:
-            _log.error("bug", code="gateway.bug", reason=type(exc).__name__)
+            _log.error("bug", code="gateway.bug", reason=type(exc).__name__, place="" if exc is None else place_of(exc))
             response = self.bug()
         if request.writer.output_size > 0:
             raise ConnectionResetError("an answer has begun already")
@@ -58,3 +59,9 @@ class DiscreetConnection(web.RequestHandler):
 
     def log_debug(self, *args: Any, **kw: Any) -> None:
         """Nothing: as `log_exception`."""
+
+
+def place_of(error: BaseException) -> str:
+    """Where in the source an exception came from; never its words, which may hold what a client sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 
 import structlog
 from aiohttp import web
@@ -14,6 +13,7 @@ from routebook.edge.answers import answer, failure_of, refused
 from routebook.edge.attempting import attempt
 from routebook.edge.caching import look_up, replay
 from routebook.edge.callers import identify
+from routebook.edge.discretion import place_of
 from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
 from routebook.edge.guarding import guarded
@@ -152,7 +152,7 @@ def end_early(error: BaseException, request: web.BaseRequest, entry: Entry, dial
     """The answer to a request that is not served; where nobody is left to read one, the exception is raised on."""
     failure = failure_of(error, request)
     if failure.code == "gateway.bug":
-        _log.error("bug", code=failure.code, id=entry.id, exception=type(error).__name__, place=_place(error))
+        _log.error("bug", code=failure.code, id=entry.id, exception=type(error).__name__, place=place_of(error))
     entry.end(failure.status, code=failure.code)
     if failure.is_told and entry.phase is not Phase.DATA:
         if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
@@ -166,9 +166,3 @@ def end_early(error: BaseException, request: web.BaseRequest, entry: Entry, dial
     if isinstance(error, asyncio.CancelledError):
         raise error
     raise ConnectionResetError(failure.message) from None
-
-
-def _place(error: BaseException) -> str:
-    """Where in our source an exception came from; never its words, which may hold what a client sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
