@@ -5,6 +5,11 @@
 Each session sends a frame every 20 ms; the upstream answers each with one as large, at once. What is measured is the way
 there and back, so each figure holds two frames' ways through the proxy. Upstream and load share one core, each proxy has
 another one. Every round measures all of them in turn; medians over the rounds are shown. Trust ratios, not absolute figures.
+
+Times say something about a relay only as long as nobody is at the end of its strength, else they are those of a queue.
+So shown are also: the relay's CPU for each frame that it passed on, the share of a core that it took, that of the load and the
+upstream together, and by how much frames were sent later than they should have been. A row whose times are worth nothing
+says so. Frames are sent in steps of a millisecond, the event loop's.
 """
 
 from __future__ import annotations
@@ -25,16 +30,21 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.support.quiet import QuietClient, QuietUpstream, frame, opened
+
 FRAME_SECONDS = 0.02
 SOUND = base64.b64encode(bytes(960)).decode()
-SENT = json.dumps({"type": "input_audio_buffer.append", "audio": SOUND})
-ANSWER = json.dumps({"type": "response.output_audio.delta", "response_id": "resp_1", "delta": SOUND})
+SENT = frame(json.dumps({"type": "input_audio_buffer.append", "audio": SOUND}).encode(), masked=True)
+ANSWER = json.dumps({"type": "response.output_audio.delta", "response_id": "resp_1", "delta": SOUND}).encode()
 GREETING = [
     {"type": "session.created", "session": {"model": "bench-1", "audio": {"input": {"turn_detection": {}}}}},
     {"type": "response.created", "response": {"id": "resp_1"}},
@@ -58,17 +68,8 @@ rules:
 
 async def upstream(port: int) -> None:
     """Greet, and answer every frame with another."""
-
-    async def talk(request: web.Request) -> web.WebSocketResponse:
-        ws = web.WebSocketResponse(compress=False, max_msg_size=0)
-        await ws.prepare(request)
-        for event in GREETING:
-            await ws.send_str(json.dumps(event))
-        async for _ in ws:
-            await ws.send_str(ANSWER)
-        return ws
-
-    await _serve(talk, port)
+    async with QuietUpstream([json.dumps(event).encode() for event in GREETING], ANSWER, port):
+        await asyncio.Event().wait()
 
 
 async def bare_relay(port: int, to: str) -> None:
@@ -92,10 +93,6 @@ async def bare_relay(port: int, to: str) -> None:
             await back
         return ws
 
-    await _serve(talk, port)
-
-
-async def _serve(talk: Any, port: int) -> None:
     application = web.Application()
     application.router.add_get("/{path:.*}", talk)
     runner = web.AppRunner(application, access_log=None)
@@ -104,51 +101,88 @@ async def _serve(talk: Any, port: int) -> None:
     await asyncio.Event().wait()
 
 
-async def load(port: int, sessions: int, seconds: float) -> list[float]:
-    """Seconds that each frame's answer took; sessions begin spread over one frame's time."""
+class Speaker(QuietClient):
+    """A session that knows when it spoke, and how many seconds each answer took."""
+
+    __slots__ = ("_times", "_waiting_since")
+
+    def __init__(self, times: list[float]) -> None:
+        super().__init__()
+        self._times = times
+        self._waiting_since: deque[float] = deque()
+
+    def speak(self) -> None:
+        """Send a frame."""
+        self._waiting_since.append(time.perf_counter())
+        self.transport.write(SENT)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether all that was said is answered, or nobody will answer any more."""
+        return not self._waiting_since or not self.is_open
+
+    def heard(self, messages: list[bytes]) -> None:
+        """Answers, or what greets."""
+        now = time.perf_counter()
+        for _ in messages:
+            if self._waiting_since:
+                self._times.append(now - self._waiting_since.popleft())
+        super().heard(messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load has found: seconds that each frame's answer took, seconds that each frame was late, seconds of wall clock;
+    and seconds of a processor that what was measured used, that it waited for one, and that what measured it used."""
+
+    times: list[float]
+    late: list[float]
+    took: float
+    used: float
+    waited: float
+    spent: float
+
+
+async def load(port: int, sessions: int, seconds: float, pid: int | None, others: int) -> Loaded:
+    """Let so many sessions speak, spread over one frame's time, through a process (None: the upstream itself, `others`)."""
     times: list[float] = []
-
-    async def talk(client: aiohttp.ClientSession, number: int) -> None:
-        async with client.ws_connect(f"http://127.0.0.1:{port}{PATH}", max_msg_size=0) as ws:
-            for _ in GREETING:
-                await ws.receive()
-            waiting: deque[float] = deque()
-
-            async def listen() -> None:
-                async for _ in ws:
-                    times.append(time.perf_counter() - waiting.popleft())
-
-            listening = asyncio.create_task(listen())
-            due = time.perf_counter() + FRAME_SECONDS * number / sessions
-            end = due + seconds
-            while due < end:
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                waiting.append(time.perf_counter())
-                await ws.send_str(SENT)
-                due += FRAME_SECONDS
-            await asyncio.sleep(0.2)
-            await ws.close()
-            await listening
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
-        await asyncio.gather(*(talk(client, number) for number in range(sessions)))
-    return times
+    late: list[float] = []
+    speakers = await opened(f"http://127.0.0.1:{port}{PATH}", len(GREETING), sessions, lambda: Speaker(times))
+    used, waited = (0.0, 0.0) if pid is None else (processor(pid), waiting(pid))
+    spent = processor(others) + time.process_time()
+    begin = time.perf_counter()
+    for number in range(int(sessions * seconds / FRAME_SECONDS)):
+        due = begin + number * FRAME_SECONDS / sessions
+        while (early := due - time.perf_counter()) > 0:
+            await asyncio.sleep(early)
+        late.append(-early)
+        speakers[number % sessions].speak()
+        if number % 8 == 7:
+            await asyncio.sleep(0)
+    while not all(each.is_silent for each in speakers):
+        await asyncio.sleep(0.01)
+    took = time.perf_counter() - begin
+    spent = processor(others) + time.process_time() - spent
+    if pid is not None:
+        used, waited = processor(pid) - used, waiting(pid) - waited
+    for each in speakers:
+        each.drop()
+    return Loaded(times, late, took, used, waited, spent)
 
 
 async def idle(port: int, pid: int, sessions: int, seconds: float) -> tuple[float, float, int]:
     """KiB of memory that a session takes in which nothing is said, the share of a core that all of them take, and how many
     are lost in so many seconds."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
-        opened = [await client.ws_connect(f"http://127.0.0.1:{port}{PATH}") for _ in range(50)]
-        before = memory(pid)
-        for _ in range(sessions):
-            opened.append(await client.ws_connect(f"http://127.0.0.1:{port}{PATH}"))
-            await opened[-1].receive()
-        taken, used = memory(pid) - before, processor(pid)
-        await asyncio.sleep(seconds)
-        share = (processor(pid) - used) / seconds if seconds else 0.0
-        lost = sum(each.closed or each._response.connection is None for each in opened)
-        await asyncio.gather(*(each.close() for each in opened))
+    url = f"http://127.0.0.1:{port}{PATH}"
+    found = await opened(url, len(GREETING), 50, QuietClient)
+    before = memory(pid)
+    found += await opened(url, len(GREETING), sessions, QuietClient)
+    taken, used = memory(pid) - before, processor(pid)
+    await asyncio.sleep(seconds)
+    share = (processor(pid) - used) / seconds if seconds else 0.0
+    lost = sum(not each.is_open for each in found)
+    for each in found:
+        each.drop()
     return taken / sessions, share, lost
 
 
@@ -158,6 +192,11 @@ def processor(pid: int) -> float:
     for each in tree(pid):
         total += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:13]))
     return total / os.sysconf("SC_CLK_TCK")
+
+
+def waiting(pid: int) -> float:
+    """Seconds that a process and all below it could have run and had no processor (Linux, `sched-stats.rst`)."""
+    return sum(int(Path(f"/proc/{each}/schedstat").read_text().split()[1]) for each in tree(pid)) / 1e9
 
 
 def memory(pid: int) -> float:
@@ -219,10 +258,44 @@ def routebook(folder: Path, port: int, to: int) -> list[str]:
     ]
 
 
-def shown(times: list[float]) -> tuple[float, float, float]:
-    """The 50th, 95th and 99th percentile, in milliseconds."""
-    cuts = statistics.quantiles(times, n=100, method="inclusive")
+LATE = 5.0
+"""Milliseconds that one in a hundred frames may be sent late; the event loop's clock has steps of one."""
+
+FULL = 0.9
+"""Share of a core above which it is used up."""
+
+WAITED = 0.05
+"""Share of the time that a relay may have waited for a core that somebody else had."""
+
+
+def percentiles(seconds: list[float]) -> tuple[float, float, float]:
+    """The 50th, 95th and 99th, in milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
     return cuts[49] * 1000, cuts[94] * 1000, cuts[98] * 1000
+
+
+def row(subject: str, count: int, rounds: list[Loaded], base: list[float]) -> list[float]:
+    """Print a subject's medians over its rounds; its percentiles."""
+    found = [statistics.median(column) for column in zip(*(percentiles(each.times) for each in rounds))]
+    late = statistics.median(percentiles(each.late)[2] for each in rounds)
+    share, waited, spent = (
+        statistics.median(getattr(each, name) / each.took for each in rounds) for name in ("used", "waited", "spent")
+    )
+    frame_us = statistics.median(each.used / len(each.times) / 2 * 1e6 for each in rounds)
+    figures = "".join(f"{value:8.2f}" for value in found)
+    added = "".join(f"{value - other:8.2f}" for value, other in zip(found, base)) if base else " " * 24
+    notes = [
+        *(["frames were sent late"] if late > LATE else []),
+        *(["the load's core was used up"] if spent > FULL else []),
+        *(["the relay's core was used up"] if share > FULL else []),
+        *([f"the relay waited for its core {waited:.0%} of the time"] if waited > WAITED else []),
+    ]
+    used = f"{frame_us:8.1f}{share:8.0%}" if base else " " * 16
+    print(
+        f"{count:4} sessions, {subject:<14}{figures}   {added}{used}{spent:8.0%}{late:9.2f}  {'; '.join(notes)}",
+        flush=True,
+    )
+    return found
 
 
 def measure(args: argparse.Namespace) -> None:
@@ -234,28 +307,28 @@ def measure(args: argparse.Namespace) -> None:
     up, relay, proxy = free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        stack.enter_context(running([*me, "upstream", str(up)], up, ours, folder))
+        answering = stack.enter_context(running([*me, "upstream", str(up)], up, ours, folder))
         bare = stack.enter_context(running([*me, "relay", str(relay), f"http://127.0.0.1:{up}"], relay, theirs, folder))
-        ours_pid = stack.enter_context(running(routebook(folder, proxy, up), proxy, theirs, folder))
+        whole = stack.enter_context(running(routebook(folder, proxy, up), proxy, theirs, folder))
         os.sched_setaffinity(0, {ours})
-        subjects = {"directly": up, "aiohttp relay": relay, "routebook": proxy}
-        print("way of a frame there and back, in ms    p50     p95     p99    added p50     p95     p99")
-        for count in [int(each) for each in args.sessions.split(",")]:
-            found: dict[str, list[tuple[float, float, float]]] = {each: [] for each in subjects}
+        subjects = {"directly": (up, None), "aiohttp relay": (relay, bare), "routebook": (proxy, whole)}
+        print(
+            "frame there and back, ms      p50     p95     p99   added p50     p95     p99     relay  load+up  late p99"
+        )
+        for count in [int(each) for each in args.sessions.split(",") if each]:
+            found: dict[str, list[Loaded]] = {each: [] for each in subjects}
             for _ in range(args.rounds):
-                for subject, port in subjects.items():
-                    found[subject].append(shown(asyncio.run(load(port, count, args.seconds))))
-            middle = {each: [statistics.median(column) for column in zip(*rows)] for each, rows in found.items()}
-            for subject, row in middle.items():
-                added = [value - base for value, base in zip(row, middle["directly"])]
-                figures = "".join(f"{value:8.2f}" for value in row)
-                more = "" if subject == "directly" else "     " + "".join(f"{value:8.2f}" for value in added)
-                print(f"{count:4} sessions, {subject:<20}{figures}{more}", flush=True)
+                for subject, (port, pid) in subjects.items():
+                    found[subject].append(asyncio.run(load(port, count, args.seconds, pid, answering)))
+            base: list[float] = []
+            for subject, rounds in found.items():
+                figures = row(subject, count, rounds, base)
+                base = base or figures
         if args.idle:
-            for subject, port, pid in (("aiohttp relay", relay, bare), ("routebook", proxy, ours_pid)):
+            for subject, port, pid in (("aiohttp relay", relay, bare), ("routebook", proxy, whole)):
                 taken, share, lost = asyncio.run(idle(port, pid, args.idle, args.hold))
                 more = f", {share:.1%} of a core, {lost} lost in {args.hold:g} s" if args.hold else ""
-                print(f"{args.idle} idle sessions, {subject:<14}{taken:8.1f} KiB each, two sockets included{more}")
+                print(f"{args.idle} idle sessions, {subject:<14}{taken:8.1f} KiB each, {taken / 2:.1f} a socket{more}")
 
 
 def main() -> None:

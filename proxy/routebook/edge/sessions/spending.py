@@ -7,7 +7,6 @@ response is not asked for; one that runs is never cut off.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from msgspec.structs import replace
@@ -40,7 +39,7 @@ class Spending:
         self._reader = reader
         self._model = call.candidate.model
         self._running: dict[str, Turn] = {}
-        self._promised: deque[Turn] = deque()
+        self._promised: list[Turn] = []
         self._ready: Turn | None = self._deposit()
         self._refused: Failure | None = None
         self._look_again = 0.0
@@ -91,7 +90,7 @@ class Spending:
         turn: Turn | Failure
         is_promised = bool(self._promised)
         if is_promised:
-            turn = self._promised.popleft()
+            turn = self._promised.pop(0)
         else:
             ready, self._ready = self._ready, None
             turn = ready or await self._take(self._prompt)
