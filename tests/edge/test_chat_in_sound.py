@@ -138,9 +138,9 @@ async def test_a_stream_is_bare_samples(proxy: LocalProxy, client: AsyncOpenAI, 
         **SPOKEN,
     )
     pieces, ids, usage = [], set(), None
-    async for chunk in stream:
-        usage = chunk.usage or usage
-        for choice in chunk.choices:
+    async for each in stream:
+        usage = each.usage or usage
+        for choice in each.choices:
             audio: Any = choice.delta.to_dict().get("audio") or {}
             pieces.append(audio.get("data", ""))
             ids.add(audio.get("id"))
