@@ -25,7 +25,9 @@ from routebook.edge.simulator.server import start_simulator
 from routebook.edge.simulator.sound import RATE, tone
 from routebook.sound.wav import wav_of
 from tests.edge.sessions.test_talking import hertz
+from tests.support.asking import ask
 from tests.support.proxy import LocalProxy, in_process
+from tests.support.upstream import Reset, Say, Upstream, chunk, event, head
 
 POLICY = """\
 version: 1
@@ -136,9 +138,9 @@ async def test_a_stream_is_bare_samples(proxy: LocalProxy, client: AsyncOpenAI, 
         **SPOKEN,
     )
     pieces, ids, usage = [], set(), None
-    async for chunk in stream:
-        usage = chunk.usage or usage
-        for choice in chunk.choices:
+    async for each in stream:
+        usage = each.usage or usage
+        for choice in each.choices:
             audio: Any = choice.delta.to_dict().get("audio") or {}
             pieces.append(audio.get("data", ""))
             ids.add(audio.get("id"))
@@ -187,6 +189,44 @@ def without_ids(pieces: list[dict[str, Any]]) -> list[Any]:
             said.get("audio", {}).pop("id", None)
             found.append(choice)
     return found
+
+
+def said(model: str, sound: bytes) -> dict[str, Any]:
+    """One event of a stream in sound, as each vendor writes it."""
+    data = base64.b64encode(sound).decode()
+    if model == "gpt-audio":
+        return {"choices": [{"index": 0, "delta": {"audio": {"data": data}}, "finish_reason": None}]}
+    part = {"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": data}}
+    return {"candidates": [{"index": 0, "content": {"role": "model", "parts": [part]}}]}
+
+
+@pytest.mark.parametrize("model", ["gpt-audio", "gemini-voice"])
+async def test_what_was_heard_of_a_stream_that_breaks_off_is_sound(
+    tmp_path: Path, upstream: Upstream, model: str
+) -> None:
+    """It is estimated by its length, at the price of sound: nobody told how much it was."""
+    role = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
+    events = [said(model, tone(at * 100, 100)) for at in range(10)]
+    upstream.will(
+        [
+            Say(head(200, [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")])),
+            *(Say(chunk(event(each))) for each in ([role] if model == "gpt-audio" else []) + events),
+            Reset(),
+        ]
+    )
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Speak."}],
+        "audio": {"voice": "alloy", "format": "pcm16"},
+        "stream": True,
+        **SPOKEN,
+    }
+    async with in_process(tmp_path, POLICY.format(upstream=upstream.url)) as running:
+        assert (await ask(running.url, body)).status == 200
+        ended = (await running.only_record()).ended
+    assert ended is not None and ended["error"] == "upstream.cut" and ended["usage_by"] == "estimated"
+    assert ended["usage"]["audio_output"] == 20 and ended["usage"].get("output", 0) <= 1
+    assert ended["cost_parts"]["audio_output"] == 20 * (64_000 if model == "gpt-audio" else 10_000)
 
 
 @pytest.mark.parametrize("model", ["gpt-audio", "gemini-voice"])

@@ -254,6 +254,7 @@ def test_usage_that_nobody_counted_is_estimated_and_said_to_be() -> None:
         Usage(input=100, output=20),
         100 * 2_500 + 20 * 10_000,
     )
+    assert metered(large, None, 100, 20, sound=5) == estimated, "a model without a price for sound"
     assert Ending().metered.by == "nothing"
     assert Ending().metered.cost == Cost({})
 

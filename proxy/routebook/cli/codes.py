@@ -119,6 +119,7 @@ PROBLEMS: Final = {
     "catalogue.bad-key-set": "the public keys of a token issuer come from no place, or from two",
     "catalogue.shared-issuer": "tokens of one issuer would fit two clients alike",
     "catalogue.no-jwt": "a client has `jwt`, and what verifies tokens is not installed",
+    "catalogue.no-voice": "a route has models of both APIs of sessions, and what crosses from one to the other is not installed",
     "catalogue.private-address": "a base URL is written with an address that is not public, and that is not allowed",
     "catalogue.shared-key": "two clients have the same key",
     "catalogue.bad-certificate-name": "a name in a certificate lacks the kind of name it is",

@@ -21,6 +21,7 @@ from routebook.edge.attempting import Reply
 from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.entry import Entry
 from routebook.edge.headers import SERVER
+from routebook.edge.metering import sound_of
 from routebook.edge.relay import EventStream, last_words
 from routebook.edge.translating import Job
 from routebook.protocols.codec import Relaying
@@ -186,6 +187,11 @@ class Copying:
     def estimated_output(self) -> int:
         """Tokens that came out, by their size."""
         return self._reader.estimated_output
+
+    @property
+    def estimated_sound(self) -> int:
+        """How many of these are of sound."""
+        return sound_of(self._reader)
 
     def _take(self, passed: bytes) -> None:
         self._left -= len(passed)

@@ -17,7 +17,7 @@ from routebook.edge.answers import KINDS, Failure, header_safe
 from routebook.edge.calls import Call
 from routebook.edge.gateway import Gateway, Serving
 from routebook.edge.journal.writer import JournalUnavailable
-from routebook.edge.metering import NOBODY, OUTRUN, learn, meter, told_of
+from routebook.edge.metering import NOBODY, OUTRUN, learn, meter, sound_of, told_of
 from routebook.edge.uploads import Upload
 from routebook.edge.upstream import finish
 from routebook.edge.voice import Voice
@@ -451,7 +451,7 @@ class Entry:
     def _meter(self, call: Call, said: Said | None, code: str | None, estimated_output: int) -> Metered:
         prompt = 0 if self._plan is None or self._plan.size is None else self._plan.size.tokens
         usage, abandoned = None if said is None else said.usage, self.policy.settings.abandoned
-        return meter(call, usage, code, prompt, estimated_output, self._told, abandoned)
+        return meter(call, usage, code, prompt, estimated_output, self._told, abandoned, sound_of(said))
 
     def _let_go(self, call: Call) -> None:
         """The call is over: its connection goes back to the others where its answer was read to the end, and what it

@@ -59,13 +59,26 @@ def told_of(facts: RequestFacts, demand: LiveDemand) -> Told:
     return Told(facts.client.name, max(1, demand.choices), has_more, asked.heard_ms, asked.characters)
 
 
+def sound_of(reader: object) -> int:
+    """How many tokens of a reader's estimate are of sound; most know of none."""
+    return int(getattr(reader, "estimated_sound", 0))
+
+
 def meter(
-    call: Call, usage: Usage | None, code: str | None, prompt: int, output: int, told: Told, abandoned: Abandoned
+    call: Call,
+    usage: Usage | None,
+    code: str | None,
+    prompt: int,
+    output: int,
+    told: Told,
+    abandoned: Abandoned,
+    sound: int = 0,
 ) -> Metered:
-    """What a call used and costs. `code` is what failed, `prompt` and `output` are estimates, for where no usage is known."""
+    """What a call used and costs. `code` is what failed, `prompt` and `output` are estimates, for where no usage is known;
+    `sound` is the part of `output` that was heard."""
     if code is not None and code not in MAY_BE_BILLED and usage is None:
         return NOTHING
-    found = metered(call.candidate.model, usage, prompt, output, code is None, told.heard_ms, told.characters)
+    found = metered(call.candidate.model, usage, prompt, output, code is None, told.heard_ms, told.characters, sound)
     if found.by == "estimated" and code is not None and abandoned is Abandoned.HOLD and call.held.needs:
         return as_held(found, call.money_held)
     return found

@@ -30,6 +30,9 @@ from routebook.protocols.sse import Splitter
 BYTES_PER_TOKEN: Final = 4
 """What an estimate counts for one token of text, where an upstream counted nothing."""
 
+BASE64_PER_SPOKEN_TOKEN: Final = 3200
+"""Base64 of 50 ms of samples at 24,000 a second: what an estimate counts for one token of sound."""
+
 LONGEST: Final = 100
 """Characters of an upstream's word that are kept: it goes into the record."""
 
@@ -51,6 +54,7 @@ class Witness:
         self._words = 0
         self._refused = 0
         self._text = 0
+        self._sound = 0
 
     def __repr__(self) -> str:
         state = "error" if self.saw_error else "open" if self.finish_reason is None else self.finish_reason
@@ -65,7 +69,12 @@ class Witness:
     @property
     def estimated_output(self) -> int:
         """Tokens that came out, by the text: one a piece at least, for a stream whose upstream counted nothing."""
-        return max(self._words + self._refused, self._text // BYTES_PER_TOKEN)
+        return max(self._words + self._refused, self._text // BYTES_PER_TOKEN) + self.estimated_sound
+
+    @property
+    def estimated_sound(self) -> int:
+        """How many of these are of sound, by its length."""
+        return -(-self._sound // BASE64_PER_SPOKEN_TOKEN)
 
     def see(self, events: Sequence[Event]) -> None:
         """Take in some more events."""
@@ -80,6 +89,7 @@ class Witness:
                     self._text += len(text)
                 case AudioDelta():
                     self.saw_sound = True
+                    self._sound += len(event.base64)
                 case Started():
                     self.model = None if event.model is None else event.model[:LONGEST]
                     self.id = event.id

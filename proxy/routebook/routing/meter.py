@@ -45,12 +45,15 @@ def metered(
     is_whole: bool = True,
     heard_ms: int = 0,
     characters: int = 0,
+    sound: int = 0,
 ) -> Metered:
-    """The upstream's own count where there is one; otherwise the prompt's and the answer's estimated tokens, or the
-    length of sound or words (`heard_ms`, `characters`) where the model is paid by that.
+    """The upstream's own count where there is one; otherwise the prompt's and the answer's estimated tokens (`sound` of
+    them of what is heard, where that has a price of its own), or the length of sound or words (`heard_ms`, `characters`)
+    where the model is paid by that.
 
     Of an answer that is not whole, the count may be one from before its words: what came since is estimated.
     """
+    sound = 0 if model.price.audio_output is None else min(sound, answer)
     more = 0 if counted is None or is_whole else max(0, answer - counted.total_output)
     if counted is not None and not more:
         return Metered(counted, cost_of(counted, model.price), "measured")
@@ -61,9 +64,13 @@ def metered(
         )
         return Metered(usage, cost_of(usage, kinds), "estimated")
     if counted is None and heard_ms and model.price.audio_input is not None:
-        usage = Usage(audio_input=prompt, output=answer)
+        usage = Usage(audio_input=prompt, output=answer - sound, audio_output=sound)
         return Metered(usage, cost_of(usage, model.price), "estimated")
-    usage = Usage(input=prompt, output=answer) if counted is None else replace(counted, output=counted.output + more)
+    if counted is None:
+        usage = Usage(input=prompt, output=answer - sound, audio_output=sound)
+    else:
+        heard = min(more, max(0, sound - counted.audio_output))
+        usage = replace(counted, output=counted.output + more - heard, audio_output=counted.audio_output + heard)
     return Metered(usage, cost_of(usage, model.price), "estimated")
 
 

@@ -284,6 +284,43 @@ async def test_what_was_used_is_priced_by_kind_with_a_line_for_each_response(tmp
     assert all(line["asked"] <= line["spoke"] <= line["ended"] for line in lines)
 
 
+SCRIBE = "  {name}: {{provider: p0, id: whisper-1, operations: [transcription], price: {{minute: 0.006}}}}\n"
+
+
+@pytest.mark.parametrize("name", ["scribe", None])
+async def test_what_is_written_down_by_the_second_costs_what_the_minute_does(tmp_path: Path, name: str | None) -> None:
+    """By the price of the model of that provider with its id; without one the record says that it has no price."""
+
+    async def talk(socket: Any) -> None:
+        await greet(socket)
+        await heard(socket)
+        writes = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+        await socket.send_str(json.dumps({"type": "session.updated", "session": writes}))
+        done = {"type": "conversation.item.input_audio_transcription.completed", "item_id": "item_1"}
+        for seconds in (90, 0.5, 0):
+            await socket.send_str(json.dumps({**done, "usage": {"type": "duration", "seconds": seconds}}))
+        await until_left(socket)
+
+    more = "" if name is None else SCRIBE.format(name=name)
+    async with Voices(talk) as voices, in_process(tmp_path, voice_policy(voices.base_url, more=more)) as proxy:
+        async with session(proxy) as socket:
+            await socket.receive_str()
+            await socket.send_str('{"type":"session.update"}')
+            for _ in range(4):
+                await socket.receive_str()
+        ended = (await proxy.only_record()).ended
+    assert ended is not None
+    lines = ended["session"]["responses"]
+    assert [(line["status"], line["usage"]) for line in lines] == [
+        ("transcription", {"heard_ms": 90_000}),
+        ("transcription", {"heard_ms": 500}),
+    ]
+    assert ended["usage"] == {"heard_ms": 90_500} and ended["session"]["transcribed_seconds"] == 90.5
+    assert ended["cost"] == sum(line["cost"] for line in lines) == (9_050_000 if name else 0)
+    assert ended["cost_parts"] == ({"heard_ms": 9_050_000} if name else {})
+    assert ended.get("unpriced", []) == ([] if name else ["transcription"])
+
+
 async def test_a_response_whose_end_nobody_saw_is_estimated(tmp_path: Path) -> None:
     """By what passed of it, and marked as such."""
 

@@ -187,3 +187,16 @@ def test_tokens_are_estimated_where_nobody_counted() -> None:
     longer.feed(ROLE + chunk({"content": "x" * 4000}) + STOP)
     assert 900 <= longer.estimated_output <= 1100
     assert StreamReader().estimated_output == 0
+
+
+def test_sound_is_estimated_by_its_length_and_apart() -> None:
+    """A second is twenty tokens, however it is cut; its words are text."""
+    reader = StreamReader()
+    pieces = b"".join(chunk({"audio": {"data": "A" * 6400}}) for _ in range(10))
+    reader.feed(ROLE + chunk({"audio": {"id": "audio_1"}}) + chunk({"audio": {"transcript": "Hello."}}) + pieces + STOP)
+    assert 20 <= reader.estimated_sound <= 21
+    assert 1 <= reader.estimated_output - reader.estimated_sound <= 12
+    assert reader.saw_sound and reader.id == "audio_1"
+    headless = StreamReader()
+    headless.feed(pieces)
+    assert 20 <= headless.estimated_sound <= 22

@@ -142,17 +142,46 @@ def test_a_policy_that_uses_none_of_it_hears_nothing() -> None:
     assert result.policy is not None and codes(result.problems) == []
 
 
-def test_tokens_without_their_library_are_an_error() -> None:
-    """Not at the first token, but where the policy is read; in a process of its own, which cannot find the extra."""
-    clients = "clients: {staff: {jwt: {issuer: i, audience: a, jwks: {file: keys.json}}}}"
+def told_without(library: str, text: str) -> str:
+    """Codes and hints of a policy that is read by a process of its own, which cannot find a library."""
     program = (
-        "import sys; sys.modules['joserfc'] = None\n"
+        f"import sys; sys.modules['{library}'] = None\n"
         "from routebook.routing.reading.loading import load_sources\n"
         "for problem in load_sources([('policy.yaml', sys.argv[1])]).problems: print(problem.code, problem.hint)"
     )
-    text = f"version: 1\n{clients}\nrules:\n{LAST}"
     done = subprocess.run(
         [sys.executable, "-c", program, text], check=False, capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stdout) == (0, "catalogue.no-jwt `pip install 'routebook[jwt]'`\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_tokens_without_their_library_are_an_error() -> None:
+    """Not at the first token, but where the policy is read."""
+    clients = "clients: {staff: {jwt: {issuer: i, audience: a, jwks: {file: keys.json}}}}"
+    text = f"version: 1\n{clients}\nrules:\n{LAST}"
+    assert told_without("joserfc", text) == "catalogue.no-jwt `pip install 'routebook[jwt]'`\n"
     assert not load_sources([("policy.yaml", text)]).problems.found
+
+
+SESSIONS = """\
+version: 1
+providers:
+  open: {dialect: openai, base_url: https://open.example, accounts: [{name: a}]}
+  google: {dialect: gemini, base_url: https://google.example, accounts: [{name: a}]}
+models:
+  one: {provider: open, operations: [realtime], max_output: 4k, price: {input: 1, output: 1}}
+  two: {provider: google, operations: [realtime], max_output: 4k, price: {input: 1, output: 1}}
+pools: {voices: [one, two]}
+rules:
+  - {name: voices, when: {request.operation: realtime}, route: {to: TO}}
+"""
+
+
+def test_sessions_that_cross_without_their_library_are_a_warning() -> None:
+    """Where a route has models of both APIs, so that everybody crosses to some of them."""
+    text = SESSIONS + LAST
+    for to, is_told in (("[voices]", True), ("[one, two]", True), ("[one]", False), ("[two]", False)):
+        told = told_without("soxr", text.replace("TO", to))
+        assert told == ("catalogue.no-voice `pip install 'routebook[voice]'`\n" if is_told else ""), to
+        assert not load_sources([("policy.yaml", text.replace("TO", to))]).problems.found

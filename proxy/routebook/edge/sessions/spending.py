@@ -30,6 +30,10 @@ AGAIN: Final = 1.0
 """Seconds after which a speaker's session whose budget was used up looks whether that has changed."""
 
 
+MS: Final = 1000
+"""Milliseconds of a second, in which sound is counted that is paid by its length."""
+
+
 class Spending:
     """What one session spends. Responses are known by the upstream's ids."""
 
@@ -125,12 +129,13 @@ class Spending:
     async def heard(self, heard: Heard) -> None:
         """What was said was written down by a model of its own, which costs something of its own."""
         self._entry.listened(heard.seconds)
-        if heard.usage is None:
+        usage = heard.usage or Usage(heard_ms=round(heard.seconds * MS))
+        if usage == Usage():
             return
         model = self._transcriber
-        cost = Cost({}, ("transcription",)) if model is None else cost_of(heard.usage, model.price)
+        cost = Cost({}, ("transcription",)) if model is None else cost_of(usage, model.price)
         turn = await self._unheld()
-        turn.metered = Metered(heard.usage, cost, "measured")
+        turn.metered = Metered(usage, cost, "measured")
         self._entry.frees(turn)
         self._entry.responded({"id": None, "status": "transcription", **_used(turn.metered)})
 

@@ -47,6 +47,8 @@ class StreamReader:
         self._hide_usage = hide_usage
         self._first_bytes = 0
         self._bytes = 0
+        self._sounds = 0
+        self._sound_bytes = 0
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.model: str | None = None
@@ -98,10 +100,16 @@ class StreamReader:
         The first chunk holds a role and no text, so its size is what each chunk costs without its text; a chunk
         that brings text brings one token at least.
         """
+        events = self.events - self._sounds
         if self.events < 2:
             return 0
-        text = self._bytes - self._first_bytes * self.events
-        return max(self.events - 2, text // BYTES_PER_TOKEN)
+        text = self._bytes - self._first_bytes * events
+        return max(events - 2, text // BYTES_PER_TOKEN, 0) + self.estimated_sound
+
+    @property
+    def estimated_sound(self) -> int:
+        """How many of these are of sound, by its length."""
+        return -(-max(0, self._sound_bytes - self._first_bytes * self._sounds) // BYTES_PER_SPOKEN_TOKEN)
 
     def _ends_early(self) -> bytes:
         """The end mark as soon as its line is there: some upstreams forget the empty line after it."""
@@ -142,12 +150,15 @@ class StreamReader:
             return False
         self._bytes += len(data)
         if SOUND in data:
-            self._bytes -= len(data) - len(data) // BYTES_PER_SPOKEN_TOKEN * BYTES_PER_TOKEN
             self.id = self.id or sound_id(data)
-            self.saw_sound = self.saw_sound or b'"data"' in data
+            if b'"data"' in data:
+                self.saw_sound = True
+                self._sounds += 1
+                self._sound_bytes += len(data)
+                self._bytes -= len(data)
         first = self.events == 1
         if first:
-            self._first_bytes = len(data)
+            self._first_bytes = 0 if self.saw_sound else len(data)
         if name == "error":
             self._note_error(Raw(data))
         if not first and name is None and _is_plain(data):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from routebook.catalogue.models import Catalogue
 from routebook.policy.rules import Rule
 from routebook.routing.outcomes import Outcome
-from routebook.routing.reading.in_force import report_not_in_force
+from routebook.routing.reading.in_force import report_no_resampling, report_not_in_force
 from routebook.routing.reading.sections import Sections
 from routebook.routing.reading.serving import report_routes_to_nowhere
 
@@ -24,3 +24,4 @@ def check_policy(sections: Sections, rules: Sequence[Rule[Outcome]], catalogue: 
         )
     report_routes_to_nowhere(rules, catalogue, problems)
     report_not_in_force(sections, rules)
+    report_no_resampling(rules, catalogue, problems)
