@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import zlib
 from pathlib import Path
 
+import brotli
 import pytest
+from backports import zstd
 
 from tests.support.asking import CHAT, ask, chat, events, text_of
 from tests.support.proxy import LocalProxy, in_process, small_policy
@@ -163,16 +166,29 @@ async def test_the_decision_is_written_before_anything_goes_upstream(tmp_path: P
     assert found == [(1, 0)]
 
 
+CODINGS = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstd.compress,
+}
+
+
 async def test_an_encoded_answer_passes_and_is_counted(tmp_path: Path, upstream: Upstream) -> None:
     """We ask for none; an upstream that encodes all the same is passed on unchanged, and what was used is known."""
-    body = gzip.compress(json.dumps(completion(prompt_tokens=11, completion_tokens=5)).encode())
-    upstream.will(reply(body, headers=[("Content-Encoding", "gzip")]))
+    plain = json.dumps(completion(prompt_tokens=11, completion_tokens=5)).encode()
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
-        answer = await ask(proxy.url, headers=[("Accept-Encoding", "gzip, br")])
-        record = await proxy.only_record()
-    assert upstream.requests[0].header("accept-encoding") == "identity"
-    assert answer.body == body and answer.header("content-encoding") == "gzip"
-    assert record.ended is not None and (record.ended["input"], record.ended["output"]) == (11, 5)
+        for number, (coding, pack) in enumerate(CODINGS.items()):
+            body = pack(plain)
+            upstream.will(reply(body, headers=[("Content-Encoding", coding)]))
+            answer = await ask(proxy.url, headers=[("Accept-Encoding", "gzip, br, zstd")])
+            assert upstream.requests[number].header("accept-encoding") == "identity"
+            assert answer.body == body and answer.header("content-encoding") == coding
+        records = await proxy.ended_records(lambda found: len(found) == len(CODINGS))
+    for record in records.values():
+        assert record.ended is not None and record.ended["usage_by"] == "measured"
+        assert (record.ended["input"], record.ended["output"]) == (11, 5)
 
 
 async def test_embeddings_pass(tmp_path: Path, upstream: Upstream) -> None:

@@ -238,7 +238,9 @@ def _for_what(what: str, name: str) -> str:
 def words_of(failure: Failure, dialect: Dialect) -> dict[str, Any]:
     """What else an error says beside status and message. Types are OpenAI's words; other dialects have their own. Some
     say in the body when to try again."""
-    type = failure.kind.type if dialect.name.startswith("openai") else None
+    # a refusal that is the request's own fault where its kind is usually ours, or the other way round, goes by its status
+    usual = failure.status // 100 == failure.kind.status // 100
+    type = failure.kind.type if usual and dialect.name.startswith("openai") else None
     wait = None if failure.retry_after is None else in_seconds(failure.retry_after)
     return {"type": type, "code": failure.shown_code, "param": failure.param, "retry_after": wait}
 
