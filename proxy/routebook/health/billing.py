@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 ASSUMED: Final = 2_000.0
 """Estimated tokens that a ratio of one counts for."""
@@ -30,21 +30,35 @@ MODELS: Final = 4_096
 Row = tuple[str, float, float, float]
 """Model, tokens billed, tokens estimated, and when the last was: ready for JSON."""
 
+_NOTHING: Final = (0.0, 0.0, 0.0)
 
-class _Sums(NamedTuple):
-    billed: float
-    estimated: float
-    at: float
 
-    def aged(self, at: float) -> _Sums:
+class _Sums:
+    """Tokens of one model as they were by then."""
+
+    __slots__ = ("at", "billed", "estimated")
+
+    def __init__(self, at: float) -> None:
+        self.billed = 0.0
+        self.estimated = 0.0
+        self.at = at
+
+    def age(self, at: float) -> None:
         """The same by then."""
-        share = math.exp2(-max(0.0, at - self.at) / HALF_LIFE)
-        return _Sums(self.billed * share, self.estimated * share, max(self.at, at))
+        if at > self.at:
+            share = math.exp2((self.at - at) / HALF_LIFE)
+            self.billed *= share
+            self.estimated *= share
+            self.at = at
 
-    def plus(self, billed: float, estimated: float) -> _Sums:
+    def add(self, billed: float, estimated: float, at: float) -> None:
         """With so many more; the past gives way where it is too much."""
-        share = min(1.0, MOST / (self.estimated + estimated))
-        return _Sums((self.billed + billed) * share, (self.estimated + estimated) * share, self.at)
+        self.age(at)
+        self.billed += billed
+        self.estimated += estimated
+        if self.estimated > MOST:
+            self.billed *= MOST / self.estimated
+            self.estimated = MOST
 
 
 class Billing:
@@ -52,7 +66,7 @@ class Billing:
 
     def __init__(self) -> None:
         self._models: OrderedDict[str, _Sums] = OrderedDict()
-        self._untold: dict[str, _Sums] = {}
+        self._untold: dict[str, tuple[float, float, float]] = {}
 
     def __repr__(self) -> str:
         return f"<Billing of {len(self._models)} models>"
@@ -62,16 +76,16 @@ class Billing:
         if estimated <= 0 or billed <= 0:
             return
         self._add(model, billed, estimated, at)
-        untold = self._untold.get(model, _Sums(0.0, 0.0, at))
-        self._untold[model] = _Sums(untold.billed + billed, untold.estimated + estimated, at)
+        told, of, _ = self._untold.get(model, _NOTHING)
+        self._untold[model] = told + billed, of + estimated, at
 
     def ratio(self, model: str, at: float) -> float | None:
         """Tokens billed to one estimated; None where nothing is known. As a record has it, to three digits."""
         known = self._models.get(model)
         if known is None:
             return None
-        billed, estimated, _ = known.aged(at)
-        return round(min(MOST_RATIO, max(LEAST_RATIO, (billed + ASSUMED) / (estimated + ASSUMED))), 3)
+        known.age(at)
+        return round(min(MOST_RATIO, max(LEAST_RATIO, (known.billed + ASSUMED) / (known.estimated + ASSUMED))), 3)
 
     def news(self) -> list[Row]:
         """What was learnt since this was last asked, for the other workers."""
@@ -80,7 +94,7 @@ class Billing:
 
     def known(self) -> list[Row]:
         """All of it, for a worker that begins."""
-        return [(model, *sums) for model, sums in self._models.items()]
+        return [(model, sums.billed, sums.estimated, sums.at) for model, sums in self._models.items()]
 
     def hear(self, rows: Iterable[Row]) -> None:
         """Take in what another process has learnt."""
@@ -89,8 +103,10 @@ class Billing:
                 self._add(model, billed, estimated, at)
 
     def _add(self, model: str, billed: float, estimated: float, at: float) -> None:
-        known = self._models.get(model, _Sums(0.0, 0.0, at))
-        self._models[model] = known.aged(at).plus(billed, estimated)
+        known = self._models.get(model)
+        if known is None:
+            known = self._models[model] = _Sums(at)
+        known.add(billed, estimated, at)
         self._models.move_to_end(model)
         if len(self._models) > MODELS:
             self._models.popitem(last=False)

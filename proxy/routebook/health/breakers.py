@@ -52,12 +52,14 @@ class Window:
     def note(self, at: float, within: float, failed: bool) -> None:
         """A call is over."""
         start = at - at % (within / SLICES)
-        if not self._slices or self._slices[-1][0] < start:
-            self._slices.append([start, 0, 0])
-        self._slices[-1][1] += 1
-        self._slices[-1][2] += failed
+        latest = self._slices[-1] if self._slices else None
+        if latest is None or latest[0] < start:
+            latest = [start, 0, 0]
+            self._slices.append(latest)
+            self._leave(at, within)
+        latest[1] += 1
+        latest[2] += failed
         self.in_a_row = self.in_a_row + 1 if failed else 0
-        self._leave(at, within)
 
     def counts(self, at: float, within: float) -> tuple[int, int]:
         """Calls, and failures among them."""

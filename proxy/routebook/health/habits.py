@@ -26,6 +26,9 @@ HALF_LIFE = 600.0
 OF_OTHERS = 3.0
 """Answers that the model's other clients count for at most beside the client's own."""
 
+MOMENT = 0.5
+"""Seconds: answers no further apart may be taken in together, as one mean."""
+
 MOST_NEWS = 1000
 """Rows that are told at a time; the others follow."""
 
@@ -63,31 +66,34 @@ class _Mean:
 
 
 class Habits:
-    """What one worker knows of answers."""
+    """What one worker knows of answers. An answer is only added to a sum; the means take in what was summed when somebody
+    asks."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._pairs: OrderedDict[tuple[str, str], _Mean] = OrderedDict()
         self._models: OrderedDict[str, _Mean] = OrderedDict()
+        self._fresh: dict[tuple[str, str], list[float]] = {}
+        self._since = -math.inf
         self._untold: dict[tuple[str, str], list[float]] = {}
 
     def __repr__(self) -> str:
         return f"<Habits of {len(self._pairs)} clients and models>"
 
     def __len__(self) -> int:
+        self._take_in()
         return len(self._pairs)
 
     def answered(self, client: str, model: str, output: int, cached: float, at: float) -> None:
         """An answer of so many tokens; `cached` is the share of its prompt that was read from a cache."""
-        self._note(client, model, 1, output, cached, at)
-        told = self._untold.setdefault((client, model), [0.0, 0.0, 0.0, at])
-        told[0] += 1
-        told[1] += output
-        told[2] += cached
-        told[3] = at
+        if at - self._since > MOMENT:
+            self._take_in()
+            self._since = at
+        _add(self._fresh, (client, model), 1, output, cached, at)
 
     def of(self, client: str, model: str, at: float) -> Habit | None:
         """What is to be expected of the model's next answer to this client; None where nothing is known."""
+        self._take_in()
         own, all_ = self._pairs.get((client, model)), self._models.get(model)
         if all_ is None:
             return None
@@ -105,11 +111,13 @@ class Habits:
 
     def news(self) -> list[Row]:
         """What was learnt since this was last asked, for the other workers."""
+        self._take_in()
         told = list(self._untold)[:MOST_NEWS]
         return [(*pair, *self._untold.pop(pair)) for pair in told]  # type: ignore[misc]  # the four numbers of a row
 
     def known(self) -> list[Row]:
         """What a worker that begins has to hear: the pairs that were heard of last."""
+        self._take_in()
         latest = list(self._pairs.items())[-MOST_NEWS:]
         return [
             (*pair, mean.weight, mean.output * mean.weight, mean.cached * mean.weight, mean.at) for pair, mean in latest
@@ -121,9 +129,33 @@ class Habits:
             if answers > 0:
                 self._note(client, model, answers, output / answers, cached / answers, at)
 
+    def _take_in(self) -> None:
+        """What was summed since this was last done."""
+        for (client, model), (answers, output, cached, at) in self._fresh.items():
+            self._note(client, model, answers, output / answers, cached / answers, at)
+            _add(self._untold, (client, model), answers, output, cached, at)
+        self._fresh.clear()
+
     def _note(self, client: str, model: str, answers: float, output: float, cached: float, at: float) -> None:
         _entry(self._pairs, (client, model), at, self._most).note(answers, output, cached, at)
         _entry(self._models, model, at, self._most).note(answers, output, cached, at)
+
+
+def _add(
+    sums: dict[tuple[str, str], list[float]],
+    pair: tuple[str, str],
+    answers: float,
+    output: float,
+    cached: float,
+    at: float,
+) -> None:
+    """Add so many answers, with their tokens and cached shares in all; who was heard of last comes last."""
+    known = sums.pop(pair, None) or [0.0, 0.0, 0.0, at]
+    known[0] += answers
+    known[1] += output
+    known[2] += cached
+    known[3] = at
+    sums[pair] = known
 
 
 def _entry(table: OrderedDict[Key, _Mean], key: Key, at: float, most: int) -> _Mean:

@@ -7,7 +7,8 @@ What one worker measures the others are told. The clock is an argument: `at` is 
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict
+import math
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 
 from routebook.health.pace import Pace, bucket_of, quantile
@@ -17,6 +18,9 @@ WEIGHT_OF_LATEST = 0.2
 
 HALF_LIFE = 600.0
 """Seconds after which what is known counts half."""
+
+MOMENT = 0.5
+"""Seconds: times no further apart may be taken in together."""
 
 MOST = 4096
 """Models by accounts that are kept in mind."""
@@ -76,27 +80,51 @@ class _Times:
         return self._known
 
 
+class _Counted:
+    """How many times of one model by an account fell into which bucket, and when the last did."""
+
+    __slots__ = ("at", "first", "whole")
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.first: dict[int, int] = {}
+        self.whole: dict[int, int] = {}
+
+    def take(self, other: _Counted) -> None:
+        """So many more."""
+        for told, counts in ((self.first, other.first), (self.whole, other.whole)):
+            for bucket, count in counts.items():
+                told[bucket] = told.get(bucket, 0) + count
+        self.at = other.at
+
+
 class Speeds:
-    """What one worker knows of times."""
+    """What one worker knows of times. A measured time is only counted; the histograms take in what was counted when
+    somebody asks, for most requests are decided by nothing that was learnt."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._times: OrderedDict[tuple[AccountKey, str], _Times] = OrderedDict()
-        self._untold: dict[tuple[AccountKey, str], tuple[dict[int, int], dict[int, int], float]] = {}
+        self._fresh: defaultdict[tuple[AccountKey, str], _Counted] = defaultdict(_Counted)
+        self._since = -math.inf
+        self._untold: defaultdict[tuple[AccountKey, str], _Counted] = defaultdict(_Counted)
 
     def __repr__(self) -> str:
         return f"<Speeds of {len(self._times)} models by accounts>"
 
     def began(self, account: AccountKey, model: str, seconds: float, at: float) -> None:
         """An answer began so long after the call."""
-        self._measured(account, model, {bucket_of(seconds): 1}, {}, at)
+        fresh, bucket = self._counted(account, model, at), bucket_of(seconds)
+        fresh.first[bucket] = fresh.first.get(bucket, 0) + 1
 
     def ended(self, account: AccountKey, model: str, seconds: float, at: float) -> None:
         """An answer ended so long after the call."""
-        self._measured(account, model, {}, {bucket_of(seconds): 1}, at)
+        fresh, bucket = self._counted(account, model, at), bucket_of(seconds)
+        fresh.whole[bucket] = fresh.whole.get(bucket, 0) + 1
 
     def of(self, account: AccountKey, model: str, at: float) -> Speed | None:
         """How fast it is; `ALL` stands for all accounts together. None where nothing was measured."""
+        self._take_in()
         times = self._times.get((account, model))
         if times is None:
             return None
@@ -105,14 +133,17 @@ class Speeds:
 
     def news(self) -> list[Row]:
         """What was measured since this was last asked, for the other workers: a row for each model by account at most."""
-        untold, self._untold = self._untold, {}
-        return [
-            (*account, model, sorted(first.items()), sorted(whole.items()), at)
-            for (account, model), (first, whole, at) in untold.items()
+        self._take_in()
+        rows: list[Row] = [
+            (*account, model, sorted(counted.first.items()), sorted(counted.whole.items()), counted.at)
+            for (account, model), counted in self._untold.items()
         ]
+        self._untold.clear()
+        return rows
 
     def known(self) -> list[Row]:
         """What a worker that begins has to hear: the median of each, as if it had been measured a few times."""
+        self._take_in()
         rows: list[Row] = []
         for (account, model), times in self._times.items():
             if account != ALL:
@@ -125,13 +156,20 @@ class Speeds:
         for provider, account, model, first, whole, at in rows:
             self._note((provider, account), model, dict(first), dict(whole), at)
 
-    def _measured(self, account: AccountKey, model: str, first: Counts, whole: Counts, at: float) -> None:
-        self._note(account, model, first, whole, at)
-        firsts, wholes, _ = self._untold.get((account, model), ({}, {}, at))
-        for told, counts in ((firsts, first), (wholes, whole)):
-            for bucket, count in counts.items():
-                told[bucket] = told.get(bucket, 0) + count
-        self._untold[account, model] = firsts, wholes, at
+    def _counted(self, account: AccountKey, model: str, at: float) -> _Counted:
+        if at - self._since > MOMENT:
+            self._take_in()
+            self._since = at
+        fresh = self._fresh[account, model]
+        fresh.at = at
+        return fresh
+
+    def _take_in(self) -> None:
+        """What was counted since this was last done."""
+        for (account, model), fresh in self._fresh.items():
+            self._note(account, model, fresh.first, fresh.whole, fresh.at)
+            self._untold[account, model].take(fresh)
+        self._fresh.clear()
 
     def _note(self, account: AccountKey, model: str, first: Counts, whole: Counts, at: float) -> None:
         for of in ((account, model), (ALL, model)):
