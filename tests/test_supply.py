@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.support.processes import plain_environment
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "deploy" / "locks"
@@ -104,3 +108,32 @@ def test_the_bill_of_materials(tmp_path: Path) -> None:
     assert {canonicalize_name(each["name"]): each["version"] for each in bill["components"]} == pins("image.txt")
     for each in bill["components"]:
         assert any(reference.get("hashes") for reference in each["externalReferences"]), each["name"]
+
+
+def built(clone: Path, commit: str, zone: str, umask: int) -> dict[str, bytes]:
+    """What `deploy/dist.py` makes of a commit in a clone, by file."""
+    words = [sys.executable, str(clone / "deploy" / "dist.py"), commit, "--out", str(clone / "dist")]
+    environment = plain_environment({"TZ": zone, "PYTHONHASHSEED": str(umask)})
+    done = subprocess.run(
+        words, cwd=clone, env=environment, capture_output=True, text=True, timeout=240, check=False, umask=umask
+    )
+    assert done.returncode == 0, done.stderr
+    return {path.name: path.read_bytes() for path in sorted((clone / "dist").iterdir())}
+
+
+def test_a_build_gives_the_same_bytes_again(tmp_path: Path) -> None:
+    """Two clones, elsewhere, of another age, by somebody with another mask and zone: the same wheel, archive and digests."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = []
+    for folder, zone, umask in (("one", "UTC", 0o022), ("other/of/them", "Asia/Kolkata", 0o077)):
+        clone = tmp_path / folder
+        subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(clone)], check=True, timeout=120)
+        (clone / "rules" / "stray.yaml").write_text("left: by somebody\n")
+        for age, path in enumerate(sorted((clone / "proxy").rglob("*.py"))):
+            os.utime(path, (1e9 + age * umask, 1e9 + age * umask))
+        found.append(built(clone, commit.strip(), zone, umask))
+    one, other = found
+    assert {Path(name).suffix for name in one} == {".gz", ".whl", ""}
+    assert one == other
+    sums = dict(reversed(line.split("  ")) for line in one["SHA256SUMS"].decode().splitlines())
+    assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in one.items() if name != "SHA256SUMS"}

@@ -13,7 +13,9 @@ if get "$@" || { [ "$(id -u)" = 0 ] && apt-get update >/dev/null 2>&1 && get "$@
     for package in "$name.new"/packages/*.deb; do dpkg -x "$package" "$name.new"; done
     rm -rf "$name.new/packages"
     libraries=$(echo "$PWD/$name.new"/usr/lib/*-linux-gnu*)
-    runs() { LD_LIBRARY_PATH=$libraries "$(ls "$name.new"/usr/bin/"$program" "$name.new"/usr/sbin/"$program" 2>/dev/null)" "$@" >/dev/null 2>&1; }
+    place=$name.new/usr/bin/$program
+    test -x "$place" || place=$name.new/usr/sbin/$program
+    runs() { LD_LIBRARY_PATH=$libraries "$place" "$@" >/dev/null 2>&1; }
     if runs --version || runs -v; then
         mv "$name.new" "$name"
         exit 0
