@@ -138,8 +138,17 @@ class Deadlines:
     ) -> None:
         self._limits.leave(self)
         overdue, self._overdue = self._overdue, None
+        # the task may come to keep an exception whose traceback leads to these deadlines, in a circle
+        task, self._task = self._task, None
         if overdue is None:
             return
-        assert self._task is not None
-        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        assert task is not None
+        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise overdue from None
+
+
+def uncancel() -> None:
+    """The running task has been cancelled, and goes on to say so. Nobody keeps the task: a frame that did would be kept by
+    what the task raises, in a circle."""
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()

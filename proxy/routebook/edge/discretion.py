@@ -39,8 +39,9 @@ class DiscreetConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to what is not HTTP (400), or to a fault of ours (500); a connection that was given up gets none."""
         if isinstance(exc, ConnectionResetError) and (self.transport is None or self.transport.is_closing()):
-            # an exchange ends so that has nobody left to tell: its record says why, and no fault of ours is in it
-            raise exc
+            # an exchange ends so that has nobody left to tell: its record says why, and no fault of ours is in it. Were it
+            # raised on, aiohttp's frames would keep it, and be kept by it, until the garbage collector comes
+            return web.Response()
         if status < 500:
             _log.info("bad request", code="request.malformed", reason=type(exc).__name__)
             response = self.malformed(status)

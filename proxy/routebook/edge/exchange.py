@@ -13,6 +13,7 @@ from routebook.edge.answers import answer, failure_of, refused
 from routebook.edge.attempting import attempt
 from routebook.edge.caching import look_up, replay
 from routebook.edge.callers import identify
+from routebook.edge.deadlines import uncancel
 from routebook.edge.discretion import place_of
 from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
@@ -155,14 +156,17 @@ def end_early(error: BaseException, request: web.BaseRequest, entry: Entry, dial
         _log.error("bug", code=failure.code, id=entry.id, exception=type(error).__name__, place=place_of(error))
     entry.end(failure.status, code=failure.code)
     if failure.is_told and entry.phase is not Phase.DATA:
-        if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
-            task.uncancel()
+        if isinstance(error, asyncio.CancelledError):
+            uncancel()
         response = answer(failure, entry.marked(CIMultiDict()), dialect)
         if not request.content.is_eof():
             response.force_close()
         return response
     if request.transport is not None:
         request.transport.abort()
-    if isinstance(error, asyncio.CancelledError):
-        raise error
-    raise ConnectionResetError(failure.message) from None
+    try:
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        raise ConnectionResetError(failure.message) from None
+    finally:
+        del error  # its traceback leads to this frame: both would wait for the garbage collector

@@ -37,7 +37,7 @@ from routebook.chat.usage import Usage
 from routebook.edge.answers import Failure, failure_of, held_back
 from routebook.edge.attempting import Reply
 from routebook.edge.calls import Call
-from routebook.edge.deadlines import Deadlines, Wait
+from routebook.edge.deadlines import Deadlines, Wait, uncancel
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import SERVER, upstream_head
@@ -322,8 +322,8 @@ async def _stream(
         entry.end(200, said, failure.code, _estimated(reply), tuple(writer.losses))
         if not failure.is_told:
             raise
-        if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
-            task.uncancel()
+        if isinstance(error, asyncio.CancelledError):
+            uncancel()
         last = writer.write([Failed(Fault(failure.status, failure.message, failure.shown_code))])
         code = failure.code
     if code is None:

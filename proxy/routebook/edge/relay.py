@@ -18,7 +18,7 @@ from aiohttp import web
 from routebook.chat.faults import Fault
 from routebook.edge.answers import Failure, failure_of, words_of
 from routebook.edge.attempting import Reply
-from routebook.edge.deadlines import Wait
+from routebook.edge.deadlines import Wait, uncancel
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import client_headers
@@ -129,8 +129,8 @@ def last_words(failure: Failure, error: BaseException, dialect: Dialect, transla
 
     Where the upstream told an error itself before it stopped, that is what the client has heard already.
     """
-    if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
-        task.uncancel()
+    if isinstance(error, asyncio.CancelledError):
+        uncancel()
     if failure.code == ERROR_EVENT:
         return b""
     if translated is not None:

@@ -102,6 +102,7 @@ async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes
         except FOREIGN as error:
             if kept is None or now() - sent > RACE or not isinstance(error, aiohttp.ClientConnectionError):
                 raise in_our_words(error, "upstream.disconnected") from None
+            let_go(error)
         deadlines.waits_for(Wait.CONNECTION)
         kept = connections.kept(origin)
 
@@ -228,10 +229,16 @@ async def finish(answer: Answer) -> None:
         async with asyncio.timeout(LINGER):
             while await answer.content.readany():
                 pass
-    except FOREIGN:
-        pass
+    except FOREIGN as error:
+        let_go(error)
     finally:
         answer.close()
+
+
+def let_go(error: Exception) -> None:
+    """Have an exception forget the frames that it came through. aiohttp keeps it with the connection, which those frames
+    know: both would wait for the garbage collector."""
+    error.__traceback__ = None
 
 
 def not_connected(error: OSError) -> CallFailed:
@@ -244,6 +251,7 @@ def not_connected(error: OSError) -> CallFailed:
 
 def in_our_words(error: Exception, when_cut: str) -> CallFailed:
     """A foreign exception as a CallFailed."""
+    let_go(error)
     match error:
         case aiohttp.ClientPayloadError():
             return CallFailed("upstream.cut", "the answer was cut")

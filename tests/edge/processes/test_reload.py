@@ -21,7 +21,7 @@ from routebook.edge.gateway import Gateway
 from routebook.edge.journal.snapshots import read_snapshot
 from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
-from routebook.edge.processes.worker import unpickle
+from routebook.edge.processes.garbage import Garbage
 from routebook.routing.reading.loading import digest_of
 from tests.support.mistakes import mistakes
 from tests.support.ports import free_port
@@ -394,7 +394,8 @@ async def test_a_large_policy_does_not_stall_the_worker(tmp_path: Path) -> None:
     """
     pickled = [pickle.dumps(compiled(large_policy(NOWHERE, f"turn{turn}"))) for turn in range(7)]
     journal = Journal(tmp_path, "test")
-    gateway = Gateway(await unpickle(pickled[0]), journal, Metrics())
+    garbage = Garbage()
+    gateway = Gateway(await garbage.unpickle(pickled[0]), journal, Metrics())
     turns: list[float] = []
     longest: list[float] = []
 
@@ -406,7 +407,7 @@ async def test_a_large_policy_does_not_stall_the_worker(tmp_path: Path) -> None:
     turning = asyncio.create_task(turn_and_turn())
     for each in pickled[1:]:
         turns[:] = [time.process_time()]
-        gateway.take(await unpickle(each))
+        gateway.take(await garbage.unpickle(each))
         await asyncio.sleep(0.01)
         assert len(turns) > 5
         longest.append(max(later - earlier for earlier, later in itertools.pairwise(turns)))

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from routebook.edge.processes.control import Channel, Gone, Message
 
 KILL_AFTER = 5.0
-"""Seconds a child has beyond its drain before it is killed."""
+"""Seconds a child has beyond its drain before it is killed, and those it has to end when it has said all it had to."""
 
 Handler = Callable[[Message], Awaitable[None]]
 """What is done with a message of a child that is no answer."""

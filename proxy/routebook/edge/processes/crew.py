@@ -65,6 +65,7 @@ class Hand:
 
 class Crew:
     """So many workers, always. `fields` go into each worker's `start`; `current` is the policy that it begins under.
+    `replaced` counts those that ended before the service did, `fallen` those that did not end well: killed, or failed.
 
     A worker that is told to end by somebody else (SIGTERM) is replaced at once and finishes beside its successor: so
     workers can be renewed one by one without a request being lost.
@@ -75,6 +76,7 @@ class Crew:
     ) -> None:
         self.size = size
         self.replaced = 0
+        self.fallen = 0
         self.board = Board()
         self.learnt = Learnt()
         self.on_ready: Callable[[Hand], object] = lambda hand: None
@@ -260,6 +262,7 @@ class Crew:
                 "worker ended", instance=hand.instance, pid=hand.child.pid, how=how
             )
             self.replaced += not self._leaving.is_set()
+            self.fallen += code != 0
         self.on_end(hand)
         if not self._first_end.done():
             self._first_end.set_result(f"a worker ended before it served (code {code})")

@@ -47,6 +47,7 @@ from routebook.edge.operations_log import operations_log
 from routebook.edge.processes import accounts, state
 from routebook.edge.processes.control import Gone, Message
 from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand, stamp
+from routebook.edge.processes.garbage import give_back
 from routebook.edge.processes.listening import Address, bind, is_loopback, written
 from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
 from routebook.edge.processes.rollout import Reloaded, Rollout, remember
@@ -142,6 +143,7 @@ class Supervisor:
         self._hear_signals()
         async with AsyncExitStack() as stack:
             await self._open(stack)
+            stack.callback(asyncio.create_task(give_back()).cancel)
             await self._told_to_end.wait()
             return 0 if await self._drain() else 1
 
@@ -358,8 +360,9 @@ class Supervisor:
             raise StartRefused(str(error)) from error
 
     async def _drain(self) -> bool:
-        """Say `not ready`, wait a moment, let the workers finish; whether all ended by themselves in time."""
+        """Say `not ready`, wait a moment, let the workers finish; whether all ended by themselves, in time and well."""
         self._serves = False
+        fallen = self._crew.fallen
         operations_log().info("draining", seconds=self._options.drain)
         twice = asyncio.create_task(self._told_twice.wait())
         await asyncio.wait({twice}, timeout=GRACE)
@@ -368,7 +371,7 @@ class Supervisor:
         if not draining.done():
             await self._crew.drain(0)
         twice.cancel()
-        clean = await draining
+        clean = await draining and self._crew.fallen == fallen
         operations_log().info("ended", clean=clean)
         return clean
 

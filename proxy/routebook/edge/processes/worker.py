@@ -8,9 +8,7 @@ policy comes in two steps, so that all workers take it or none does: `stage` unp
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -24,6 +22,7 @@ from routebook.edge.metrics import Metrics
 from routebook.edge.operations_log import configure_log, operations_log
 from routebook.edge.processes.accounts import Reporter
 from routebook.edge.processes.control import Channel, Gone, Message
+from routebook.edge.processes.garbage import Garbage, give_back
 from routebook.edge.processes.state import begin_drawing, digest_key
 from routebook.edge.server import Listener, start_server
 from routebook.edge.tls.pair import context_of, of_fields
@@ -38,10 +37,6 @@ LEARNT_SECONDS = 1.0
 LAG_SECONDS = 0.5
 """How often a worker looks how late it comes to what it has to do."""
 
-GARBAGE = 10_000
-"""Objects that come to more than have gone before the garbage collector looks for cycles among them. A request makes
-hundreds and leaves none behind: looking at the requests under way after every few of them finds nothing."""
-
 
 class Worker:
     """A gateway, its listener, and the channel to the supervisor."""
@@ -52,6 +47,7 @@ class Worker:
         gateway: Gateway,
         reporter: Reporter,
         listener: Listener,
+        garbage: Garbage,
         drain_seconds: float,
         drawing: int,
     ) -> None:
@@ -59,6 +55,7 @@ class Worker:
         self._reporter = reporter
         self._gateway = gateway
         self._listener = listener
+        self._garbage = garbage
         self._drain_seconds = drain_seconds
         self._drawing = drawing
         self._staged: Policy | None = None
@@ -76,6 +73,7 @@ class Worker:
         teaching = asyncio.create_task(self._tell_learnt())
         watching = asyncio.create_task(self._reporter.watch_keys())
         looking = asyncio.create_task(self._watch_lag())
+        giving = asyncio.create_task(give_back())
         await self._leaving.wait()
         draining = asyncio.create_task(self._listener.drain(self._drain_seconds))
         cutting = asyncio.create_task(self._cutting.wait())
@@ -88,6 +86,7 @@ class Worker:
         await self._say_farewell()
         watching.cancel()
         looking.cancel()
+        giving.cancel()
         listening.cancel()
         telling.cancel()
         teaching.cancel()
@@ -176,7 +175,7 @@ class Worker:
     async def _stage(self, pickled: bytes) -> str | None:
         """Unpickle a policy beside the one in force; what went wrong, or None."""
         try:
-            self._staged = await unpickle(pickled)
+            self._staged = await self._garbage.unpickle(pickled)
         except Exception as error:  # noqa: BLE001 - whatever a pickle may raise, the policy in force stays
             return f"{type(error).__name__}: {error}"
         return None
@@ -198,22 +197,6 @@ class Worker:
             operations_log().warning("worker without a supervisor", instance=self._gateway.instance, said=message.kind)
 
 
-async def unpickle(pickled: bytes) -> Policy:
-    """A policy from its bytes, on a thread, so that the exchanges of this worker go on meanwhile.
-
-    The garbage collector would walk the growing policy again and again (200 ms at 10,000 rules): it waits, and finds
-    the new objects among the old ones, which it rarely looks at.
-    """
-    gc.disable()
-    try:
-        policy: Policy = await asyncio.to_thread(pickle.loads, pickled)
-        gc.freeze()
-        gc.unfreeze()
-    finally:
-        gc.enable()
-    return policy
-
-
 async def serve(control: socket.socket, listen: socket.socket) -> None:
     """Wait for `start`, serve, and return when drained."""
     channel = await Channel.over(control)
@@ -221,9 +204,9 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     configure_log(start.fields["log"])
     instance, state_dir = start.fields["instance"], Path(start.fields["state_dir"])
     journal = Journal(state_dir, instance)
-    drawing = begin_drawing(state_dir)
+    drawing, garbage = begin_drawing(state_dir), Garbage()
     gateway = Gateway(
-        await unpickle(start.payload),
+        await garbage.unpickle(start.payload),
         journal,
         Metrics(),
         None,
@@ -236,11 +219,10 @@ async def serve(control: socket.socket, listen: socket.socket) -> None:
     reporter = Reporter(channel, gateway)
     reporter.hear(start.fields["standings"])
     gateway.memory.learnt.hear(start.fields["learnt"])
-    gc.freeze()
-    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+    garbage.begin()
     context = context_of(of_fields(start.fields["tls"])) if start.fields["tls"] else None
     listener = await start_server(gateway, listen, context)
-    worker = Worker(channel, gateway, reporter, listener, start.fields["drain"], drawing)
+    worker = Worker(channel, gateway, reporter, listener, garbage, start.fields["drain"], drawing)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.leave_or_cut)
     await channel.send(Message("ready", {"digest": gateway.policy.digest}))
     try:
@@ -256,11 +238,14 @@ def main(arguments: list[str]) -> int:
     control, listen = (socket.socket(fileno=int(descriptor)) for descriptor in arguments)
     for descriptor in arguments:
         os.set_inheritable(int(descriptor), False)
-    try:
-        asyncio.run(serve(control, listen))
-    except Gone:
-        return 1
-    return 0
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(serve(control, listen))
+        except Gone:
+            return 1
+        # Whatever had to be written is. A thread may be asking for a name that no server answers for: whoever waited for it
+        # is gone, and the loop and the interpreter would wait all the same until the system gives up.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from routebook.chat.loss import Loss
 from routebook.edge.answers import Failure, failure_of, words_of
+from routebook.edge.deadlines import uncancel
 from routebook.edge.sessions.entry import SessionEntry
 from routebook.edge.sessions.frames import NO_CODE, Broken, Kind, Message, close_of
 from routebook.edge.sessions.handshake import broke
@@ -75,9 +76,7 @@ async def relay(
     try:
         end = await talk.until_over()
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        assert task is not None
-        task.uncancel()
+        uncancel()
         end = _cut_off(request)
     finally:
         spending.close()
@@ -96,8 +95,8 @@ async def refuse(error: BaseException, request: web.BaseRequest, client: Socket,
     failure = failure_of(error, request)
     entry.closed = {"closed_by": "gateway", "close_code": REFUSED}
     entry.end(failure.status, code=failure.code)
-    if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
-        task.uncancel()
+    if isinstance(error, asyncio.CancelledError):
+        uncancel()
     await client.close(REFUSED, f"{failure.status} {failure.code}: {failure.message}", CLOSING)
 
 
