@@ -19,7 +19,7 @@ from tests.sdk.house import opened
 from tests.sdk.processes import Processes
 from tests.support.certificates import AUTHORITY, written
 from tests.support.proxy import LocalProxy, encrypted, in_process
-from tests.support.voices import Voices, heard, voice_policy
+from tests.support.voices import Voices, heard, usage_of, voice_policy
 
 TOOL = {
     "type": "function",
@@ -213,6 +213,43 @@ async def test_f10_a_secret_is_made_and_used(tmp_path: Path, trusting: Processes
         record = await proxy.only_record(30)
     assert record.decided["client"] == "app"
     assert secret not in str(record)
+
+
+async def as_in_beta(session: Any) -> None:
+    """A session of the API's beta: its names of events, and its flat settings."""
+    await session.send_str(
+        json.dumps({"type": "session.created", "session": {"model": "voice-1", "modalities": ["text"]}})
+    )
+    while (event := await heard(session)) is not None:
+        if event["type"] == "response.create":
+            await session.send_str(json.dumps({"type": "response.created", "response": {"id": "resp_1"}}))
+            delta = {"type": "response.text.delta", "response_id": "resp_1", "delta": "hello"}
+            await session.send_str(json.dumps(delta))
+            response = {"id": "resp_1", "status": "completed", "usage": usage_of(4, 0, 0, 0, 3, 0)}
+            await session.send_str(json.dumps({"type": "response.done", "response": response}))
+
+
+async def test_f14_a_client_of_the_beta(tmp_path: Path, trusting: Processes) -> None:
+    """Says so to the upstream, and hears its names; where the session would cross, it is refused at the upgrade, and the
+    record says why."""
+    async with Voices(as_in_beta) as voices, in_process(tmp_path, voice_policy(voices.base_url)) as proxy:
+        made = {"base_url": proxy.base_url, "socket_url": f"ws{proxy.base_url[4:]}"}
+        result = await trusting["voice-openai-1"].do("beta", made, {"model": "voice"})
+        assert "error" not in result, result
+        assert result["kinds"] == ["session.created", "response.created", "response.text.delta", "response.done"]
+        assert result["text"] == "hello" and result["usage"]["output_tokens"] == 3
+        assert voices.upgrades[0].headers["OpenAI-Beta"] == "realtime=v1"
+        record = await proxy.only_record(30)
+        assert record.ended is not None
+        assert record.ended["usage"] == {"input": 4, "output": 3} and record.ended["usage_by"] == "measured"
+        proxy.take(voice_policy(voices.base_url).replace("dialect: openai,", "dialect: gemini,"))
+        result = await trusting["voice-openai-1"].do("beta", made, {"model": "voice"})
+        assert (result["error"], result["status"]) == ("InvalidStatus", 400)
+        records = await proxy.ended_records(lambda found: len(found) == 2, 30)
+        assert len(voices.upgrades) == 1
+    crossed = next(each.ended for each in records.values() if each.ended and each.ended["status"] == 400)
+    assert crossed["error"] == "request.not-carried"
+    assert "OpenAI-Beta" in json.dumps(crossed)
 
 
 @pytest.mark.parametrize("upstream", ["openai-responses", "anthropic"])
