@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from routebook.edge.identity.store import KeyStore
 from routebook.edge.simulator.server import start_simulator
@@ -19,9 +17,9 @@ from tests.edge.sessions.test_live import TURN, USAGE
 from tests.edge.sessions.test_live import policy as live_policy
 from tests.sdk.house import opened
 from tests.sdk.processes import Processes
-from tests.support.proxy import LocalProxy, in_process
-from tests.support.tapping import Tap
-from tests.support.voices import Voices, heard, voice_policy
+from tests.support.certificates import AUTHORITY, written
+from tests.support.proxy import LocalProxy, encrypted, in_process
+from tests.support.voices import Voices, heard, usage_of, voice_policy
 
 TOOL = {
     "type": "function",
@@ -34,43 +32,28 @@ AZURE = "2025-04-01-preview"
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """Whose certificates the SDKs' processes trust."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def trusting(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    """The SDKs' processes."""
+def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """The SDKs' processes, which trust the authority of the tests' certificates."""
     file = tmp_path_factory.mktemp("authority") / "ca.pem"
-    authority.cert_pem.write_to_path(str(file))
+    AUTHORITY.cert_pem.write_to_path(str(file))
     with Processes(file) as running:
         yield running
 
 
 @asynccontextmanager
 async def talking(
-    tmp_path: Path, authority: trustme.CA, more: str = "", client: str = "", fault: str = ""
+    tmp_path: Path, more: str = "", client: str = "", fault: str = ""
 ) -> AsyncIterator[tuple[LocalProxy, str]]:
-    """A proxy before the simulated Realtime, which fails as `fault` says; and its address over TLS."""
+    """A proxy before the simulated Realtime, which fails as `fault` says; and the address of its listener that speaks TLS."""
     simulator = await start_simulator(socket.create_server(("127.0.0.1", 0)), pace=0)
     try:
         policy = voice_policy(simulator.address, more=more, client=client).replace(
             "id: voice-1", f'id: "voice-1{fault}"'
         )
-        async with in_process(tmp_path, policy) as proxy, secured(proxy, authority) as url:
+        async with in_process(tmp_path, policy) as proxy, encrypted(proxy, written(tmp_path / "tls")) as url:
             yield proxy, url
     finally:
         await simulator.close()
-
-
-@asynccontextmanager
-async def secured(proxy: LocalProxy, authority: trustme.CA) -> AsyncIterator[str]:
-    """The address of a proxy over TLS."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    async with Tap(proxy.url, context) as tap:
-        yield tap.url.replace("127.0.0.1", "localhost")
 
 
 CLIENTS = {
@@ -101,10 +84,10 @@ def given_of(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-async def test_f1_a_session_of_realtime(tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str) -> None:
+async def test_f1_a_session_of_realtime(tmp_path: Path, trusting: Processes, name: str) -> None:
     """Settings, a hundred frames of sound, a turn in text, one of a tool; usage is what the record has."""
     sdk, made = CLIENTS[name]
-    async with talking(tmp_path, authority) as (proxy, tls):
+    async with talking(tmp_path) as (proxy, tls):
         result = await trusting[sdk].do("session", made(proxy.url, tls), given_of(name))
         assert "error" not in result, result
         record = await proxy.only_record(30)
@@ -146,14 +129,14 @@ async def live(session: Any) -> None:
 
 
 @pytest.mark.parametrize("name", LIVE_CLIENTS)
-async def test_f2_a_session_of_live(tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str) -> None:
+async def test_f2_a_session_of_live(tmp_path: Path, trusting: Processes, name: str) -> None:
     """With its key in a header or in the address, by a path with two slashes too (F13): sound, a tool, usage."""
     sdk, version = LIVE_CLIENTS[name]
     tool = {"name": "weather", "description": "how it is outside"}
     async with (
         Voices(live) as voices,
         in_process(tmp_path, live_policy(voices.base_url)) as proxy,
-        secured(proxy, authority) as tls,
+        encrypted(proxy, written(tmp_path / "tls")) as tls,
     ):
         made = {"base_url": tls if name.endswith("tls") else proxy.url, "version": version}
         result = await trusting[sdk].do("session", made, {"model": "live", "tool": tool})
@@ -168,12 +151,10 @@ async def test_f2_a_session_of_live(tmp_path: Path, authority: trustme.CA, trust
 
 
 @pytest.mark.parametrize("name", ["openai-3", "openai-1", "openai-js-tls", "agents-js"])
-async def test_f4_a_refusal_is_an_error_of_the_sdk(
-    tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str
-) -> None:
+async def test_f4_a_refusal_is_an_error_of_the_sdk(tmp_path: Path, trusting: Processes, name: str) -> None:
     """At the upgrade: with its status in Python, in words in JavaScript."""
     sdk, made = CLIENTS[name]
-    async with talking(tmp_path, authority) as (proxy, tls):
+    async with talking(tmp_path) as (proxy, tls):
         proxy.take(voice_policy("http://127.0.0.1:9/v1").replace("openai-realtime}", "gemini-live}"))
         result = await trusting[sdk].do("session", made(proxy.url, tls), given_of(name))
     if "js" in name:
@@ -183,12 +164,13 @@ async def test_f4_a_refusal_is_an_error_of_the_sdk(
 
 
 @pytest.mark.parametrize("name", ["google-3-tls", "google-1-tls", "google-js"])
-async def test_f4_a_refusal_of_live_is_an_error_of_the_sdk(
-    tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str
-) -> None:
+async def test_f4_a_refusal_of_live_is_an_error_of_the_sdk(tmp_path: Path, trusting: Processes, name: str) -> None:
     """By a close before the session has begun, with our code in its reason."""
     sdk, version = LIVE_CLIENTS[name]
-    async with in_process(tmp_path, live_policy("http://127.0.0.1:9/v1")) as proxy, secured(proxy, authority) as tls:
+    async with (
+        in_process(tmp_path, live_policy("http://127.0.0.1:9/v1")) as proxy,
+        encrypted(proxy, written(tmp_path / "tls")) as tls,
+    ):
         made = {"base_url": tls if name.endswith("tls") else proxy.url, "version": version}
         given = {"model": "other", "tool": {"name": "weather"}}
         result = await trusting[sdk].do("session", made, given)
@@ -197,12 +179,10 @@ async def test_f4_a_refusal_of_live_is_an_error_of_the_sdk(
 
 
 @pytest.mark.parametrize("name", ["openai-3", "openai-1", "openai-js-tls", "agents-js"])
-async def test_f6_an_upstream_that_dies_is_an_error_of_the_sdk(
-    tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str
-) -> None:
+async def test_f6_an_upstream_that_dies_is_an_error_of_the_sdk(tmp_path: Path, trusting: Processes, name: str) -> None:
     """No client hangs."""
     sdk, made = CLIENTS[name]
-    async with talking(tmp_path, authority, fault="@cut=300") as (proxy, tls):
+    async with talking(tmp_path, fault="@cut=300") as (proxy, tls):
         result = await trusting[sdk].do("session", made(proxy.url, tls), given_of(name))
     assert "error" in result, result
 
@@ -214,12 +194,10 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("name", SECRETS)
-async def test_f10_a_secret_is_made_and_used(
-    tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str
-) -> None:
+async def test_f10_a_secret_is_made_and_used(tmp_path: Path, trusting: Processes, name: str) -> None:
     """By one SDK for a browser, which the agents' SDK is here: it speaks as the client that asked for it."""
     sdk, made = SECRETS[name]
-    async with talking(tmp_path, authority, client="clients: {app: {}}\n") as (proxy, tls):
+    async with talking(tmp_path, client="clients: {app: {}}\n") as (proxy, tls):
         key, _ = KeyStore(proxy.state_dir).create("app", 0, None, None)
         asked = {
             "session": {"type": "realtime", "model": "voice"},
@@ -235,6 +213,43 @@ async def test_f10_a_secret_is_made_and_used(
         record = await proxy.only_record(30)
     assert record.decided["client"] == "app"
     assert secret not in str(record)
+
+
+async def as_in_beta(session: Any) -> None:
+    """A session of the API's beta: its names of events, and its flat settings."""
+    await session.send_str(
+        json.dumps({"type": "session.created", "session": {"model": "voice-1", "modalities": ["text"]}})
+    )
+    while (event := await heard(session)) is not None:
+        if event["type"] == "response.create":
+            await session.send_str(json.dumps({"type": "response.created", "response": {"id": "resp_1"}}))
+            delta = {"type": "response.text.delta", "response_id": "resp_1", "delta": "hello"}
+            await session.send_str(json.dumps(delta))
+            response = {"id": "resp_1", "status": "completed", "usage": usage_of(4, 0, 0, 0, 3, 0)}
+            await session.send_str(json.dumps({"type": "response.done", "response": response}))
+
+
+async def test_f14_a_client_of_the_beta(tmp_path: Path, trusting: Processes) -> None:
+    """Says so to the upstream, and hears its names; where the session would cross, it is refused at the upgrade, and the
+    record says why."""
+    async with Voices(as_in_beta) as voices, in_process(tmp_path, voice_policy(voices.base_url)) as proxy:
+        made = {"base_url": proxy.base_url, "socket_url": f"ws{proxy.base_url[4:]}"}
+        result = await trusting["voice-openai-1"].do("beta", made, {"model": "voice"})
+        assert "error" not in result, result
+        assert result["kinds"] == ["session.created", "response.created", "response.text.delta", "response.done"]
+        assert result["text"] == "hello" and result["usage"]["output_tokens"] == 3
+        assert voices.upgrades[0].headers["OpenAI-Beta"] == "realtime=v1"
+        record = await proxy.only_record(30)
+        assert record.ended is not None
+        assert record.ended["usage"] == {"input": 4, "output": 3} and record.ended["usage_by"] == "measured"
+        proxy.take(voice_policy(voices.base_url).replace("dialect: openai,", "dialect: gemini,"))
+        result = await trusting["voice-openai-1"].do("beta", made, {"model": "voice"})
+        assert (result["error"], result["status"]) == ("InvalidStatus", 400)
+        records = await proxy.ended_records(lambda found: len(found) == 2, 30)
+        assert len(voices.upgrades) == 1
+    crossed = next(each.ended for each in records.values() if each.ended and each.ended["status"] == 400)
+    assert crossed["error"] == "request.not-carried"
+    assert "OpenAI-Beta" in json.dumps(crossed)
 
 
 @pytest.mark.parametrize("upstream", ["openai-responses", "anthropic"])

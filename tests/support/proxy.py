@@ -34,7 +34,9 @@ from routebook.edge.journal.writer import Journal
 from routebook.edge.metrics import Metrics
 from routebook.edge.processes.state import find_running
 from routebook.edge.server import Listener, start_server
+from routebook.edge.tls.pair import Files, context_of, read_pair
 from routebook.routing.reading.loading import load_sources
+from tests.support.certificates import Written
 from tests.support.processes import descendants, run_command, start, stop
 
 READY_SECONDS = 30.0
@@ -279,6 +281,18 @@ async def _until_ready(proxy: RunningProxy) -> None:
                     return
         assert time.monotonic() < end, f"serve is not ready:\n{proxy.log}"
         await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def encrypted(proxy: LocalProxy, made: Written) -> AsyncIterator[str]:
+    """Another listener of a proxy, which speaks TLS with this certificate; its address, by the name of `localhost`."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    context = context_of(read_pair(Files(made.certificate, made.key)))
+    listener = await start_server(proxy.gateway, sock, context)
+    try:
+        yield f"https://localhost:{sock.getsockname()[1]}"
+    finally:
+        await listener.drain(0)
 
 
 @asynccontextmanager

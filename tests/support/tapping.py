@@ -8,7 +8,6 @@ async with Tap(simulator.address) as tap:
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from contextlib import suppress
 from types import TracebackType
@@ -19,12 +18,10 @@ from tests.support.upstream import Received
 
 
 class Tap:
-    """Stands on a free port of the loopback interface. `url` is the base URL of what stands behind it, through the tap;
-    with `tls` the tap speaks TLS to whoever comes."""
+    """Stands on a free port of the loopback interface. `url` is the base URL of what stands behind it, through the tap."""
 
-    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str) -> None:
         self._behind = urlsplit(url)
-        self._tls = tls
         self._pipes: set[asyncio.Task[None]] = set()
         self.requests: list[Received] = []
         self.url = ""
@@ -33,9 +30,9 @@ class Tap:
         return f"<Tap before {self._behind.netloc}, {len(self.requests)} requests>"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http{'' if self._tls is None else 's'}://127.0.0.1:{port}{self._behind.path}"
+        self.url = f"http://127.0.0.1:{port}{self._behind.path}"
         return self
 
     async def __aexit__(

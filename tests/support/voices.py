@@ -46,7 +46,7 @@ class Voices:
     @property
     def base_url(self) -> str:
         """The base URL for a provider."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     async def __aenter__(self) -> Self:
         application = web.Application()
@@ -57,7 +57,7 @@ class Voices:
         await site.start()
         server = site._server
         assert isinstance(server, asyncio.Server)
-        self._port = server.sockets[0].getsockname()[1]
+        self.port = server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(

@@ -146,6 +146,22 @@ class SessionReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Older:
+    """How a client says that it knows the API's events as they were: by a header with this value among others, or, in a
+    browser, by a subprotocol that it offers."""
+
+    header: str
+    value: str
+    offered: str
+
+    def is_said(self, headers: Mapping[str, str]) -> bool:
+        """Whether these headers of a client (whatever the case of their names) say so."""
+        said = headers.get(self.header, "").split(",")
+        offers = headers.get("Sec-WebSocket-Protocol", "").split(",")
+        return any(each.strip() == self.value for each in said) or any(each.strip() == self.offered for each in offers)
+
+
+@dataclass(frozen=True, slots=True)
 class SessionDialect:
     """One API of sessions. `name` is the word of facts and records; `refuses_as` the dialect whose errors its clients
     know over HTTP. `paths` are where clients ask, `queries` the parameters in which they may show a key.
@@ -157,6 +173,7 @@ class SessionDialect:
     with `secret` there is a key. `spoken_by` are the words of providers that speak it; `greets` says that their first
     frame comes unasked. `reader` takes the name by which the client knows the model, and the upstream's. `settle` makes
     settings that a session begins with a frame. `purpose` is that of sessions which clients of other dialects ask for.
+    `older` is there where clients may know other events than those that codecs write.
     """
 
     name: str
@@ -177,3 +194,4 @@ class SessionDialect:
     rooted: bool = False
     settle: Callable[[bytes], bytes] | None = None
     purpose: str | None = None
+    older: Older | None = None

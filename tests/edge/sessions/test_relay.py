@@ -86,17 +86,18 @@ async def test_the_account_s_key_goes_up_and_the_client_s_does_not(
             for more in (
                 {"protocols": ["realtime", "openai-insecure-api-key.sk-mine"]},
                 {"protocols": ["openai-insecure-api-key.sk-mine", "some-other"]},
+                {"protocols": ["realtime", "openai-insecure-api-key.sk-mine", "openai-beta.realtime-v1"]},
                 {"headers": {"Authorization": "Bearer sk-mine", "OpenAI-Beta": "realtime=v1"}},
             ):
                 async with session(proxy, **more) as socket:
                     await socket.receive_str()
                     assert socket.protocol == ("realtime" if "realtime" in more.get("protocols", ()) else None)
                     assert "sk-mine" not in str(socket._response.headers)
-            records = await proxy.ended_records(lambda records: len(records) == 3)
+            records = await proxy.ended_records(lambda records: len(records) == 4)
 
-    assert [each.path for each in voices.upgrades] == ["/v1/realtime?model=voice-1"] * 3
+    assert [each.path for each in voices.upgrades] == ["/v1/realtime?model=voice-1"] * 4
     assert all(each.headers["Authorization"] == "Bearer sk-account" for each in voices.upgrades)
-    assert voices.upgrades[2].headers["OpenAI-Beta"] == "realtime=v1"
+    assert [each.headers.get("OpenAI-Beta") for each in voices.upgrades] == [None, None, "realtime=v1", "realtime=v1"]
     printed = capfd.readouterr()
     assert "sk-mine" not in str(voices.upgrades) + str(records) + printed.out + printed.err
 

@@ -61,6 +61,26 @@ async def _session(client: Any, given: Result, said: Said) -> Result:
     return {"kinds": kinds, "text": "".join(said), "usages": usages, "tool": [call.name, call.arguments]}
 
 
+def beta(client: Any, given: Result, said: Said) -> Result:
+    """A turn as clients of the API's beta have it, which know other names of events."""
+    return asyncio.run(_beta(client, given, said))
+
+
+async def _beta(client: Any, given: Result, said: Said) -> Result:
+    kinds: list[str] = []
+    async with client.beta.realtime.connect(model=given["model"]) as connection:
+        await connection.session.update(session={"modalities": ["text"], "voice": "alloy"})
+        await connection.conversation.item.create(item=_user("Say hello."))
+        await connection.response.create()
+        async for event in connection:
+            kinds.append(event.type)
+            if event.type == "response.text.delta":
+                said.append(event.delta)
+            if event.type == "response.done":
+                return {"kinds": kinds, "text": "".join(said), "usage": event.response.usage.model_dump()}
+    raise RuntimeError("no response.done came")
+
+
 def responses(client: Any, given: Result, said: Said) -> Result:
     """Responses over a WebSocket."""
     return asyncio.run(_responses(client, given, said))
@@ -101,7 +121,7 @@ def told(error: Any) -> Result:
     }
 
 
-OPERATIONS: dict[str, Operation] = {"session": session, "responses": responses, "secret": secret}
+OPERATIONS: dict[str, Operation] = {"session": session, "beta": beta, "responses": responses, "secret": secret}
 
 if __name__ == "__main__":
     own = (openai.APIError, websockets.exceptions.WebSocketException)

@@ -39,24 +39,32 @@ class Crossed:
     opened: Callable[[], Awaitable[tuple[Socket, list[Doing]]]]
 
 
-def crossing_to(theirs: SessionDialect, asked: SessionAsked, call: Call, entry: SessionEntry) -> Crossing:
-    """The codecs of a session; raises CallFailed where it cannot cross."""
+def crossing_to(
+    theirs: SessionDialect, asked: SessionAsked, call: Call, entry: SessionEntry, *, older: bool = False
+) -> Crossing:
+    """The codecs of a session; raises CallFailed where it cannot cross. `older` says that the client knows its API's events
+    as they were, and not those that codecs write."""
     if not can_change_sound():
-        why = "the extra `voice` is not installed here"
-        call.losses = (Loss(Feature.AUDIO_INLINE.word, "session", Done.REFUSED, why),)
-        raise CallFailed("request.not-carried", why)
+        raise _not_carried(call, "session", "the extra `voice` is not installed here", Feature.AUDIO_INLINE)
+    if older:
+        why = "a client of the API's beta knows other events than those that a session which crosses has"
+        raise _not_carried(call, "OpenAI-Beta", why)
     if asked.purpose == "transcription":
-        call.losses = (Loss(Feature.EXTRA.word, "intent", Done.REFUSED, "sessions that only transcribe do not cross"),)
-        raise CallFailed("request.not-carried", in_words(call.losses))
+        raise _not_carried(call, "intent", "sessions that only transcribe do not cross")
     try:
         crossing = Crossing(*_codecs(theirs, asked, call, entry), entry.policy.settings.losses)
         call.losses = tuple(crossing.begin())
     except ProtocolError as error:
-        call.losses = (Loss(Feature.EXTRA.word, error.param or "setup", Done.REFUSED, error.message),)
-        raise CallFailed("request.not-carried", error.message) from None
+        raise _not_carried(call, error.param or "setup", error.message) from None
     if any(loss.done is Done.REFUSED for loss in call.losses):
         raise CallFailed("request.not-carried", in_words(call.losses))
     return crossing
+
+
+def _not_carried(call: Call, path: str, why: str, feature: Feature = Feature.EXTRA) -> CallFailed:
+    """A session does not cross: its record says for which reason."""
+    call.losses = (Loss(feature.word, path, Done.REFUSED, why),)
+    return CallFailed("request.not-carried", why)
 
 
 def _codecs(

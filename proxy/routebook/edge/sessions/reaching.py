@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from multidict import CIMultiDict
+
 from routebook.chat.talk import Doing
 from routebook.edge.answers import Failure
 from routebook.edge.attempting import nobody_answered
@@ -118,6 +120,9 @@ async def _connected(
     model = candidate.model.upstream_id
     key, how = asking()
     begun = access.heads.once(dialect.path(asked, model), model, how, dialect.rooted)
+    if dialect.older is not None and dialect.older.is_said(client):
+        client = CIMultiDict(client)
+        client[dialect.older.header] = dialect.older.value  # a browser can set no header
     head = upgrade_head(begun, client, access.simulated, dialect.forwarded, entry.trace.headers)
     with Deadlines(access.limits) as deadlines:
         found = await upgraded(
@@ -138,11 +143,14 @@ async def _cross(
     call: Call,
 ) -> Line:
     """One candidate that speaks another dialect; raises CallFailed or Refusal."""
-    crossing = crossing_to(theirs, asked, call, entry)
+    older = dialect.older is not None and dialect.older.is_said(client)
+    crossing = crossing_to(theirs, asked, call, entry, older=older)
     model = call.candidate.model.upstream_id
     reader = theirs.reader(model, model)
     there = replace(asked, dialect=theirs.name, purpose=theirs.purpose, settings=b"")
-    named = {name: value for name, value in client.items() if name not in dialect.forwarded}
+    named = CIMultiDict(client)
+    for name in dialect.forwarded:
+        named.popall(name, None)
 
     async def opened() -> tuple[Socket, list[Doing]]:
         socket = await _connected(theirs, there, named, entry, call)

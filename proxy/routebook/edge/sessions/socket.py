@@ -35,10 +35,8 @@ Listener = Callable[[Message | Ending], Step]
 """Takes what came: a message, or that none will come any more; gives back what must be waited for before the next, which
 raises nothing but Gone."""
 
-_READ: Final = bytearray(BUFFERED)
+_VIEW: Final = memoryview(bytearray(BUFFERED))
 """Where bytes of all peers arrive: they are looked at in the same turn of the loop."""
-
-_VIEW: Final = memoryview(_READ)
 
 
 class Socket(asyncio.BufferedProtocol):
@@ -93,9 +91,10 @@ class Socket(asyncio.BufferedProtocol):
 
     # ---- what the loop calls
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Where to put what has arrived."""
-        return _READ
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to put what has arrived. A view: TLS reads one record after the other into slices of it, and a slice of a
+        bytearray would be a copy."""
+        return _VIEW
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes have arrived."""

@@ -11,12 +11,15 @@ import msgspec
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.openai_errors import error_object
 from routebook.protocols.openai_realtime.reading import RealtimeReader
-from routebook.protocols.sessions import SessionAsked, SessionDialect
+from routebook.protocols.sessions import Older, SessionAsked, SessionDialect
 
 NAME: Final = "openai-realtime"
 
 SECRET: Final = "openai-insecure-api-key."
 """How a key stands among the subprotocols that a browser offers: it can set no header."""
+
+_BETA: Final = Older("OpenAI-Beta", "realtime=v1", "openai-beta.realtime-v1")
+"""How clients of the API's beta mark themselves; its names of events are others (`response.audio.delta`)."""
 
 _INTENTS: Final = frozenset({"transcription", "conversation"})
 
@@ -75,6 +78,7 @@ OPENAI_REALTIME: Final = SessionDialect(
     queries=frozenset({"api-key"}),
     protocol="realtime",
     secret=SECRET,
-    forwarded=("OpenAI-Beta",),
+    forwarded=(_BETA.header,),
     settle=settle,
+    older=_BETA,
 )
