@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 HELP = """\
 Look at what a service stands on: descriptors, clock, aiohttp and its parser, the state directory with its disk and its
-databases, the listeners' certificates and the shared ledger where they are named, and the upstreams of the policy as far as name, connection and
-certificate. Nothing is changed, and no model is asked anything.
+databases, the listeners' certificates and the shared ledger where they are named, what the policy's sound needs (its transcoder, and what resamples
+sessions that cross), and the upstreams of the policy as far as name, connection and certificate. Nothing is changed, and no model is asked anything.
 
 Run it as the user of the service, with its options and variables. One line a check; the exit code is 0 where nothing
 fails, 1 where something does (with `--strict`, also where something is worth a look), 2 for wrong options."""
@@ -99,6 +99,7 @@ async def _abroad(args: argparse.Namespace) -> list[Finding]:
     from routebook.cli.serve import policy_at_hand
     from routebook.edge.doctor import network
     from routebook.edge.doctor.finding import fail, ok
+    from routebook.edge.doctor.sound import sound
     from routebook.routing.reading.loading import load_policy
 
     found = [] if args.shared_ledger is None else [await network.shared_ledger(args.shared_ledger)]
@@ -107,6 +108,7 @@ async def _abroad(args: argparse.Namespace) -> list[Finding]:
     if policy is None:
         return [*found, fail("policy", f"`{place}` has errors", f"`routebook check {place}` names each with its line")]
     found.append(ok("policy", f"`{place}` can be read"))
+    found += await sound(policy)
     if not args.offline:
         found += await network.upstreams(policy.catalogue.providers.values(), time.time())
     return found

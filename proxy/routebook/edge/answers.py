@@ -22,6 +22,7 @@ from routebook.ledger.claims import Kind as PotKind
 from routebook.ledger.claims import Refusal, Why
 from routebook.ledger.pot_names import pot_named
 from routebook.policy.rules import Rule
+from routebook.protocols.answered import Answered
 from routebook.protocols.dialects import SERVED, Dialect
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.routing.candidates import Candidate, Plan
@@ -102,6 +103,7 @@ KINDS: Final = {
     "limit.queue-timeout": Kind(429, "rate_limit_error", Who.BUDGET),
     "ledger.unavailable": Kind(503, _SERVER, Who.BUDGET),
     "gateway.overloaded": Kind(503, _SERVER, Who.GATEWAY),
+    "gateway.transcoder": Kind(503, _SERVER, Who.GATEWAY),
     "gateway.draining": Kind(503, _SERVER, Who.GATEWAY),
     "gateway.bug": Kind(500, _SERVER, Who.GATEWAY),
     "journal.unavailable": Kind(503, _SERVER, Who.GATEWAY),
@@ -112,7 +114,8 @@ KINDS: Final = {
 class Failure(Exception):
     """Why a request cannot be served, in words for its client: lower case, no full stop, no address, no key.
 
-    `shown_code` and `status` replace those of the kind where a rule has words of its own. `retry_after` is seconds.
+    `shown_code` and `status` replace those of the kind where a rule has words of its own. `retry_after` is seconds. `said`
+    is what an answer says of itself that was given, and paid, and could not be passed on.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Failure(Exception):
         shown_code: str | None = None,
         retry_after: float | None = None,
         param: str | None = None,
+        said: Answered | None = None,
     ) -> None:
         super().__init__(code, message)
         self.kind = KINDS[code]
@@ -133,6 +137,7 @@ class Failure(Exception):
         self.shown_code = shown_code or code
         self.retry_after = retry_after
         self.param = param
+        self.said = said
 
     @property
     def is_told(self) -> bool:

@@ -21,6 +21,7 @@ from routebook.edge.faults import CallFailed
 from routebook.edge.gateway import Access
 from routebook.edge.headers import retry_after, upstream_head
 from routebook.edge.hedging import first_to_begin
+from routebook.edge.recoding import as_taken, as_wanted
 from routebook.edge.securing import another_call
 from routebook.edge.translating import COUNTED, Crossing, Errand, Job, count_body, errand_of, in_words
 from routebook.edge.upstream import Answer, ask, ask_along, next_bytes, whole
@@ -103,6 +104,7 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
     """One call, up to where its answer may begin; raises CallFailed. Whatever happens, the entry closes it."""
     candidate = call.candidate
     access = entry.serving.access[candidate.key]
+    job = await as_taken(job, call, entry.serving.transcoder, entry.voice)
     errand = errand_of(job, candidate, entry)
     if errand is None:
         return _estimated(job, access, entry)
@@ -127,7 +129,7 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
         whole_answer = await whole(http)
         entry.answers(call)
     if http.status < 300 and errand.crossing is not None:
-        return _told_reply(http, deadlines, job, whole_answer, errand.crossing, streamed)
+        return await _told_reply(http, deadlines, job, whole_answer, errand.crossing, streamed, entry)
     return _whole_reply(http, deadlines, job, whole_answer, access, entry.now, errand)
 
 
@@ -184,12 +186,20 @@ async def _first_events(http: Answer, reader: Relaying) -> bytes:
     return held
 
 
-def _told_reply(http: Answer, deadlines: Deadlines, job: Job, body: bytes, crossing: Crossing, streamed: bool) -> Reply:
-    """A whole answer in another dialect; raises CallFailed for nonsense."""
+async def _told_reply(
+    http: Answer, deadlines: Deadlines, job: Job, body: bytes, crossing: Crossing, streamed: bool, entry: Entry
+) -> Reply:
+    """A whole answer in another dialect; raises CallFailed for nonsense, and Failure where its sound cannot be coded."""
     readable = _readable(http, body)
     if readable is None:
         raise CallFailed("upstream.encoded", "it encoded an answer that it was asked for plain")
-    told = crossing.whole(readable, streamed)
+    if job.counts:
+        told = crossing.counted(readable)
+    else:
+        wish = job.asked.chat.audio
+        wanted = None if wish is None or job.asked.stream else wish.format
+        answer = await as_wanted(crossing.read(readable, streamed), wanted, entry.serving.transcoder, entry.voice)
+        told = crossing.whole(answer)
     headers = crossing.headers(http.headers)
     outcome = AttemptOutcome(status=http.status)
     return Reply(

@@ -42,7 +42,7 @@ from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import RequestDraws
 from routebook.routing.endings import NORMAL, Phase, end_code
 from routebook.routing.facts import RequestFacts
-from routebook.routing.holding import NOT_HELD, Held, Sums, claims_of
+from routebook.routing.holding import NOT_HELD, Held, Sums, Uses, claims_of
 from routebook.routing.identity import new_id
 from routebook.routing.meter import CACHED, NOTHING, Metered
 from routebook.routing.outcomes import Affinity, Mode, Outcome, Refuse, Route, Within
@@ -57,9 +57,6 @@ from routebook.routing.record import (
     unread_line,
 )
 from routebook.routing.tracing import NO_TRACE, trace_of
-
-Uses = list[tuple[Counter, Need, int]]
-"""What was drawn on, and how much of that was used."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 """Those of a call that brought none."""
@@ -419,8 +416,6 @@ class Entry:
             if exceeded := self._exceeded():
                 line["exceeded"] = exceeded
                 self.gateway.metrics.exceeded(exceeded)
-        if self.upload is not None:
-            line["form"] = self.upload.line()
         self._add_to(line)
         self.gateway.journal.ended(line)
 
@@ -430,6 +425,10 @@ class Entry:
 
     def _add_to(self, line: Line) -> None:
         """What else the last line says."""
+        if self.upload is not None:
+            line["form"] = self.upload.line()
+        if self.voice.transcoded:
+            line["transcoded"] = self.voice.transcoded
 
     @property
     def elapsed(self) -> float:

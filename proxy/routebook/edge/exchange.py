@@ -110,7 +110,7 @@ def job_of(
 ) -> Job:
     """What is to be done, whoever does it; raises Failure where a pipeline cannot do it."""
     job = Job(request, facts.asked, found.dialect, found.operation, caps, facts.client.name, entry.upload)
-    return job if piping is None else piping.job_of(job)
+    return job if piping is None else piping.job_of(job, entry.serving.transcodes)
 
 
 def list_candidates(
@@ -154,7 +154,7 @@ def end_early(error: BaseException, request: web.BaseRequest, entry: Entry, dial
     failure = failure_of(error, request)
     if failure.code == "gateway.bug":
         _log.error("bug", code=failure.code, id=entry.id, exception=type(error).__name__, place=place_of(error))
-    entry.end(failure.status, code=failure.code)
+    entry.end(failure.status, failure.said, failure.code)
     if failure.is_told and entry.phase is not Phase.DATA:
         if isinstance(error, asyncio.CancelledError):
             uncancel()

@@ -30,6 +30,7 @@ from routebook.edge.ledger.till import Desk as TillDesk
 from routebook.edge.ledger.till import Till
 from routebook.edge.metrics import Metrics
 from routebook.edge.sessions.wheel import Wheel
+from routebook.edge.transcoding import Transcoder
 from routebook.health.affinity import Affinities
 from routebook.health.measurements import Measurements
 from routebook.health.memories import Memories
@@ -81,6 +82,12 @@ class Serving:
     access: Mapping[tuple[str, str], Access]
     callers: Callers
     guard_keys: Mapping[str, str]
+    transcoder: Transcoder | None = None
+
+    @property
+    def transcodes(self) -> bool:
+        """Whether somebody changes the format of sound."""
+        return self.transcoder is not None and self.transcoder.program is not None
 
 
 class Gateway:
@@ -121,6 +128,7 @@ class Gateway:
         self._key_sets = KeySets(self.look_after)
         self.draining = False
         self.shadows = 0
+        self._transcoder: Transcoder | None = None
         self.take(policy)
 
     def __repr__(self) -> str:
@@ -187,7 +195,14 @@ class Gateway:
         callers = Callers(policy.clients, self._key_book, self._key_sets, self.clock)
         guards = [each for each in policy.guards.values() if isinstance(each, Webhook)]
         guard_keys = {each.name: key for each in guards if (key := _secret(each.key)) is not None}
-        return Serving(policy, planner, Drawing(policy), access, callers, guard_keys)
+        return Serving(policy, planner, Drawing(policy), access, callers, guard_keys, self._transcoder_of(policy))
+
+    def _transcoder_of(self, policy: Policy) -> Transcoder | None:
+        """The one that is declared; the same as before where it is declared in the same way, so that its places hold."""
+        declared, before = policy.settings.transcoder, self._transcoder
+        if declared is None or before is None or before.declared != declared or before.program is None:
+            self._transcoder = None if declared is None else Transcoder(declared)
+        return self._transcoder
 
     def _access(self, provider: Provider, account: Account, stall: float) -> Access:
         base = self._simulate_at or provider.base_url

@@ -41,6 +41,7 @@ from routebook.edge.deadlines import Deadlines, Wait, uncancel
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import SERVER, upstream_head
+from routebook.edge.recoding import as_wanted
 from routebook.edge.relay import EventStream, relay
 from routebook.edge.translating import Job
 from routebook.edge.upstream import ask, next_bytes, whole
@@ -109,9 +110,9 @@ class Piping:
     def __repr__(self) -> str:
         return f"<Piping {self._spoken}>"
 
-    def job_of(self, job: Job) -> Job:
+    def job_of(self, job: Job, transcodes: bool) -> Job:
         """The same for the writer; raises Failure where the sound cannot be given in the format that is asked for."""
-        self.check_format(job.asked, job.asked.stream)
+        self.check_format(job.asked, job.asked.stream, transcodes)
         return msgspec.structs.replace(job, asked=Written(job.asked), collector=self.new_collector)
 
     def new_collector(self) -> Collector:
@@ -119,10 +120,10 @@ class Piping:
         self.collector = Collector()
         return self.collector
 
-    def check_format(self, asked: Any, stream: bool) -> None:
+    def check_format(self, asked: Any, stream: bool, transcodes: bool) -> None:
         """Raise Failure where the sound cannot be given in the format that is asked for."""
         wish = asked.chat.audio
-        why = "" if wish is None or wish.format is None else cannot_be_made(wish.format, stream)
+        why = "" if wish is None or wish.format is None else cannot_be_made(wish.format, stream, transcodes)
         if why:
             raise Failure(
                 "request.not-carried", f"the answer cannot be spoken as is asked: {why}", param="audio.format"
@@ -280,6 +281,8 @@ async def speak(
         return await _stream(request, reply, entry, events, client.writer(to), client.media_type(asked))
     try:
         answer = assemble([event async for event in events])
+        wish = asked.chat.audio
+        answer = await as_wanted(answer, None if wish is None else wish.format, entry.serving.transcoder, entry.voice)
         written = client.write_answer(answer, to)
     except (Exception, asyncio.CancelledError) as error:
         entry.end(502, reply.reader or reply.answered, failure_of(error, request).code, 0, reply.losses)

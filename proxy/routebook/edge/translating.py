@@ -48,7 +48,7 @@ _IDS: Final = ("x-request-id", "request-id")
 class Job(msgspec.Struct, frozen=True):
     """What is to be done, whoever does it: the request, how its path reads and writes, the rule's caps, and for whom;
     `upload` is its form, where it is one. `collector` makes what takes the answer's events, where the client is not told them as they
-    are."""
+    are. `chat` is the conversation as it is to be written, where that is not the client's own."""
 
     request: web.BaseRequest
     asked: Any
@@ -58,6 +58,7 @@ class Job(msgspec.Struct, frozen=True):
     client: str = "anonymous"
     upload: Upload | None = None
     collector: Callable[[], EventWriter] | None = None
+    chat: ChatRequest | None = None
 
     @property
     def counts(self) -> bool:
@@ -96,14 +97,27 @@ class Errand(msgspec.Struct, frozen=True):
         return any(loss.done is Done.REFUSED for loss in self.losses)
 
 
+def _spoken_to(job: Job, candidate: Candidate) -> tuple[Dialect, UpstreamSide]:
+    """The dialect in which a candidate is asked, and what it is like from its side."""
+    spoken = asked_in(candidate.model.provider.dialect, job.dialect.name)
+    side = None if spoken is None else spoken.upstream
+    assert spoken is not None and side is not None
+    return spoken, side
+
+
+def crossing_side(job: Job, candidate: Candidate) -> UpstreamSide | None:
+    """The side for which a request is written anew; None where the client's own bytes go."""
+    spoken, side = _spoken_to(job, candidate)
+    is_relayed = job.collector is None and spoken is job.dialect
+    return None if is_relayed and spoken.relays(job.asked, candidate.model.provider.version) else side
+
+
 def errand_of(job: Job, candidate: Candidate, entry: Entry) -> Errand | None:
     """How the request goes to a candidate; None where its tokens are to be counted and the upstream cannot."""
     model = candidate.model
     access = entry.serving.access[candidate.key]
-    spoken = asked_in(model.provider.dialect, job.dialect.name)
-    side = None if spoken is None else spoken.upstream
-    assert spoken is not None and side is not None
-    if job.collector is None and spoken is job.dialect and spoken.relays(job.asked, model.provider.version):
+    spoken, side = _spoken_to(job, candidate)
+    if crossing_side(job, candidate) is None:
         body = job.operation.edit(job.asked, model.upstream_id, model.provider.ask_usage, job.caps)
         path = job.operation.upstream_path
         if "{" in path:
@@ -124,10 +138,10 @@ def _written(job: Job, side: UpstreamSide, candidate: Candidate, entry: Entry) -
     def recall(key: str) -> Memory | None:
         return memories.recall(job.client, key, at)
 
-    asked: ChatRequest = job.asked.chat
+    asked: ChatRequest = job.asked.chat if job.chat is None else job.chat
     chat, unreadable = readable(capped(asked, job.caps), recall, model)
     chat = recalled(chat, recall, model)
-    target = target_of(candidate.model, entry.policy.settings.losses)
+    target = target_of(candidate.model, entry.policy.settings.losses, entry.serving.transcodes)
     if not job.counts:
         sent = side.write_request(chat, target, job.asked.stream)
         return replace(sent, losses=(*sent.losses, *unreadable)) if unreadable else sent
@@ -154,16 +168,26 @@ class Crossing:
         """A stream on its way."""
         return Translated(self._side.reader(self._entry.id), self._writer(), self._keep, self._model)
 
-    def whole(self, body: bytes, streamed: bool) -> Told:
+    def counted(self, body: bytes) -> Told:
+        """How many tokens the upstream counted. Raises CallFailed where it does not say."""
+        assert self._side.read_count is not None
+        try:
+            return Told(count_body(self._job, self._side.read_count(body)), COUNTED)
+        except ProtocolError:
+            raise CallFailed("upstream.garbled", "the answer is not what its dialect says") from None
+
+    def read(self, body: bytes, streamed: bool) -> ChatAnswer:
         """A whole answer; `streamed` where the upstream streamed it all the same. Raises CallFailed where it is none."""
         try:
-            if self._job.counts:
-                return self._counted(body)
             answer = self._streamed(body) if streamed else self._side.read_answer(body, self._entry.id)
         except ProtocolError:
             raise CallFailed("upstream.garbled", "the answer is not what its dialect says") from None
         if answer.fault is not None:
             raise CallFailed("upstream.error-event", "the answer is an error")
+        return answer
+
+    def whole(self, answer: ChatAnswer) -> Told:
+        """The answer as the client is told it."""
         remembering = Remembering(self._model)
         remembering.take(events_of(answer))
         if memories := remembering.memories():
@@ -206,10 +230,6 @@ class Crossing:
         if not reader.done and answer.fault is None:
             raise CallFailed("upstream.cut", "the stream ended before its end")
         return answer
-
-    def _counted(self, body: bytes) -> Told:
-        assert self._side.read_count is not None
-        return Told(count_body(self._job, self._side.read_count(body)), COUNTED)
 
     def _keep(self, memories: Mapping[str, Memory]) -> None:
         gateway = self._entry.gateway

@@ -7,20 +7,22 @@ from collections.abc import Iterable
 from routebook.edge.calls import Call
 from routebook.routing.candidates import Plan
 from routebook.routing.pipelines import Spoken
+from routebook.routing.record import Line
 
 
 class Voice:
     """The sound of one answer. `listens`: one is asked for, and none has come yet. `piped` are the plans of a pipeline
     (who could have spoken the answer alone, and who may lend a voice), `spoken` what became of that voice, `sentences`
-    its calls."""
+    its calls, `transcoded` what was coded anew."""
 
-    __slots__ = ("_first", "listens", "piped", "sentences", "spoken")
+    __slots__ = ("_first", "listens", "piped", "sentences", "spoken", "transcoded")
 
     def __init__(self) -> None:
         self.listens = False
         self.piped: tuple[Plan, Plan] | None = None
         self.spoken: Spoken | None = None
         self.sentences: list[Call] = []
+        self.transcoded: list[Line] = []
         self._first: float | None = None
 
     def __repr__(self) -> str:

@@ -68,7 +68,8 @@ class Target:
     `max_output` the most tokens it can give, for dialects that must be told a number. `ask_usage`: whether usage may
     be asked for in a stream. `lacks` are features that the dialect carries and this model does not take (`temperature`
     of models that think). `voices` are the provider's names of voices, by the names that clients use; `*` stands for all
-    others. `verdicts` is what the policy wants done instead of a feature's default.
+    others. `verdicts` is what the policy wants done instead of a feature's default. `transcodes`: whole sound can be had in
+    any format.
     """
 
     model: str
@@ -78,6 +79,7 @@ class Target:
     lacks: frozenset[Feature] = frozenset()
     verdicts: Mapping[Feature, Done] = field(default_factory=dict)
     voices: Mapping[str, str] = field(default_factory=dict)
+    transcodes: bool = False
 
     def voice_of(self, named: str | None) -> str | None:
         """What the provider calls a voice that a client names; a name without a line of its own goes as it is."""

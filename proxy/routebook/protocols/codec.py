@@ -135,7 +135,8 @@ class UpstreamSide:
 
     A key goes in the header `key_header`, bare, or as a bearer in `Authorization`. `version` is the header that names the
     API's version, with the one that is spoken where the policy names none. `forwarded` are headers of a client that may
-    go along where both speak the dialect. `media_type` is that of its streams.
+    go along where both speak the dialect. `media_type` is that of its streams. `hears` are the media types of coded sound
+    that it takes, samples apart; where there are none, it takes no sound.
     """
 
     write_request: Callable[[ChatRequest, Target, bool], Sent]
@@ -150,6 +151,7 @@ class UpstreamSide:
     version: tuple[str, str] | None = None
     forwarded: tuple[str, ...] = ()
     media_type: str = EVENTS
+    hears: frozenset[str] = frozenset()
 
 
 class Relaying(Protocol):

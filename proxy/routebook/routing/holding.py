@@ -16,6 +16,10 @@ _WINDOW: Final = Kind.WINDOW
 _MONEY, _TOKENS = Unit.MONEY, Unit.TOKENS
 
 
+Uses = list[tuple[Counter, Need, int]]
+"""What was drawn on, and how much of that was used."""
+
+
 class Held(msgspec.Struct, frozen=True, gc=False):
     """What is held for one call, and the counters that it is held under, in the order of the needs."""
 
@@ -27,10 +31,10 @@ NOT_HELD = Held()
 """The hold of a call that draws on nothing."""
 
 
-def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> list[tuple[Counter, Need, int]]:
+def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> Uses:
     """How much of each need a call has used. Where a price was missing its money is what was held: never less; and so is
     everything where the policy books what was held."""
-    uses: list[tuple[Counter, Need, int]] = []
+    uses: Uses = []
     money, unpriced = metered.cost.total, metered.cost.unpriced
     tokens = metered.usage.total_input + metered.usage.total_output
     books_hold = metered.by == "held"

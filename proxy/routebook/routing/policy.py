@@ -89,10 +89,23 @@ class FormRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class Transcoding:
+    """What changes the format of sound: an ffmpeg, by its name or its path. `at_once` is how many processes of it a worker
+    has at most, `within` how many seconds one may take, its wait for a place included, `longest` how many seconds of
+    sound one is given."""
+
+    program: str
+    at_once: int = 2
+    within: float = 20.0
+    longest: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Server-wide defaults (`settings:`). Sizes in bytes, times in seconds. `losses` is what is done with what a dialect
     cannot carry, instead of a feature's default; `expected_output` is how many tokens an answer is taken to have of which
-    nothing was learnt; `max_requests` is how many a worker has under way at most (None: as many as it has descriptors for)."""
+    nothing was learnt; `max_requests` is how many a worker has under way at most (None: as many as it has descriptors for);
+    without a `transcoder` the format of sound is not changed."""
 
     max_body: int = 32 * 1024 * 1024
     body_timeout: float = 30.0
@@ -112,6 +125,7 @@ class Settings:
     forms: FormRoom = FormRoom()
     max_requests: int | None = None
     traces: Traces = Traces.PASS
+    transcoder: Transcoding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from routebook.routing.published_asked import asked_schema
 from routebook.routing.published_candidates import barred_schema, candidate_schema, refused_schema
 from routebook.routing.published_guards import guard_schema
 from routebook.routing.published_session import USAGE_BY, session_schema
-from routebook.routing.published_sound import form_schema, pipeline_schema, speech_schema
+from routebook.routing.published_sound import form_schema, pipeline_schema, speech_schema, transcoded_schema
 from routebook.routing.reasons import REASONS
 from routebook.routing.record import SCHEMA_VERSION, UNREAD
 
@@ -158,6 +158,7 @@ _ENDED = {
     "attempts": "every call, in order",
     "session": "of a session: how it was closed, and what each response used",
     "speech": "the voice of a pipeline: who spoke how many sentences, and what that cost; the rest of the line is the writer's",
+    "transcoded": "sound whose format was changed on its way, in or out",
     "first_token": "seconds from the request to the first token",
     "first_audio": "seconds from the request to the first sound, where the answer was to be spoken",
     "seconds": "seconds from the request to the end",
@@ -403,6 +404,7 @@ def _ended() -> Schema:
         "attempts": build.listed(build.ref("attempt")),
         "session": session_schema(),
         "speech": speech_schema(),
+        "transcoded": build.listed(transcoded_schema()),
         "first_token": _MAYBE_SECONDS,
         "first_audio": _SECONDS,
         "seconds": _SECONDS,

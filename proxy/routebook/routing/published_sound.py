@@ -1,4 +1,4 @@
-"""What a record says of sound: a form with a file in it, and a spoken answer of two models."""
+"""What a record says of sound: a form with a file in it, a spoken answer of two models, and what was coded anew."""
 
 from __future__ import annotations
 
@@ -59,4 +59,19 @@ def speech_schema() -> Schema:
             "code": _TEXT,
         },
         ["model", "account", "sentences", "characters", "milliseconds", "cost"],
+    )
+
+
+def transcoded_schema() -> Schema:
+    """The schema of each of `transcoded`."""
+    return build.growing(
+        {
+            "from": "the format that it came in",
+            "to": "the format that it went on in",
+            "bytes": "that came",
+            "made": "bytes that came of it",
+            "seconds": "how long that took, the wait for a place included",
+        },
+        {"from": _TEXT, "to": _TEXT, "bytes": _COUNT, "made": _COUNT, "seconds": _SECONDS},
+        ["from", "to", "bytes", "made", "seconds"],
     )

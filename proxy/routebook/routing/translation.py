@@ -12,8 +12,9 @@ from routebook.protocols.carrying import Target, losses_of
 from routebook.protocols.dialects import DIALECTS
 
 
-def target_of(model: Model, verdicts: Mapping[Feature, Done]) -> Target:
-    """The model as a dialect's writer must know it; `verdicts` are what the policy wants done with what is lost."""
+def target_of(model: Model, verdicts: Mapping[Feature, Done], transcodes: bool = False) -> Target:
+    """The model as a dialect's writer must know it; `verdicts` are what the policy wants done with what is lost,
+    `transcodes` says whether somebody changes the format of sound."""
     provider = model.provider
     return Target(
         model.upstream_id,
@@ -23,6 +24,7 @@ def target_of(model: Model, verdicts: Mapping[Feature, Done]) -> Target:
         frozenset(FEATURES[word] for word in model.lacks),
         verdicts,
         model.voices,
+        transcodes,
     )
 
 

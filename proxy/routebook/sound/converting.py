@@ -19,6 +19,9 @@ BARE: Final = frozenset({"pcm16", "pcm"})
 UNCODED: Final = BARE | {WAV}
 """Formats that need nobody to code them."""
 
+CODED: Final = frozenset({"mp3", "opus", "aac", "flac"})
+"""Formats that somebody has to code."""
+
 _RIFF: Final = "UklGR"
 """How a WAV file begins, in base64."""
 
@@ -26,12 +29,15 @@ TURN: Final = 6
 """Bytes after which both base64 and a sample of 16 bits are whole, so that pieces can be joined as they are."""
 
 
-def cannot_be_made(wanted: str, stream: bool = False) -> str:
-    """Why samples cannot be given in a format, one of OpenAI's words; empty where they can."""
-    if wanted not in UNCODED:
+def cannot_be_made(wanted: str, stream: bool = False, transcodes: bool = False) -> str:
+    """Why samples cannot be given in a format, one of OpenAI's words; empty where they can. `transcodes`: there is somebody
+    who codes whole sound; a stream's goes as it comes."""
+    if wanted not in UNCODED and not (transcodes and wanted in CODED):
         return (
             f"`{wanted}` needs a transcoder, and there is none: ask for " + ("" if stream else "`wav` or ") + "`pcm16`"
         )
+    if stream and wanted in CODED:
+        return f"a stream has bare samples, and `{wanted}` is coded as a whole: ask for `pcm16`"
     if stream and wanted == WAV:
         return "a stream has bare samples, whose number a WAV file would have to say first: ask for `pcm16`"
     return ""

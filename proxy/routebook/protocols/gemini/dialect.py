@@ -20,6 +20,7 @@ from routebook.protocols.gemini.demands import WAIVERS, demanded_of_contents
 from routebook.protocols.gemini.embeddings import edited_embedding, read_embedding
 from routebook.protocols.gemini.errors import error_body, error_event, model_body, models_body
 from routebook.protocols.gemini.faults import read_error_code, read_fault
+from routebook.protocols.gemini.message_writing import HEARS
 from routebook.protocols.gemini.relaying import GeminiRelayed
 from routebook.protocols.gemini.request import edited, read_chat
 from routebook.protocols.gemini.request_writing import write_request
@@ -84,6 +85,7 @@ GEMINI: Final = Dialect(
         owned=OWNED,
         key_header="x-goog-api-key",
         forwarded=("x-goog-api-client",),
+        hears=HEARS,
     ),
     relays=_relays,
 )

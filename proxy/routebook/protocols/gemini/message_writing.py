@@ -43,6 +43,14 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _FETCHED: Final = {Image: Feature.IMAGE_URL, Document: Feature.DOCUMENT_URL, Audio: Feature.AUDIO_URL}
 
 
+HEARS: Final = frozenset(
+    {
+        *("audio/wav", "audio/x-wav", "audio/wave", "audio/mp3", "audio/mpeg", "audio/aiff", "audio/x-aiff"),
+        *("audio/aac", "audio/ogg", "audio/flac", "audio/x-flac"),
+    }
+)
+"""Media types of sound that this dialect takes (vendor's guide to understanding audio, 2026)."""
+
 _GOOGLES: Final = {"audio/mpeg": "audio/mp3"}
 """Media types for which Google documents another word."""
 

@@ -165,6 +165,7 @@ def _speech(chat: ChatRequest, losses: Losses, stream: bool) -> dict[str, Any]:
         voice = losses.target.voice_of(chat.audio.voice)
         if voice is not None:
             config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
-        if chat.audio.format is not None and (why := cannot_be_made(chat.audio.format, stream)):
+        format = chat.audio.format
+        if format is not None and (why := cannot_be_made(format, stream, losses.target.transcodes)):
             losses.note(Feature.AUDIO_WANTED, "audio.format", why)
     return config

@@ -13,6 +13,7 @@ from routebook.protocols.openai_chat.completions import OpenAICompletion, edited
 from routebook.protocols.openai_chat.demands import demanded_of_chat
 from routebook.protocols.openai_chat.embeddings import edited_embeddings, read_embeddings
 from routebook.protocols.openai_chat.errors import error_body, error_event, model_body, models_body
+from routebook.protocols.openai_chat.message_writing import HEARS
 from routebook.protocols.openai_chat.request import edited, read_chat
 from routebook.protocols.openai_chat.request_writing import write_request
 from routebook.protocols.openai_chat.response import read_answer, read_error_code
@@ -95,5 +96,6 @@ OPENAI_CHAT: Final = Dialect(
         CARRIES,
         owned=OWNED,
         forwarded=("Accept", "Idempotency-Key", "OpenAI-Beta"),
+        hears=HEARS,
     ),
 )

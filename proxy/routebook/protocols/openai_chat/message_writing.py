@@ -45,6 +45,9 @@ _FORMATS: Final = {
 }
 """Formats of sound that this dialect takes, by media type."""
 
+HEARS: Final = frozenset(_FORMATS)
+"""Media types of sound that this dialect takes."""
+
 
 def written_messages(chat: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     """All messages, the system prompt first; what cannot be written is among the losses."""

@@ -263,6 +263,13 @@ def _retries() -> Schema:
     return build.record(settings.RETRY_KEYS, values)
 
 
+def _transcoder() -> Schema:
+    duration, count = build.quantity(Unit.DURATION), build.quantity(Unit.COUNT)
+    program = build.matching(settings.TRANSCODERS.pattern, ["ffmpeg", "/usr/bin/ffmpeg"])
+    values = {"program": program, "at_once": count, "within": duration, "longest": duration}
+    return build.record(settings.TRANSCODER_KEYS, values, ["program"])
+
+
 def _setting_schemas() -> dict[str, Schema]:
     tokens, duration, size = (build.quantity(unit) for unit in (Unit.TOKENS, Unit.DURATION, Unit.BYTES))
     values = {
@@ -278,6 +285,7 @@ def _setting_schemas() -> dict[str, Schema]:
         ),
         "stream": build.or_nothing(build.record(settings.STREAM_KEYS, {"stall": duration})),
         "forms": build.or_nothing(build.record(settings.FORM_KEYS, {"memory": size, "disk": size})),
+        "transcoder": build.or_nothing(_transcoder()),
         "cache": build.or_nothing(build.record(settings.CACHE_KEYS, {"bytes": size, "entry": size})),
         "ledger": build.or_nothing(
             build.record(

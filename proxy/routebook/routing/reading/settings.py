@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from typing import Final
 
 from routebook.catalogue.providers import Timeouts
 from routebook.catalogue.reading_providers import read_timeouts
@@ -15,9 +17,12 @@ from routebook.documents.quantities import Unit
 from routebook.documents.reading import Fields
 from routebook.health.breakers import USUAL, Thresholds
 from routebook.ledger.budgets import Abandoned, Orphans
-from routebook.routing.policy import CacheRoom, FormRoom, Retries, SessionLimits, Settings
+from routebook.routing.policy import CacheRoom, FormRoom, Retries, SessionLimits, Settings, Transcoding
 from routebook.routing.reading.terms import CREDENTIALS
 from routebook.routing.tracing import Traces
+
+TRANSCODERS: Final = re.compile(r"(/([^/\x00-\x1f]+/)*)?ffmpeg[A-Za-z0-9._-]*")
+"""A name, or a whole path, whose last part begins as the program's: nobody who may edit a policy runs another one by it."""
 
 TRACES = {
     Traces.PASS.value: "upstreams are told what the client sent, as it came",
@@ -40,6 +45,7 @@ SETTING_KEYS = {
     "stream": "what holds for streamed answers",
     "sessions": "how long sessions of voice may last",
     "forms": "how much of a form with a file may be kept while it is on its way",
+    "transcoder": "what changes the format of sound that passes from one API to another (default: nothing does)",
     "cache": "how much room the answers have that rules keep by `cache`",
     "retries": "how far attempts go on",
     "ledger": "what a request is settled with whose end nobody saw",
@@ -65,6 +71,14 @@ FORM_KEYS = {
     "disk": "on disk, while the fields behind a file are waited for; 0 refuses such forms (default 32MiB)",
 }
 """The keys of `settings.forms`, with what they mean."""
+
+TRANSCODER_KEYS = {
+    "program": "an ffmpeg, by its name in the service's `PATH` or by its whole path",
+    "at_once": "how many processes of it a worker has at most (default 2)",
+    "within": "how long one may take, its wait for a place included (default 20s)",
+    "longest": "the longest sound that it is given (default 10m)",
+}
+"""The keys of `settings.transcoder`, with what they mean."""
 
 CACHE_KEYS = {
     "bytes": "bytes of answers that a worker keeps (default 64MiB)",
@@ -137,6 +151,7 @@ def read_settings(node: Mapping, problems: Problems) -> tuple[Settings, Timeouts
         losses=_read_losses(fields),
         sessions=_read_sessions(fields),
         forms=_read_forms(fields),
+        transcoder=_read_transcoder(fields),
     )
     return settings, read_timeouts(fields, Timeouts())
 
@@ -174,6 +189,34 @@ def _read_forms(fields: Fields) -> FormRoom:
     memory = whole(inner, "memory", Unit.BYTES, "64KiB", "64MiB")
     disk = whole(inner, "disk", Unit.BYTES, "0", "1GiB")
     return FormRoom(usual.memory if memory is None else memory, usual.disk if disk is None else disk)
+
+
+def _read_transcoder(fields: Fields) -> Transcoding | None:
+    node = fields.node("transcoder")
+    if node is None or (isinstance(node, Scalar) and node.is_null):
+        return None
+    inner = Fields.of(node, TRANSCODER_KEYS, fields.problems, "`transcoder`", ["program"])
+    program = None if inner is None else inner.text("program")
+    if inner is None or program is None:
+        return None
+    if TRANSCODERS.fullmatch(program) is None:
+        place = inner.node("program")
+        fields.problems.error(
+            "policy.bad-transcoder",
+            f"`{program}` is no ffmpeg: it is given ffmpeg's options",
+            inner.location if place is None else place.location,
+            "write `ffmpeg`, or its whole path, as `/usr/bin/ffmpeg`",
+        )
+    usual = Transcoding(program)
+    at_once = whole(inner, "at_once", Unit.COUNT, "1", "64")
+    within = bounded(inner, "within", Unit.DURATION, "100ms", "10m")
+    longest = bounded(inner, "longest", Unit.DURATION, "1s", "1h")
+    return Transcoding(
+        program,
+        usual.at_once if at_once is None else at_once,
+        usual.within if within is None else float(within),
+        usual.longest if longest is None else float(longest),
+    )
 
 
 def _read_cache(fields: Fields) -> CacheRoom:
