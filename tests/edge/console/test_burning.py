@@ -30,6 +30,20 @@ def test_at_an_even_pace_it_is_over_when_the_line_says_so() -> None:
     assert burn.left[0] == (START, 1000) and burn.left[-1] == (now, 500)
 
 
+def test_the_pace_is_the_same_in_longer_steps() -> None:
+    """What was settled in seventy minutes at a time tells the same as in ten, but for a step at the edge."""
+    now = START + DAY - 1.0
+    short = [(float(START + 600 * number), 3 + number % 5) for number in range(144)]
+    long = [(at, sum(cost for _, cost in short[place : place + 7])) for place, (at, _) in enumerate(short)][::7]
+    settled = sum(cost for _, cost in short)
+    scope = ScopeShown("-", settled, 0, 2000 - settled, 0)
+    fine, coarse = (
+        burn_down(budget(2000), scope, spent, now, width) for spent, width in ((short, 600.0), (long, 4200.0))
+    )
+    assert abs(coarse.forecast.pace / fine.forecast.pace - 1) < 4200 / fine.forecast.over + 0.01
+    assert coarse.left[-1] == fine.left[-1] and set(coarse.left[2::2]) & set(fine.left)
+
+
 def test_a_slow_pace_leaves_something() -> None:
     """And what was spent long ago is no pace."""
     early = [(float(START), 400)]

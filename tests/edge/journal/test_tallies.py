@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebook.edge.journal.index import FILE, Index
-from routebook.edge.journal.records import Records, first_id
+from routebook.edge.journal.records import Filters, Records, first_id
 from routebook.edge.journal.tallies import BUCKET_SECONDS, bucket_of, moment_of_id
 from routebook.edge.journal.writer import DIRECTORY
 
@@ -19,7 +19,7 @@ BEGAN = 1_763_719_200.0
 
 RECORDS = st.lists(
     st.tuples(
-        st.integers(0, 5),  # which ten minutes
+        st.one_of(st.integers(0, 5), st.integers(0, 200)),  # which ten minutes
         st.sampled_from(["a", "b", None]),
         st.sampled_from(["--", "UD"]),
         st.integers(0, 1000),
@@ -84,6 +84,27 @@ def test_sums_are_those_of_the_records(tmp_path_factory: Any, first: list[Any], 
         assert ((0, 0, 0) if found is None else (found.requests, found.failed, found.cost)) == counted(second, rule)
 
 
+@settings(max_examples=40, deadline=None)
+@given(RECORDS, st.integers(0, 200), st.sampled_from([0, 1, 6, 36, 144]))
+def test_long_sums_are_the_short_ones_added_up(
+    tmp_path_factory: Any, written: list[Any], first: int, step: int
+) -> None:
+    """From any time on and in any step, a sum is that of its records: which table it was read from does not show."""
+    state = tmp_path_factory.mktemp("state")
+    journal(state, written, 1)
+    begin = int(BEGAN // BUCKET_SECONDS)
+    wanted: dict[tuple[str, int], list[int]] = {}
+    for bucket, rule, end, cost, ended, _ in written:
+        if ended and rule is not None and bucket >= first:
+            place = (begin + bucket) // step * step if step else 0
+            found = wanted.setdefault((rule, place), [0, 0, 0])
+            wanted[rule, place] = [found[0] + 1, found[1] + (end != "--"), found[2] + cost]
+    with Records(state) as records:
+        sums = records.sums("rule", BEGAN + first * BUCKET_SECONDS, step)
+    assert {(each.name, each.bucket): [each.requests, each.failed, each.cost] for each in sums} == wanted
+    assert len(sums) == len(wanted)
+
+
 def test_sums_come_in_steps_of_time(tmp_path: Path) -> None:
     """Each step holds what began in it; a name alone can be asked for."""
     journal(
@@ -117,3 +138,29 @@ def test_an_index_of_an_earlier_version_is_built_again(tmp_path: Path) -> None:
     index.close()
     with Records(tmp_path) as records:
         assert [each.requests for each in records.sums("rule", 0)] == [1]
+
+
+def test_an_index_without_long_sums_is_given_them(tmp_path: Path) -> None:
+    """Of the version before: what it has is added up, and no segment is read again."""
+    written = [(bucket, "a", "--" if bucket % 3 else "UD", bucket, True, "one") for bucket in range(0, 150, 7)]
+    journal(tmp_path, written, 1)
+    index = Index(tmp_path)
+    index.catch_up()
+    index.close()
+    with Records(tmp_path) as records:
+        wanted = [records.sums(kind, BEGAN, step) for kind in ("rule", "all", "pot") for step in (0, 1, 36)]
+    with sqlite3.connect(tmp_path / FILE) as old:
+        old.execute("INSERT INTO tally SELECT 'pot', bucket, name, 1, 0, cost, 0, 0, 0.0, '' FROM tally_pot")
+        for table in ("tally_long", "tally_pot"):
+            old.execute(f"DROP TABLE {table}")
+        old.execute("DROP INDEX failed")
+        old.execute("PRAGMA user_version = 3")
+    old.close()
+    for path in (tmp_path / DIRECTORY).iterdir():
+        path.write_bytes(b"{}\n" * (path.stat().st_size // 3))
+    index = Index(tmp_path)
+    index.catch_up()
+    index.close()
+    with Records(tmp_path) as records:
+        assert [records.sums(kind, BEGAN, step) for kind in ("rule", "all", "pot") for step in (0, 1, 36)] == wanted
+        assert len(records.select(Filters(failed=True), 100)) == sum(each[2] != "--" for each in written)

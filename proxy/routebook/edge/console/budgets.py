@@ -26,6 +26,9 @@ MOST_SCOPES: Final = 12
 MOST_PICTURES: Final = 6
 """Scopes of one budget that are drawn."""
 
+MOST_STEPS: Final = 500
+"""Into how many steps the time that has passed is cut at most, about a point of the picture each."""
+
 
 class BudgetsWanted(Wanted, frozen=True):
     """Which budgets."""
@@ -99,9 +102,11 @@ def _seen(records: Records, budget: BudgetShown, now: float, *, everybody: bool)
 
 def _burn(records: Records, budget: BudgetShown, scope: ScopeShown, now: float) -> Burn:
     pot = budget_pots(budget.name, Unit[budget.unit.upper()]) + scope.scope
-    sums = records.sums("pot", budget.start, 1, pot)
+    # no finer than can be seen, and than the pace, taken over a quarter of that time, can tell
+    step = max(1, int((now - budget.start) / BUCKET_SECONDS / MOST_STEPS))
+    sums = records.sums("pot", budget.start, step, pot)
     spent = [(max(float(each.bucket * BUCKET_SECONDS), float(budget.start)), each.cost) for each in sums]
-    return burn_down(budget, scope, spent, now)
+    return burn_down(budget, scope, spent, now, step * BUCKET_SECONDS)
 
 
 ROUTES = (

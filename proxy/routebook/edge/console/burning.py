@@ -47,8 +47,10 @@ class Burn:
     rolling: bool
 
 
-def burn_down(budget: BudgetShown, scope: ScopeShown, spent: Sequence[tuple[float, int]], now: float) -> Burn:
-    """How a scope's budget has burnt, by what was settled when (the beginning of ten minutes, and how much)."""
+def burn_down(
+    budget: BudgetShown, scope: ScopeShown, spent: Sequence[tuple[float, int]], now: float, width: float = 600.0
+) -> Burn:
+    """How a scope's budget has burnt, by what was settled when: the beginning of so many seconds (`width`), and how much."""
     rolling = budget.rolling is not None
     start = now - budget.rolling if budget.rolling is not None else float(budget.start)
     ends = now + (now - start) / 3 if rolling else float(budget.ends)
@@ -57,8 +59,8 @@ def burn_down(budget: BudgetShown, scope: ScopeShown, spent: Sequence[tuple[floa
         if points[-1][0] < at:
             points.append((at, budget.limit - settled))
         settled += cost
-        points.append((min(at + 600.0, now), budget.limit - settled))
-    # what the ledger says now is the truth; what came in part of ten minutes, or beside records, is in it alone
+        points.append((min(at + width, now), budget.limit - settled))
+    # what the ledger says now is the truth; what came in part of a step, or beside records, is in it alone
     points.append((now, budget.limit - scope.settled))
     return Burn(
         budget.unit,
@@ -68,17 +70,23 @@ def burn_down(budget: BudgetShown, scope: ScopeShown, spent: Sequence[tuple[floa
         max(ends, now),
         points,
         scope.held,
-        _forecast(budget, scope, spent, start, now, max(ends, now)),
+        _forecast(budget, scope, spent, width, start, now, max(ends, now)),
         rolling,
     )
 
 
 def _forecast(
-    budget: BudgetShown, scope: ScopeShown, spent: Sequence[tuple[float, int]], start: float, now: float, ends: float
+    budget: BudgetShown,
+    scope: ScopeShown,
+    spent: Sequence[tuple[float, int]],
+    width: float,
+    start: float,
+    now: float,
+    ends: float,
 ) -> Forecast:
     since = min((at for at, _ in spent), default=start)
     over = max(1.0, min(now - start, max(LEAST_LOOK, min((now - start) / 4, now - since))))
-    recent = sum(cost for at, cost in spent if at + 600.0 > now - over)
+    recent = sum(cost for at, cost in spent if at + width > now - over)
     pace = recent / over
     left = budget.limit - scope.settled
     until = left / pace if pace > 0 else None

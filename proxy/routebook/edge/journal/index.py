@@ -2,7 +2,7 @@
 
 The journal is the truth and the index a copy: it may be deleted at any time and is built again. One process writes it
 (the supervisor); how far each segment was read is stored in the same transaction as the rows that came of it, and so
-are the sums of ten minutes (`edge.journal.tallies`).
+are sums over time (`edge.journal.tallies`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 from routebook.edge.journal.following import SEGMENT_TABLE, Chunk, behind, follow
-from routebook.edge.journal.tallies import TALLY_TABLE, Tallies
+from routebook.edge.journal.tallies import FROM_SHORT, TALLY_TABLES, Tallies
 from routebook.edge.journal.writer import DIRECTORY
 
 FILE = "index.sqlite"
 """The index inside a state directory."""
 
-VERSION = 3
-"""Of the tables below: an index of another version is built again."""
+VERSION = 4
+"""Of the tables below: an index of another version is built again, but for the one before, which lacks only sums of sums."""
 
 DECIDED_COLUMNS = (
     "instance",
@@ -47,8 +47,9 @@ TABLES = f"""
 {SEGMENT_TABLE}
 CREATE TABLE IF NOT EXISTS decision(id TEXT PRIMARY KEY, {", ".join(DECIDED_COLUMNS + ENDED_COLUMNS)}) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS feedback(id TEXT PRIMARY KEY, model, task, quality, segment) WITHOUT ROWID;
-{TALLY_TABLE}
+{TALLY_TABLES}
 CREATE INDEX IF NOT EXISTS unended ON decision(instance) WHERE end_place IS NULL;
+CREATE INDEX IF NOT EXISTS failed ON decision(id) WHERE "end" <> '--';
 PRAGMA user_version = {VERSION};
 """
 
@@ -237,9 +238,10 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         # a power cut may take the last rows, with the note how far was read: they are read again
         database.execute("PRAGMA synchronous = NORMAL")
-        if database.execute("PRAGMA user_version").fetchone()[0] not in (0, VERSION):
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version not in (0, VERSION - 1, VERSION):
             raise sqlite3.DatabaseError("an index of another version")
-        database.executescript(TABLES)
+        database.executescript(f"BEGIN; {TABLES} {FROM_SHORT if version == VERSION - 1 else ''} COMMIT;")
     except BaseException:
         database.close()
         raise

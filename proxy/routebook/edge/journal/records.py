@@ -231,7 +231,8 @@ class Records:
             self._database.execute("INSERT INTO main.segment SELECT * FROM disk.segment")
             self._database.execute("SELECT id FROM disk.decision LIMIT 1")
             self._database.execute("SELECT id FROM disk.feedback LIMIT 1")
-            self._database.execute("SELECT kind FROM disk.tally LIMIT 1")
+            for table in ("tally", "tally_long", "tally_pot"):
+                self._database.execute(f"SELECT name FROM disk.{table} LIMIT 1")
             self._database.commit()
         except sqlite3.Error:
             self._database.rollback()

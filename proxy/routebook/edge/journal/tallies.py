@@ -1,8 +1,9 @@
-"""Sums over ten minutes, kept beside the rows of the index: what a rule, a model, a client, a team had, and what was
-settled of each budget.
+"""Sums over ten minutes and over six hours, kept beside the rows of the index: what a rule, a model, a client, a team had,
+and what was settled of each budget.
 
 A row of the index is looked at when somebody asks for it; sums over all of them would take longer with every day. These
-are written in the same transaction as the rows, and a record counts when both its lines are there: once.
+are written in the same transaction as the rows, and a record counts when both its lines are there: once. The long ones
+are the short ones added up, so that a month is not four thousand times ten minutes.
 """
 
 from __future__ import annotations
@@ -15,25 +16,42 @@ from typing import Any, Final
 BUCKET_SECONDS: Final = 600
 """How much time one sum covers."""
 
-KINDS: Final = ("all", "rule", "model", "client", "team")
-"""What sums are kept of; besides, `pot` holds what was settled of each pot of a budget, as `cost`, in the pot's unit."""
+LONG: Final = 36
+"""How many of them one long sum covers: six hours."""
 
-TALLY_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS tally(kind TEXT, bucket INTEGER, name TEXT, requests INTEGER, failed INTEGER, cost INTEGER,
-    input INTEGER, output INTEGER, seconds REAL, last TEXT, PRIMARY KEY(kind, bucket, name)) WITHOUT ROWID;
+KINDS: Final = ("all", "rule", "model", "client", "team")
+"""What sums are kept of; besides, `pot` is what was settled of each pot of a budget, as `cost`, in the pot's unit."""
+
+_COLUMNS = """(kind TEXT, bucket INTEGER, name TEXT, requests INTEGER, failed INTEGER, cost INTEGER, input INTEGER,
+    output INTEGER, seconds REAL, last TEXT, PRIMARY KEY(kind, bucket, name)) WITHOUT ROWID"""
+
+TALLY_TABLES: Final = f"""
+CREATE TABLE IF NOT EXISTS tally{_COLUMNS};
+CREATE TABLE IF NOT EXISTS tally_long{_COLUMNS};
+CREATE TABLE IF NOT EXISTS tally_pot(name TEXT, bucket INTEGER, cost INTEGER, PRIMARY KEY(name, bucket)) WITHOUT ROWID;
 """
-"""What a database needs that holds such sums. `bucket` counts ten minutes since 1970."""
+"""What a database needs that holds such sums. `bucket` counts ten minutes since 1970, and is the first of its six hours in
+`tally_long`. Pots are asked for one by one and over long windows, so theirs lie together by name."""
+
+FROM_SHORT: Final = f"""
+INSERT INTO tally_long SELECT kind, bucket / {LONG} * {LONG} AS since, name, SUM(requests), SUM(failed), SUM(cost),
+    SUM(input), SUM(output), SUM(seconds), MAX(last) FROM tally WHERE kind <> 'pot' GROUP BY kind, since, name;
+INSERT INTO tally_pot SELECT name, bucket, cost FROM tally WHERE kind = 'pot';
+DELETE FROM tally WHERE kind = 'pot';
+"""
+"""What makes the others of a database's short sums, where an earlier version kept no others."""
 
 _WHOLE = (
     'SELECT id, client, team, rule, model, "end", cost, input, output, seconds FROM decision '
     "WHERE place IS NOT NULL AND end_place IS NOT NULL AND "
 )
 _ADD = """
-INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     requests = requests + excluded.requests, failed = failed + excluded.failed, cost = cost + excluded.cost,
     input = input + excluded.input, output = output + excluded.output, seconds = seconds + excluded.seconds,
     last = max(last, excluded.last)
 """
+_ADD_POT = "INSERT INTO tally_pot VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cost = cost + excluded.cost"
 _DIGITS = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 
 
@@ -86,6 +104,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, int, str], list[Any]] = {}
+        self._pots: dict[tuple[str, int], int] = {}
 
     def __repr__(self) -> str:
         return f"<Tallies of {len(self._sums)} names>"
@@ -108,11 +127,16 @@ class Tallies:
         bucket = bucket_of(identity)
         if bucket is not None:
             for pot, _, amount in draws:
-                self._add(("pot", bucket, pot), (1, 0, amount, 0, 0, 0.0), identity)
+                self._pots[pot, bucket] = self._pots.get((pot, bucket), 0) + amount
 
     def write(self, database: sqlite3.Connection) -> None:
         """Add all that was counted."""
-        database.executemany(_ADD, [(*key, *sums) for key, sums in self._sums.items()])
+        database.executemany(_ADD.format("tally"), [(*key, *sums) for key, sums in self._sums.items()])
+        long = Tallies()
+        for (kind, bucket, name), (*sums, last) in self._sums.items():
+            long._add((kind, bucket // LONG * LONG, name), sums, last)
+        database.executemany(_ADD.format("tally_long"), [(*key, *sums) for key, sums in long._sums.items()])
+        database.executemany(_ADD_POT, [(*key, cost) for key, cost in self._pots.items()])
 
     @classmethod
     def forget(cls, database: sqlite3.Connection, segment: int) -> None:
@@ -121,7 +145,8 @@ class Tallies:
         for row in database.execute(f"{_WHOLE} (segment = ?1 OR end_segment = ?1)", (segment,)):
             tallies._count(row, -1)
         tallies.write(database)
-        database.execute("DELETE FROM tally WHERE requests <= 0")
+        for table in ("tally", "tally_long"):
+            database.execute(f"DELETE FROM {table} WHERE requests <= 0")
 
     def _count(self, row: tuple[Any, ...], sign: int) -> None:
         identity, client, team, rule, model, end, cost, tokens_in, tokens_out, seconds = row
@@ -141,7 +166,7 @@ class Tallies:
             if name is not None:
                 self._add((kind, bucket, name), sums, identity)
 
-    def _add(self, key: tuple[str, int, str], sums: tuple[float, ...], identity: str) -> None:
+    def _add(self, key: tuple[str, int, str], sums: Iterable[float], identity: str) -> None:
         found = self._sums.get(key)
         if found is None:
             self._sums[key] = [*sums, identity]
@@ -151,15 +176,33 @@ class Tallies:
         found[-1] = max(found[-1], identity)
 
 
+_SUMMED: Final = "SUM(requests), SUM(failed), SUM(cost), SUM(input), SUM(output), SUM(seconds), MAX(last)"
+
+
 def select(
     database: sqlite3.Connection, schema: str, kind: str, first: int, step: int, name: str | None = None
 ) -> list[Sum]:
-    """Sums of a kind from a bucket on, `step` buckets in one (0: all in one), by name and time."""
+    """Sums of a kind from a bucket on, `step` buckets in one (0: all in one), by name and time.
+
+    One that is made of short and of long sums comes in two parts.
+    """
     group = f"bucket / {step} * {step}" if step else "0"
-    query = (
-        f"SELECT name, {group} AS since, SUM(requests), SUM(failed), SUM(cost), SUM(input), SUM(output), SUM(seconds), "
-        f"MAX(last) FROM {schema}.tally WHERE kind = ? AND bucket >= ?{' AND name = ?' if name is not None else ''} "
-        "GROUP BY name, since"
-    )
-    values = (kind, first) if name is None else (kind, first, name)
-    return [Sum(*row) for row in database.execute(query, values)]
+    named, given = (" AND name = ?", [name]) if name is not None else ("", [])
+    found = []
+    for table, columns, condition, values in _stretches(kind, first, step):
+        query = f"SELECT name, {group} AS since, {columns} FROM {schema}.{table} WHERE {condition}{named}"
+        found += [Sum(*row) for row in database.execute(f"{query} GROUP BY name, since", [*values, *given])]
+    return found
+
+
+def _stretches(kind: str, first: int, step: int) -> list[tuple[str, str, str, list[Any]]]:
+    """Which tables hold a kind's sums from a bucket on: each with columns, a condition and its values."""
+    if kind == "pot":
+        return [("tally_pot", "0, 0, SUM(cost), 0, 0, 0.0, ''", "bucket >= ?", [first])]
+    if step % LONG:
+        return [("tally", _SUMMED, "kind = ? AND bucket >= ?", [kind, first])]
+    border = -(-first // LONG) * LONG
+    return [
+        ("tally", _SUMMED, "kind = ? AND bucket >= ? AND bucket < ?", [kind, first, border]),
+        ("tally_long", _SUMMED, "kind = ? AND bucket >= ?", [kind, border]),
+    ]
