@@ -12,7 +12,7 @@ import pytest
 from tests.support.asking import CHAT, ask, chat
 from tests.support.proxy import in_process, running_proxy, small_policy
 from tests.support.rawclient import RawClient, post
-from tests.support.upstream import Upstream
+from tests.support.upstream import Upstream, event, stream
 
 MIB = 1024 * 1024
 
@@ -67,6 +67,33 @@ async def test_pipelined_requests_are_bounded_in_memory(tmp_path: Path, upstream
         assert most - before < 16 * MIB
     asked = [request.json()["messages"][0]["content"].split("x")[0] for request in upstream.requests[1:]]
     assert asked == [f"number {number}" for number in range(1000)]
+
+
+READERS = 200
+
+
+async def test_two_hundred_that_do_not_read_are_dropped_and_take_little_memory(tmp_path: Path) -> None:
+    """Each is sent a megabyte a second and more, and takes nothing: until all of them are dropped the worker's memory grows
+    by less than 200 KiB for each, upstreams included, and each record says that it was the client."""
+    said = [b"".join(event({"filler": "x" * 8100, "n": number}) for number in range(8))] * 150
+    policy = small_policy("http://127.0.0.1:1/v1", more="settings: {stream: {stall: 2s}}")
+    async with Upstream(lambda _: stream(said, pause=0.06)) as upstream, AsyncExitStack() as stack:
+        policy = policy.replace("http://127.0.0.1:1/v1", upstream.url)
+        proxy = await stack.enter_async_context(running_proxy(tmp_path, policy))
+        async with RawClient(proxy.url) as client:
+            await client.send(post(CHAT, chat(stream=True)))
+            await client.head()
+        await proxy.ended_records(lambda found: len(found) == 1, 30)
+        worker = max(proxy.children())
+        before = most = resident(worker)
+        for _ in range(READERS):
+            slow = await stack.enter_async_context(RawClient(proxy.url, receive_buffer=4096))
+            await slow.send(post(CHAT, chat(stream=True)))
+        while len(ended := [each.ended for each in proxy.records().values() if each.ended]) <= READERS:
+            most = max(most, resident(worker))
+            await asyncio.sleep(0.1)
+    assert most - before < READERS * 200 * 1024
+    assert [each["error"] for each in ended].count("client.stalled") == READERS
 
 
 WHOLE = post(CHAT, chat())

@@ -15,20 +15,7 @@ from backports import zstd
 from tests.support.asking import CHAT, ask, chat, events, text_of
 from tests.support.proxy import LocalProxy, in_process, small_policy
 from tests.support.rawclient import RawClient, get, post
-from tests.support.upstream import (
-    Close,
-    Pause,
-    Say,
-    Until,
-    Upstream,
-    chunk,
-    chunks,
-    completion,
-    event,
-    head,
-    reply,
-    stream,
-)
+from tests.support.upstream import Close, Pause, Say, Upstream, chunk, chunks, completion, event, head, reply, stream
 
 SAME_NAME = """
 version: 1
@@ -114,30 +101,6 @@ async def test_usage_is_shown_to_a_client_who_asked(tmp_path: Path, upstream: Up
     async with in_process(tmp_path, small_policy(upstream.url)) as proxy:
         answer = await ask(proxy.url, chat(stream=True, stream_options={"include_usage": True}))
     assert json.loads(events(answer.body)[-2])["usage"]["total_tokens"] == 9
-
-
-async def test_events_are_not_held_back(tmp_path: Path, upstream: Upstream) -> None:
-    """Each event reaches the client while the next one is still to be said."""
-    go = [asyncio.Event() for _ in range(3)]
-    texts = chunks(["one", "two", "three"])
-    plan = stream([])[:1]
-    for index, text in enumerate(texts):
-        plan.append(Say(chunk(text)))
-        if 0 < index < 4:
-            plan.append(Until(go[index - 1]))
-    upstream.will([*plan, Say(chunk(b""))])
-    async with in_process(tmp_path, small_policy(upstream.url)) as proxy, RawClient(proxy.url) as client:
-        await client.send(post(CHAT, chat(stream=True)))
-        await client.head()
-        seen = b""
-        for index, word in enumerate([b"one", b"two", b"three"]):
-            async with asyncio.timeout(2):
-                while word not in seen:
-                    seen += await client.chunk() or b""
-            go[index].set()
-        while part := await client.chunk():
-            seen += part
-    assert seen == b"".join(texts)
 
 
 async def test_the_record_is_complete_before_the_last_byte(tmp_path: Path, upstream: Upstream) -> None:

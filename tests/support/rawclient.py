@@ -137,6 +137,10 @@ class RawClient:
             return False
         return True
 
+    def close(self) -> None:
+        """Leave at once in an orderly way, as a client does that has lost interest."""
+        self._writer.close()
+
     def drop(self) -> None:
         """Leave at once with a reset, as a killed client does."""
         linger = struct.pack("ii", 1, 0)

@@ -30,6 +30,10 @@ HAPPY_EYEBALLS: Final = 0.25
 HEAD_LINE: Final = 16 * 1024
 """Bytes that one header of an answer may have."""
 
+AT_A_TIME: Final = 32 * 1024
+"""Bytes that are read off a connection at once. What has been read must be held where a client does not take it: with the
+256 KiB that asyncio reads otherwise, and as much again before it stops, one such client would cost 1.4 MiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -79,7 +83,7 @@ class Connections:
             raise PrivateAddress(errno.EACCES, "no address of it is allowed")
         connected = await start_connection(allowed, happy_eyeballs_delay=HAPPY_EYEBALLS)
         try:
-            _, connection = await loop.create_connection(
+            transport, connection = await loop.create_connection(
                 lambda: ResponseHandler(loop),
                 sock=connected,
                 ssl=self._context() if origin.encrypted else None,
@@ -88,6 +92,7 @@ class Connections:
         except BaseException:
             connected.close()
             raise
+        transport.max_size = AT_A_TIME  # type: ignore[attr-defined]  # where a loop knows no such limit, nothing comes of it
         return connection
 
     def keep(self, origin: Origin, connection: ResponseHandler) -> None:

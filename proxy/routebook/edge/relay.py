@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http import StreamWriter
 
 from routebook.chat.faults import Fault
 from routebook.edge.answers import Failure, failure_of, words_of
@@ -82,13 +83,18 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
         with reply.deadlines:
             ready = entry.detailed_events(request.headers, reply.ready)
             writer, deadlines = request.writer, reply.deadlines
+            assert isinstance(writer, StreamWriter)
             while not reader.done:
                 if ready:
                     if entry.voice.listens and getattr(reader, "saw_sound", False):
                         entry.voice.heard(entry.elapsed)
                     if _may_wait(request, ready):
                         deadlines.waits_for(Wait.CLIENT)
-                    await writer.write(ready)
+                        await writer.write(ready, drain=False)
+                        arrived = ready = b""  # a client that takes its time must not be waited for with copies in hand
+                        await writer.drain()
+                    else:
+                        await writer.write(ready)
                 deadlines.waits_for(Wait.BYTES)
                 try:
                     arrived = await next_bytes()

@@ -34,6 +34,9 @@ from routebook.protocols.session_dialects import session_at
 KEEPALIVE = 75.0
 """Seconds a client's connection may be idle; it also bounds the time a client may take to send a head."""
 
+UNTAKEN: Final = 16 * 1024
+"""Bytes that a client has not taken from which on nothing more is written to it: what the kernel holds for it comes on top."""
+
 GRACE = 0.5
 """Seconds between no longer accepting and closing idle connections, for requests that are already on their way."""
 
@@ -224,10 +227,11 @@ class _Connection(DiscreetConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Counted from here on; where there are too many even to be told so, it ends at once."""
         super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=UNTAKEN)
         self._server.open += 1
         if self._server.room.is_full(self._server.open):
             self._server.gateway.metrics.shed("unheard")
-            assert isinstance(transport, asyncio.Transport)
             transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:

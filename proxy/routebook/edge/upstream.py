@@ -31,6 +31,9 @@ RACE: Final = 1.0
 JOINED: Final = 64 * 1024
 """A body of at most so many bytes leaves in one piece with its head."""
 
+AHEAD: Final = 16 * 1024
+"""Bytes of an answer that wait to be taken before less is read; at twice as many nothing more is."""
+
 FOREIGN: Final = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError)
 """What is raised when something is wrong with a wire; a time-out is an OSError."""
 
@@ -121,7 +124,7 @@ async def ask_along(
     except OSError as error:
         raise not_connected(error) from None
     deadlines.waits_for(Wait.HEAD)
-    connection.set_response_params(read_until_eof=True, auto_decompress=False, max_field_size=HEAD_LINE)
+    _expect_answer(connection)
     chunked = head.endswith(b"Transfer-Encoding: chunked\r\n\r\n")
     sending = asyncio.ensure_future(_send(connection, head, pieces, chunked))
     reading = asyncio.ensure_future(connection.read())
@@ -146,6 +149,12 @@ async def ask_along(
         sending.cancel()
         reading.cancel()
     return Answer(message, content, connection, origin, connections)
+
+
+def _expect_answer(connection: ResponseHandler) -> None:
+    connection.set_response_params(
+        read_until_eof=True, auto_decompress=False, read_bufsize=AHEAD, max_field_size=HEAD_LINE
+    )
 
 
 async def _send(connection: ResponseHandler, head: bytes, pieces: AsyncIterator[bytes], chunked: bool) -> None:
@@ -178,7 +187,7 @@ async def _asked(
     if transport is None:
         raise aiohttp.ServerDisconnectedError
     try:
-        connection.set_response_params(read_until_eof=True, auto_decompress=False, max_field_size=HEAD_LINE)
+        _expect_answer(connection)
         if len(body) <= JOINED:
             transport.write(head + body)
         else:
