@@ -43,13 +43,13 @@ _SERIOUS = ("serious", "critical")
 
 
 @asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    """A browser without a window, until the block ends."""
+async def browsing(*more: str) -> AsyncIterator[Browser]:
+    """A browser without a window, begun with `more` arguments, until the block ends."""
     # Chromium's sandbox wants a user of its own; as root, which builders are, it does not start with one
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=PROGRAM, args=[*arguments, "--disable-dev-shm-usage"]
+            executable_path=PROGRAM, args=[*arguments, "--disable-dev-shm-usage", *more]
         )
         try:
             yield browser

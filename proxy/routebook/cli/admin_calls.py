@@ -111,14 +111,9 @@ def _connection(admin: str, trusted: str | None) -> http.client.HTTPConnection:
     holds, whatever its name is: that it is this one says who answers."""
     if trusted is None:
         return http.client.HTTPConnection(admin, timeout=SECONDS)
-    import ssl
+    from routebook.edge.tls.pair import trusting
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=trusted)
-    return http.client.HTTPSConnection(admin, timeout=SECONDS, context=context)
+    return http.client.HTTPSConnection(admin, timeout=SECONDS, context=trusting(trusted))
 
 
 def _answer(

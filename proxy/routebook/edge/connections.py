@@ -50,11 +50,11 @@ class PrivateAddress(OSError):
 
 
 class Connections:
-    """The connections of one worker, idle ones by where they go."""
+    """The connections of one worker, idle ones by where they go. `trust` is whom TLS trusts (None: whom the system does)."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
         self._idle: dict[Origin, deque[tuple[ResponseHandler, float]]] = {}
-        self._trust: ssl.SSLContext | None = None
+        self._trust = trust
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 

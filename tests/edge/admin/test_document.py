@@ -76,6 +76,8 @@ async def test_answers_have_the_shape_that_the_document_promises(tmp_path: Path)
         tried = await ask(proxy.admin, "POST", "/console/what-if", FORM, body=b"replay=none")
         work = (tried.header("location") or "").rpartition("/")[2]
         for operation in operations(DOCUMENT):
+            if "101" in _promised(operation.path, operation.method):
+                continue  # a WebSocket: `tests/edge/console/test_talk.py` opens it, and asks for it wrongly
             identity = key if operation.path.startswith("/keys") else record
             target = operation.path.format(id=identity, provider="scripted", account="main", work=work)
             if operation.path == "/console/history/compare":

@@ -45,6 +45,7 @@ PAGES = {
     "budgets": "/console/budgets",
     "one budget": "/console/budgets?budget=month",
     "models": "/console/models",
+    "talk": "/console/talk",
     "savings": "/console/savings",
     "history": "/console/history",
     "nothing": "/console/nothing",

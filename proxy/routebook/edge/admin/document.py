@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from routebook.edge.admin.route import TEXT, Role, Route, Text, Wanted
+from routebook.edge.admin.route import TEXT, Conversation, Role, Route, Text, Wanted
 
 VERSION: Final = "1"
 """Of the admin API. Within it, fields and routes are added and none changes its meaning."""
@@ -16,6 +16,7 @@ VERSION: Final = "1"
 _JSON: Final = "application/json"
 _FORM: Final = "multipart/form-data"
 _OUTCOMES: Final = {
+    101: "a WebSocket, where one is asked for",
     200: "done",
     201: "made",
     202: "not there yet",
@@ -51,7 +52,7 @@ def openapi(routes: Iterable[Route]) -> Schema:
         shape
         for route in rows
         for shape in route.answers.values()
-        if shape is not dict and not issubclass(shape, bytes)
+        if shape is not dict and not issubclass(shape, (bytes, Conversation))
     }
     bodies = {body for route in rows for body in (route.body, route.form) if body is not None}
     _, components = msgspec.json.schema_components(
@@ -101,6 +102,8 @@ def _operation(route: Route) -> Schema:
 
 
 def _answered(status: int, shape: type) -> Schema:
+    if shape is Conversation:
+        return {"description": _OUTCOMES[status]}
     if issubclass(shape, bytes):
         media = (shape.media if issubclass(shape, Text) else TEXT).partition(";")[0]
         return {"description": _OUTCOMES[status], "content": {media: {"schema": {"type": "string"}}}}

@@ -20,7 +20,7 @@ from routebook.edge.admin.browsers import is_plain_host, keep_pages_out, must_be
 from routebook.edge.admin.document import Failed, Failure
 from routebook.edge.admin.forms import converted, read_form
 from routebook.edge.admin.refusals import Refused
-from routebook.edge.admin.route import TEXT, Asked, Reply, Role, Route, Text, Visitor, Wanted
+from routebook.edge.admin.route import TEXT, Asked, Conversation, Reply, Role, Route, Text, Visitor, Wanted
 from routebook.edge.admin.routes import ROUTES, Router, WrongMethod
 from routebook.edge.admin.service import Service
 from routebook.edge.admin.sessions import COOKIE
@@ -126,7 +126,7 @@ class _Desk:
 
         return _response(page_of(refused, request.raw_path))
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
         self._keep_strangers_out(request)
         route, names = self._router.find(request.method, path)
@@ -145,6 +145,7 @@ class _Desk:
             session,
             request.headers.get("Origin"),
             self._access,
+            lambda: self._access.may(presented, route.role, session, certified),
         )
         body = await read_form(request, route.form) if route.form is not None else await _read_body(route, request)
         asked = Asked(names, _read_query(route, query), body, path, query, visitor)
@@ -153,6 +154,8 @@ class _Desk:
             operations_log().info(
                 "operated", method=route.method, path=route.path, names=names, by=who, status=reply.status
             )
+        if isinstance(reply.content, Conversation):
+            return await reply.content.goes_on(request)
         return _response(reply)
 
     def _keep_strangers_out(self, request: web.BaseRequest) -> None:
@@ -198,6 +201,7 @@ async def _read_body(route: Route, request: web.BaseRequest) -> Wanted | None:
 
 
 def _response(reply: Reply) -> web.Response:
+    assert not isinstance(reply.content, Conversation)
     if isinstance(reply.content, bytes):
         media = reply.content.media if isinstance(reply.content, Text) else TEXT
         return web.Response(status=reply.status, body=reply.content, headers={"Content-Type": media, **reply.headers})

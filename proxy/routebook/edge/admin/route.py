@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
+from aiohttp import web
 
 from routebook.edge.admin.service import Service, Shown
 
@@ -58,6 +59,8 @@ class Visitor:
     session: str | None = None
     origin: str | None = None
     door: Door | None = None
+    is_admitted: Callable[[], bool] = lambda: True
+    """Whether they would still be let in now: what lasts longer than an answer ends with a session or a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +114,18 @@ class Script(Text):
 
 
 @dataclass(frozen=True, slots=True)
+class Conversation:
+    """What goes on over a WebSocket, where that is the answer: it takes the request, upgrades it, and returns when it is
+    over. Before that it may raise Refused."""
+
+    goes_on: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer: a `Shown` or a mapping goes out as JSON, a `Text` as what it is, other bytes as text of Prometheus."""
 
-    content: Shown | dict[str, Any] | bytes
+    content: Shown | dict[str, Any] | bytes | Conversation
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -132,7 +143,8 @@ CONSOLE: Final = "/console"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row. `answers` has the shape of each status that is no refusal; `bytes` stands for text, `dict` for a mapping.
+    """One row. `answers` has the shape of each status that is no refusal; `bytes` stands for text, `dict` for a mapping,
+    `Conversation` for a WebSocket.
 
     `body` is JSON, `form` what a page sends."""
 

@@ -6,14 +6,18 @@ A room that has something to show adds a method here and carries it out in the s
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Meta
 
 from routebook.edge.feedback import Rated
 from routebook.edge.processes.rollout import Reloaded
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -64,6 +68,17 @@ class PolicyShown(Shown, frozen=True):
     version: Annotated[str, Meta(description="of the program")]
 
 
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """How the service asks what it serves itself, as a client of the policy: where, in TLS trusting whom (None: not in TLS),
+    and showing which secret, which nobody else sees."""
+
+    host: str
+    port: int
+    trust: ssl.SSLContext | None
+    secret: str = field(repr=False)
+
+
 class Service(Protocol):
     """What the admin listener shows and does."""
 
@@ -99,6 +114,10 @@ class Service(Protocol):
 
     async def tell_account(self, provider: str, account: str, does: str, seconds: float | None) -> bool:
         """Have an account `rest` (for so long; None: a day), or `admit` it again; whether there is such an account."""
+        ...
+
+    def doorway(self, client: str, model: str) -> Doorway:
+        """The way in to a session with a model as this client of the policy, for the next minute."""
         ...
 
     async def rate(self, decision: str, quality: float) -> Rated:

@@ -59,17 +59,17 @@ def _on(address: str, cookie: str) -> Reply:
 
 async def style(_: Service, __: Asked) -> Reply:
     """How pages look."""
-    return _asset(Css(content_of("console.css")))
+    return asset_of(Css, "console.css")
 
 
 async def script(_: Service, __: Asked) -> Reply:
     """What keeps pages fresh."""
-    return _asset(Script(content_of("console.js")))
+    return asset_of(Script, "console.js")
 
 
 async def icon(_: Service, __: Asked) -> Reply:
     """The sign of the console, for a browser's tabs."""
-    return _asset(Image(content_of("icon.svg")))
+    return asset_of(Image, "icon.svg")
 
 
 class AssetWanted(Wanted, frozen=True):
@@ -78,8 +78,9 @@ class AssetWanted(Wanted, frozen=True):
     v: Annotated[str | None, Meta(description="changes with the file, so that it may be kept")] = None
 
 
-def _asset(content: Css | Script | Image) -> Reply:
-    return Reply(content, headers={**GUARD, "Cache-Control": "public, max-age=31536000, immutable"})
+def asset_of(kind: type[Css | Script | Image], name: str) -> Reply:
+    """A file that pages load, to be kept for good: its address changes with it."""
+    return Reply(kind(content_of(name)), headers={**GUARD, "Cache-Control": "public, max-age=31536000, immutable"})
 
 
 ROUTES = (

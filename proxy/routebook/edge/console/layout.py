@@ -49,14 +49,22 @@ PLACES: Final = (
     ("/console/what-if", "What if"),
     ("/console/budgets", "Budgets"),
     ("/console/models", "Models"),
+    ("/console/talk", "Talk"),
     ("/console/savings", "Savings"),
     ("/console/history", "History"),
 )
 """What the navigation leads to."""
 
 
-async def page(service: Service, asked: Asked, template: str, found: Callable[[], Mapping[str, Any]]) -> Reply:
-    """A page of what `found` works out; both on a thread, so that the service goes on meanwhile."""
+async def page(
+    service: Service,
+    asked: Asked,
+    template: str,
+    found: Callable[[], Mapping[str, Any]],
+    headers: Mapping[str, str] = {},
+) -> Reply:
+    """A page of what `found` works out, with these headers in place of those that all have; made on a thread, so that the
+    service goes on meanwhile."""
     about = service.describe()
     frame = {
         "about": about,
@@ -65,7 +73,8 @@ async def page(service: Service, asked: Asked, template: str, found: Callable[[]
         "now": time.time(),
         "live": "live=1" in asked.search.split("&"),
     }
-    return Reply(Html(await asyncio.to_thread(lambda: rendered(template, {**frame, **found()}))), headers=GUARD)
+    made = await asyncio.to_thread(lambda: rendered(template, {**frame, **found()}))
+    return Reply(Html(made), headers={**GUARD, **headers})
 
 
 def rendered(template: str, values: Mapping[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ from routebook.edge.console import (
     overview,
     policy,
     savings,
+    talk,
     what_if,
 )
 
@@ -23,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *policy.ROUTES,
     *budgets.ROUTES,
     *models.ROUTES,
+    *talk.ROUTES,
     *savings.ROUTES,
     *what_if.ROUTES,
     *history.ROUTES,

@@ -28,7 +28,7 @@ from routebook.edge.admin.access import Access
 from routebook.edge.admin.budgets import BudgetsShown, told
 from routebook.edge.admin.ledger import CounterShown, LedgerShown
 from routebook.edge.admin.listener import AdminListener, start_admin
-from routebook.edge.admin.service import PolicyShown, ReloadShown, WorkerShown
+from routebook.edge.admin.service import Doorway, PolicyShown, ReloadShown, WorkerShown
 from routebook.edge.admin.tokens import LOCAL, TokensUnreadable, new_secret
 from routebook.edge.doctor.finding import Verdict
 from routebook.edge.doctor.machine import aiohttp_version
@@ -48,6 +48,7 @@ from routebook.edge.processes import accounts, state
 from routebook.edge.processes.control import Gone, Message
 from routebook.edge.processes.crew import COUNT_SECONDS, Crew, CrewFailed, Hand, stamp
 from routebook.edge.processes.garbage import give_back
+from routebook.edge.processes.inside import doorway_to
 from routebook.edge.processes.listening import Address, bind, is_loopback, written
 from routebook.edge.processes.reload import Compiled, Rejected, compile_policy, rejected
 from routebook.edge.processes.rollout import Reloaded, Rollout, remember
@@ -222,6 +223,11 @@ class Supervisor:
             with contextlib.suppress(Gone):
                 return bool((await hand.channel.ask(Message("account", fields), COUNT_SECONDS)).fields["found"])
         return False
+
+    def doorway(self, client: str, model: str) -> Doorway:
+        """The way in to a session with a model as this client of the policy, for the next minute."""
+        pair = self._certificates.shown.public
+        return doorway_to(self._addresses[0], pair, self._options.state_dir, client, model)
 
     async def _reports(self) -> list[AccountReport]:
         answers = await self._crew.ask_all(Message("accounts"))

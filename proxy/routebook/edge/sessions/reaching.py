@@ -131,7 +131,7 @@ async def _connected(
         if isinstance(found, Answer):
             call.http = found
             raise _refusal(dialect, found, await whole(found, REFUSAL_BYTES), access.key, entry.now)
-    return found
+    return found.socket
 
 
 async def _cross(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from routebook.edge.connections import HEAD_LINE, Connections, Origin
 from routebook.edge.deadlines import Deadlines, Wait
@@ -20,10 +22,17 @@ def asking() -> tuple[str, tuple[str, ...]]:
     return key, ("GET", *lines)
 
 
+class Upgraded(NamedTuple):
+    """A connection that has become a WebSocket, and the headers of the answer that made it one."""
+
+    socket: Socket
+    headers: Mapping[str, str]
+
+
 async def upgraded(
     connections: Connections, origin: Origin, head: bytes, key: str, deadlines: Deadlines, most: int
-) -> Socket | Answer:
-    """Ask for a WebSocket: the socket, or the answer that refuses it; raises CallFailed."""
+) -> Upgraded | Answer:
+    """Ask for a WebSocket: what it has become, or the answer that refuses it; raises CallFailed."""
     try:
         connection = await connections.opened(origin)
     except OSError as error:
@@ -41,7 +50,7 @@ async def upgraded(
         agreed = "Sec-WebSocket-Extensions" in message.headers
         if message.headers.get("Sec-WebSocket-Accept") != answer_to(key) or agreed:
             raise CallFailed("upstream.garbled", "its answer to the upgrade is not what RFC 6455 demands")
-        return taken_over(connection, most)
+        return Upgraded(taken_over(connection, most), message.headers)
     except Gone:
         raise CallFailed("upstream.disconnected", "the connection was lost") from None
     except FOREIGN as error:

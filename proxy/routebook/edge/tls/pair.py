@@ -106,6 +106,17 @@ def context_of(pair: Pair, *, required: bool = True) -> ssl.SSLContext:
     return context
 
 
+def trusting(certificate: str) -> ssl.SSLContext:
+    """The context of a client that trusts this one certificate alone, whatever its name is: that it is this one says who
+    answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=certificate)
+    return context
+
+
 def _read(path: Path, what: str) -> str:
     try:
         with open(path, "rb") as file:
