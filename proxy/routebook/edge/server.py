@@ -160,9 +160,8 @@ class _Server(web.Server):
             return response
         finally:
             self.running.discard(task)
-            del (
-                task
-            )  # it keeps what was raised, and by its traceback this frame: both would wait for the garbage collector
+            # it keeps what was raised, and by its traceback this frame: both would wait for the garbage collector
+            del task
 
     def _shed(self, request: web.BaseRequest, shed: Shed) -> web.StreamResponse:
         """Say that it is too much at the moment, before anything is read. A connection that is one too many is closed."""
