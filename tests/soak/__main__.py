@@ -16,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.soak import audit, policies
+from tests.soak import audit, policies, where
 from tests.soak.traffic import KINDS, NEVER_WHOLE, Traffic, quiet
 from tests.soak.watch import MIB, Watch, growth, slope
 from tests.support.ports import free_port
@@ -37,6 +37,9 @@ JUDGED_AFTER = 900.0
 
 MOST_DESCRIPTORS = 8
 """By so many descriptors more or fewer, the end of a run is the same as its beginning: connections come and go."""
+
+TOLD = 30
+"""How often in a run a process tells where its memory is, when it is asked to; but not oftener than every ten seconds."""
 
 
 @dataclass(slots=True)
@@ -123,6 +126,13 @@ def measured(watch: Watch, seconds: float, report: Report) -> None:
             report.figures[name]["judged"] = "no: too short"
 
 
+async def asked_inside(names: Mapping[str, int], seconds: float) -> None:
+    """Have the service's processes tell where their memory is, now and then."""
+    while True:
+        await asyncio.sleep(max(10.0, seconds / TOLD))
+        where.ask(names.values())
+
+
 def asked(traffic: Traffic, report: Report, seconds: float) -> None:
     """What the clients saw."""
     times = sorted(traffic.seconds)
@@ -143,7 +153,12 @@ async def soak(folder: Path, args: argparse.Namespace) -> Report:
     traffic = Traffic([], args.clients, args.pause, args.seed)
     async with (
         simulated(folder / "upstream", args.pace) as (upstream, simulator),
-        running_proxy(folder, policies.first(upstream), workers=args.workers) as proxy,
+        running_proxy(
+            folder,
+            policies.first(upstream),
+            workers=args.workers,
+            environment=where.environment(folder / "inside") if args.where else {},
+        ) as proxy,
     ):
         names = await workers(proxy)
         watch = Watch(lambda: {**names, "simulator": simulator.pid}, min(5.0, args.seconds / 20))
@@ -151,16 +166,21 @@ async def soak(folder: Path, args: argparse.Namespace) -> Report:
         tasks = [
             asyncio.create_task(watch.running()),
             asyncio.create_task(reloads(proxy, upstream, min(60.0, args.seconds / 4), report)),
+            *([asyncio.create_task(asked_inside(names, args.seconds))] if args.where else ()),
         ]
         async with traffic.running():
             await progress(args.seconds, traffic, tasks)
             await quiet(tasks[1])
         report.wrong += await audit.settled(proxy.admin)
-        await quiet(tasks[0])
+        for task in (tasks[0], *tasks[2:]):
+            await quiet(task)
         if await workers(proxy) != names:
             report.wrong.append("a worker was replaced")
         report.wrong += (await asyncio.to_thread(audit.commanded, proxy.state_dir, "ledger", "verify"))[0]
         measured(watch, args.seconds, report)
+        if args.where:
+            for name, pid in names.items():
+                report.figures[f"{name} grew by"] = where.grown(where.told(folder / "inside", pid))
         asked(traffic, report, args.seconds)
         proxy.process.terminate()
         if (code := await asyncio.to_thread(proxy.process.wait, 60)) != 0:
@@ -202,6 +222,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2, help="of the service (default: %(default)s)")
     parser.add_argument("--pace", default="2ms", help="of the upstream, a token (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the clients' dice (default: %(default)s)")
+    parser.add_argument("--where", action="store_true", help="say as well which part of the memory grows")
     parser.add_argument("--folder", type=Path, help="where state and logs stay (default: a temporary one)")
     parser.add_argument("--report", type=Path, help="write the report there as JSON")
     return parser

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.soak import audit
+from tests.soak import audit, where
 from tests.soak.__main__ import complaints
 from tests.soak.traffic import KINDS, NEVER_WHOLE
 from tests.soak.watch import MIB, Sample, growth, slope
@@ -85,3 +86,47 @@ def test_errors_in_the_log_count() -> None:
     """But for rejected reloads, which the run brings about itself."""
     rejected, bug = '{"level":"error","event":"reload rejected"}', '{"level":"error","event":"bug"}'
     assert complaints(f"{rejected}\n{bug}\n") == [bug]
+
+
+def test_what_grows_is_told_by_its_part(tmp_path: Path) -> None:
+    """A process that is asked tells what its allocators have, live and free, and what waits for its garbage collector."""
+    program = """
+import asyncio, sys
+
+class Circle:
+    def __init__(self):
+        self.itself = self
+
+async def main():
+    print("ready", flush=True)
+    kept = []
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        kept.append([bytes(4_000) for _ in range(2_000)])  # of the C library
+        kept.append([(number, 1) for number in range(100_000)])  # of Python
+        for _ in range(50):
+            Circle()
+        print("grown", flush=True)
+
+import gc
+gc.disable()
+asyncio.run(main())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=plain_environment(where.environment(tmp_path)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for number in range(2):
+            process.stdout.readline()
+            where.ask([process.pid])
+            while len(lines := where.told(tmp_path, process.pid)) <= number:
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.stdin.write("\n")
+            process.stdin.flush()
+    found = where.grown(lines)
+    assert found["C live"] == pytest.approx(8, abs=2) and found["Python live"] > 5
+    assert lines[1]["circles"] - lines[0]["circles"] >= 50 and lines[1]["kinds"]["Circle"] == 50

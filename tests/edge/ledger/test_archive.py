@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
 from routebook.edge.journal.archive import CRASHED, Archive
 from routebook.edge.journal.records import find_record
 from routebook.edge.journal.segments import segment_names
@@ -181,6 +184,26 @@ async def test_sums_outlive_the_segments_they_stood_in(tmp_path: Path) -> None:
     books.close()
     found = audit(tmp_path)
     assert (found.faults, found.sums[0].carried) == ((), 30)
+
+
+async def test_a_long_reading_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is served before it is known what is spent: whoever waits sees why. What was read once is not read again."""
+    monkeypatch.setattr("routebook.edge.journal.archive.SAY_SECONDS", 0.0)
+    monkeypatch.setattr("routebook.edge.journal.segments.CHUNK_BYTES", 1024)
+    journal = Journal(tmp_path, "host-w0-a")
+    for number in range(20):
+        spend(journal, f"A{number}", 100, 30)
+    size = (tmp_path / "journal" / journal.segment).stat().st_size
+    for begins_anew in (True, False):
+        with capture_logs() as log:
+            async with Archive(tmp_path, "host-supervisor", 30) as archive:
+                assert archive.opening is not None and archive.opening.settled == {ALL: 600}
+        said = [line["left"] for line in log if line["event"] == "reading the journal"]
+        assert said == sorted(said, reverse=True) and bool(said) == begins_anew
+        if begins_anew:
+            assert len(said) > 3 and said[-1] == 0
+            assert [line["bytes"] for line in log if line["event"] == "journal read"] == [size]
+    journal.close()
 
 
 async def test_books_that_cannot_be_opened_are_said_and_leave_no_opening(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ ROUND_SECONDS = 1.0
 SETTLE_SECONDS = 10.0
 """How often somebody looks for records of the dead; the death of an own worker is looked into at once."""
 
+SAY_SECONDS = 2.0
+"""How often it is said how far the journal is read, while nothing is served for want of it."""
+
 PRUNE_SECONDS = 600.0
 """How often somebody looks for records that are too old."""
 
@@ -133,7 +136,21 @@ class Archive:
 
     def _open_books(self) -> None:
         books = Books.open(self._state_dir)
-        books.catch_up()
+        whole, begun = books.behind(), time.monotonic()
+        said = begun
+
+        def tell() -> None:
+            nonlocal said
+            if time.monotonic() >= said + SAY_SECONDS:
+                said = time.monotonic()
+                log = operations_log()
+                log.info(
+                    "reading the journal", left=books.behind(), of=whole, does="serves when it knows what is spent"
+                )
+
+        books.catch_up(tell)
+        if said > begun:
+            operations_log().info("journal read", bytes=whole, seconds=round(time.monotonic() - begun, 3))
         self._books, self.opening = books, books.totals()
         self._note_strays(books)
 

@@ -76,8 +76,9 @@ def size_of(path: Path) -> int:
 def complete_lines(path: Path, offset: int) -> Iterator[list[tuple[int, bytes]]]:
     """The complete lines from an offset on, each with its own offset, a chunk of the file at a time."""
     with contextlib.suppress(FileNotFoundError), open(path, "rb", buffering=0) as file:
-        while True:
-            chunk = os.pread(file.fileno(), CHUNK_BYTES, offset)
+        # never more than there is: memory is taken for all that is asked for, and this is done every second
+        while (left := os.fstat(file.fileno()).st_size - offset) > 0:
+            chunk = os.pread(file.fileno(), min(left, CHUNK_BYTES), offset)
             end = chunk.rfind(b"\n") + 1
             if end == 0 and len(chunk) == CHUNK_BYTES:
                 offset += CHUNK_BYTES  # no line of ours is so long: pass over it

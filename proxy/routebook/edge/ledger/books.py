@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,12 +137,18 @@ class Books:
             raise
         return cls(memory, state_dir)
 
-    def catch_up(self) -> Changes:
-        """Fold what the journal has gained; what came of it since the last call that returned.
+    def catch_up(self, tell: Callable[[], None] = lambda: None) -> Changes:
+        """Fold what the journal has gained; what came of it since the last call that returned. `tell` is called after each
+        piece, which is kept.
 
         Raises sqlite3.Error on a full disk; the next call goes on from there.
         """
-        follow(self._database, self.folder, self._fold, self._folded)
+
+        def folded() -> None:
+            self._folded()
+            tell()
+
+        follow(self._database, self.folder, self._fold, folded)
         changes, self._changes = self._changes, {}
         return changes
 

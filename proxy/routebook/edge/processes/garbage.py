@@ -24,13 +24,14 @@ from typing import Final
 
 from routebook.routing.policy import Policy
 
-GARBAGE: Final = 10_000
+GARBAGE: Final = 3_000
 """Objects that come to more than have gone before the collector looks for circles among them. A request makes hundreds
-and leaves none behind; a connection that was closed leaves some, for asyncio's know themselves."""
+and leaves none behind; a connection that was closed leaves some, for asyncio's know themselves: those of a few hundred
+connections."""
 
 LARGE: Final = 256 * 1024
-"""Bytes of a pickled policy that has about as many objects as the collector waits for: a smaller one is walked along with
-the requests, and nothing is frozen."""
+"""Bytes of a pickled policy of some thousand objects, which are walked in a millisecond: one that is smaller is walked along
+with the requests, and nothing is frozen."""
 
 GROWN: Final = 1.25
 """By what the blocks of memory grow before what is frozen is looked at: the walk is as seldom as it is long."""
