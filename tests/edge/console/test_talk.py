@@ -278,7 +278,9 @@ async def test_who_speaks_over_an_answer_stops_its_sound(stage: Stage) -> None:
         assert seen.said == [] and await seen.refusals() == []
     record = await stage.proxy.record(identity)
 
-    assert any("input_audio_buffer.append × " in each for each in events) and len(events) < len(line.came) + len(line.sent)
+    assert any("input_audio_buffer.append × " in each for each in events) and len(events) < len(line.came) + len(
+        line.sent
+    )
     at = line.kinds().index("input_audio_buffer.speech_started")
     assert "response.done" in line.kinds()[at:]
     assert [each["type"] for each in line.sent].count("response.cancel") == 1
