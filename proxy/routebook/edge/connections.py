@@ -45,6 +45,22 @@ class Origin:
     reach: Reach = Reach.ANY
 
 
+class Connection(ResponseHandler):
+    """A connection that knows since when something is there that was not taken yet (`arrived`, the loop's seconds; 0.0:
+    nothing is)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.arrived = 0.0
+        self._now = loop.time
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of the upstream."""
+        if not self.arrived:
+            self.arrived = self._now()
+        super().data_received(data)
+
+
 class PrivateAddress(OSError):
     """A name leads to addresses that the policy does not allow its provider, and to no others."""
 
@@ -53,7 +69,7 @@ class Connections:
     """The connections of one worker, idle ones by where they go. `trust` is whom TLS trusts (None: whom the system does)."""
 
     def __init__(self, trust: ssl.SSLContext | None = None) -> None:
-        self._idle: dict[Origin, deque[tuple[ResponseHandler, float]]] = {}
+        self._idle: dict[Origin, deque[tuple[Connection, float]]] = {}
         self._trust = trust
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -61,7 +77,7 @@ class Connections:
     def __repr__(self) -> str:
         return f"<Connections {sum(map(len, self._idle.values()))} idle to {len(self._idle)} origins>"
 
-    def kept(self, origin: Origin) -> ResponseHandler | None:
+    def kept(self, origin: Origin) -> Connection | None:
         """A connection that was used before and still stands, the latest first; None where there is none."""
         idle = self._idle.get(origin)
         while idle:
@@ -71,7 +87,7 @@ class Connections:
             connection.close()
         return None
 
-    async def opened(self, origin: Origin) -> ResponseHandler:
+    async def opened(self, origin: Origin) -> Connection:
         """A new connection, name resolved and TLS spoken; raises OSError, PrivateAddress among them.
 
         What is connected to are the addresses that were looked at: a name that is asked again may have others.
@@ -84,7 +100,7 @@ class Connections:
         connected = await start_connection(allowed, happy_eyeballs_delay=HAPPY_EYEBALLS)
         try:
             transport, connection = await loop.create_connection(
-                lambda: ResponseHandler(loop),
+                lambda: Connection(loop),
                 sock=connected,
                 ssl=self._context() if origin.encrypted else None,
                 server_hostname=origin.host if origin.encrypted else None,
@@ -95,7 +111,7 @@ class Connections:
         transport.max_size = AT_A_TIME  # type: ignore[attr-defined]  # where a loop knows no such limit, nothing comes of it
         return connection
 
-    def keep(self, origin: Origin, connection: ResponseHandler) -> None:
+    def keep(self, origin: Origin, connection: Connection) -> None:
         """Take back a connection whose answer has been read to its end; one that cannot be used again is closed."""
         transport = connection.transport
         if self._closed or connection.should_close or transport is None or transport.get_write_buffer_size():

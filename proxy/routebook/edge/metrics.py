@@ -20,15 +20,20 @@ from routebook.ledger.pot_names import pot_named
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of the buckets for times, in seconds: from a cached answer to a long stream."""
 
+MOMENTS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""The same for what takes no time that anybody would notice: what passing on costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric: its name without suffix, its kind, its documentation and the names of its labels."""
+    """One metric: its name without suffix, its kind, its documentation, the names of its labels, and the upper bounds of its
+    buckets, where it is a histogram."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     doc: str
     labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = SECONDS
 
 
 REQUESTS = Family(
@@ -60,6 +65,27 @@ DURATION = Family(
 )
 FIRST_TOKEN = Family(
     "routebook_first_token_seconds", "histogram", "From the call of the upstream to its first byte.", ("model",)
+)
+FIRST_AUDIO = Family(
+    "routebook_first_audio_seconds",
+    "histogram",
+    "From the call of the upstream, in a session from asking for a response, to the first sound.",
+    ("model",),
+)
+SESSION_MESSAGE = Family(
+    "routebook_session_message_seconds",
+    "histogram",
+    "How long a message of a session was inside, from its reading to its writing, by direction (to_client, to_upstream).",
+    ("direction",),
+    MOMENTS,
+)
+EVENT = Family(
+    "routebook_event_seconds",
+    "histogram",
+    "How long a piece of a stream was inside, from its arrival to its writing, by how it was passed on (relayed, "
+    "translated).",
+    ("how",),
+    MOMENTS,
 )
 REFUSED = Family(
     "routebook_ledger_refusals",
@@ -125,6 +151,9 @@ FAMILIES = (
     COST,
     DURATION,
     FIRST_TOKEN,
+    FIRST_AUDIO,
+    SESSION_MESSAGE,
+    EVENT,
     REFUSED,
     HOLDING,
     EXCEEDED,
@@ -205,6 +234,14 @@ class Metrics:
     def first_token(self, model: str, seconds: float) -> None:
         """The first byte of an answer came so many seconds after the call."""
         observe(self._first_token, (model,), seconds)
+
+    def first_audio(self, model: str, seconds: float) -> None:
+        """The first sound of an answer came so many seconds after it was asked for."""
+        observe(self._histograms[FIRST_AUDIO.name], (model,), seconds)
+
+    def moments(self, family: Family, label: str) -> Histogram:
+        """Where a metric of moments counts for one label: whoever passes on by the hundred counts there by itself."""
+        return _row(self._histograms[family.name], (label,), family.bounds)
 
     def lagged(self, seconds: float) -> None:
         """The worker came so much too late to what it had to do."""
@@ -296,8 +333,13 @@ def _add(rows: dict[Labels, float], labels: Labels, amount: float) -> None:
 
 def observe(rows: dict[Labels, Histogram], labels: Labels, seconds: float) -> None:
     """Count a time in the histogram of these labels."""
-    row = rows.get(labels)
-    if row is None:
-        row = rows[labels] = [0.0] * (len(SECONDS) + 2)
+    row = _row(rows, labels, SECONDS)
     row[bisect_left(SECONDS, seconds)] += 1
     row[-1] += seconds
+
+
+def _row(rows: dict[Labels, Histogram], labels: Labels, bounds: tuple[float, ...]) -> Histogram:
+    row = rows.get(labels)
+    if row is None:
+        row = rows[labels] = [0.0] * (len(bounds) + 2)
+    return row

@@ -10,6 +10,7 @@ In every case the record is complete (`Entry.end`) before the last bytes are wri
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -23,6 +24,7 @@ from routebook.edge.deadlines import Wait, uncancel
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import client_headers
+from routebook.edge.metrics import EVENT, MOMENTS
 from routebook.edge.upstream import FOREIGN, Answer, in_our_words
 from routebook.protocols.codec import Dialect
 from routebook.protocols.streams import BYTES_PER_TOKEN, Translated
@@ -84,8 +86,11 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
             ready = entry.detailed_events(request.headers, reply.ready)
             writer, deadlines = request.writer, reply.deadlines
             assert isinstance(writer, StreamWriter)
+            inside = entry.gateway.metrics.moments(EVENT, "relayed" if reply.translated is None else "translated")
+            since, _ = 0.0, http.since()
             while not reader.done:
-                if ready:
+                passed = bool(ready)
+                if passed:
                     if entry.voice.listens and getattr(reader, "saw_sound", False):
                         entry.voice.heard(entry.elapsed)
                     if _may_wait(request, ready):
@@ -96,10 +101,15 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
                     else:
                         await writer.write(ready)
                 deadlines.waits_for(Wait.BYTES)
+                if since and passed:
+                    took = deadlines.since - since
+                    inside[bisect_left(MOMENTS, took)] += 1
+                    inside[-1] += took
                 try:
                     arrived = await next_bytes()
                 except FOREIGN as error:
                     raise in_our_words(error, "upstream.cut") from None
+                since = http.since()
                 ready = reader.feed(arrived) if arrived else reader.end()
                 if not arrived and not reader.done:
                     raise CallFailed(ERROR_EVENT if reader.saw_error else "upstream.cut", "it ended before its end")

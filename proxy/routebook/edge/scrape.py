@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from routebook.edge.metrics import FAMILIES, SECONDS, Family, Histogram, Labels, Snapshot
+from routebook.edge.metrics import FAMILIES, Family, Histogram, Labels, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _metric(family: Family, rows: Iterable[tuple[Labels, float | Histogram]]) ->
             histogram = HistogramMetricFamily(family.name, family.doc, labels=family.labels)
             for labels, row in rows:
                 assert isinstance(row, list)
-                histogram.add_metric(labels, _buckets(row), row[-1])
+                histogram.add_metric(labels, _buckets(row, family.bounds), row[-1])
             return histogram
         case "counter":
             counter = CounterMetricFamily(family.name, family.doc, labels=family.labels)
@@ -77,10 +77,10 @@ def _metric(family: Family, rows: Iterable[tuple[Labels, float | Histogram]]) ->
             return gauge
 
 
-def _buckets(row: Histogram) -> list[tuple[str, float]]:
+def _buckets(row: Histogram, bounds: Iterable[float]) -> list[tuple[str, float]]:
     """Counts up to each bound, as Prometheus wants them, from the counts between the bounds."""
     below, buckets = 0.0, []
-    for bound, count in zip((*map(str, SECONDS), "+Inf"), row, strict=False):
+    for bound, count in zip((*map(str, bounds), "+Inf"), row, strict=False):
         below += count
         buckets.append((bound, below))
     return buckets

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import EofStream, StreamReader
 from multidict import CIMultiDictProxy
 
-from routebook.edge.connections import HEAD_LINE, Connections, Origin, PrivateAddress
+from routebook.edge.connections import HEAD_LINE, Connection, Connections, Origin, PrivateAddress
 from routebook.edge.deadlines import Deadlines, Wait
 from routebook.edge.faults import CallFailed
 
@@ -48,14 +47,14 @@ class Answer:
         self,
         message: RawResponseMessage,
         content: StreamReader,
-        connection: ResponseHandler,
+        connection: Connection,
         origin: Origin,
         connections: Connections,
     ) -> None:
         self.status = message.code
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content = content
-        self._connection: ResponseHandler | None = connection
+        self._connection: Connection | None = connection
         self._origin = origin
         self._connections = connections
         content.on_eof(self._ended)
@@ -71,6 +70,15 @@ class Answer:
     def is_whole(self) -> bool:
         """Whether all of the body has arrived."""
         return self.content.is_eof()
+
+    def since(self) -> float:
+        """Since when what is taken now was there (the loop's seconds); 0.0 where the body has come to its end, and its
+        connection may be another call's."""
+        connection = self._connection
+        if connection is None:
+            return 0.0
+        arrived, connection.arrived = connection.arrived, 0.0
+        return arrived
 
     def close(self) -> None:
         """Leave: the upstream sees it at once. Nothing happens where the answer is over."""
@@ -151,13 +159,13 @@ async def ask_along(
     return Answer(message, content, connection, origin, connections)
 
 
-def _expect_answer(connection: ResponseHandler) -> None:
+def _expect_answer(connection: Connection) -> None:
     connection.set_response_params(
         read_until_eof=True, auto_decompress=False, read_bufsize=AHEAD, max_field_size=HEAD_LINE
     )
 
 
-async def _send(connection: ResponseHandler, head: bytes, pieces: AsyncIterator[bytes], chunked: bool) -> None:
+async def _send(connection: Connection, head: bytes, pieces: AsyncIterator[bytes], chunked: bool) -> None:
     """All of a body. That an upstream takes no more is no failure here: its answer, or the lack of one, says why."""
     await _write(connection, head)
     async for piece in pieces:
@@ -168,7 +176,7 @@ async def _send(connection: ResponseHandler, head: bytes, pieces: AsyncIterator[
         await _write(connection, b"0\r\n\r\n")
 
 
-async def _write(connection: ResponseHandler, data: bytes) -> bool:
+async def _write(connection: Connection, data: bytes) -> bool:
     transport = connection.transport
     if transport is None or transport.is_closing():
         return False
@@ -180,9 +188,7 @@ async def _write(connection: ResponseHandler, data: bytes) -> bool:
     return True
 
 
-async def _asked(
-    connection: ResponseHandler, head: bytes, body: bytes, origin: Origin, connections: Connections
-) -> Answer:
+async def _asked(connection: Connection, head: bytes, body: bytes, origin: Origin, connections: Connections) -> Answer:
     transport = connection.transport
     if transport is None:
         raise aiohttp.ServerDisconnectedError

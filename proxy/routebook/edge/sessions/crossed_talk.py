@@ -73,9 +73,9 @@ class CrossedTalk(Talk):
             self._end(left(message))
             return None
         self._spoken = self._client.heard
-        return self._follow(message.data)
+        return self._follow(message.data, self._client.heard)
 
-    async def _follow(self, frame: bytes) -> None:
+    async def _follow(self, frame: bytes, read: float) -> None:
         """What the client says, where it may be said."""
         try:
             try:
@@ -89,6 +89,7 @@ class CrossedTalk(Talk):
                 await asyncio.shield(self._switching)
             async with self._sending:
                 await self._send()
+            self._to_upstream.took(self._now() - read)
         except Gone:
             raise
         except Exception as error:  # noqa: BLE001 - raised again where the session is waited for
@@ -113,17 +114,18 @@ class CrossedTalk(Talk):
     def _from_upstream(self, message: Message | Ending) -> Step:
         if isinstance(message, Message) and message.kind is not Kind.CLOSE:
             self._spoken = self._upstream.heard
-            return self._tell(message.data)
+            return self._tell(message.data, self._upstream.heard)
         if self._crossing.may_resume():
             return self._go_on()
         self._end(ended(message))
         return None
 
-    async def _tell(self, frame: bytes) -> None:
+    async def _tell(self, frame: bytes, read: float) -> None:
         """What the upstream says, and what of it matters here."""
         try:
             self._told_why = False
             await self._do(self._crossing.came(frame))
+            self._to_client.took(self._now() - read)
             await self._see(self._reader.came(frame), None)
             if not self._sending.locked():
                 async with self._sending:

@@ -24,13 +24,14 @@ MOST_LINES: Final = 500
 class Turn:
     """What is held for one response, and what it used, once that is known."""
 
-    __slots__ = ("asked", "held", "metered", "prompt", "spoke")
+    __slots__ = ("asked", "held", "metered", "prompt", "sounded", "spoke")
 
     def __init__(self, held: Held, prompt: int, asked: float) -> None:
         self.held = held
         self.prompt = prompt
         self.asked = asked
         self.spoke: float | None = None
+        self.sounded: float | None = None
         self.metered: Metered | None = None
 
     def __repr__(self) -> str:

@@ -16,16 +16,19 @@ from aiohttp import web
 from routebook.chat.loss import Loss
 from routebook.edge.answers import Failure, failure_of, words_of
 from routebook.edge.deadlines import uncancel
+from routebook.edge.metrics import SESSION_MESSAGE
 from routebook.edge.sessions.entry import SessionEntry
 from routebook.edge.sessions.frames import NO_CODE, Broken, Kind, Message, close_of
 from routebook.edge.sessions.handshake import broke
-from routebook.edge.sessions.reaching import Line
+from routebook.edge.sessions.inside import Inside
+from routebook.edge.sessions.reaching import Line as Taken
 from routebook.edge.sessions.socket import Ending, Gone, Socket, Step
 from routebook.edge.sessions.spending import Spending
 from routebook.protocols.dialects import DIALECTS
 from routebook.protocols.sessions import Began, Erred, Finished, Happening, Heard, SessionDialect, Sounded, Spoke, Wish
 from routebook.routing.endings import Who
 from routebook.routing.identity import new_id
+from routebook.routing.record import Line
 
 HEARTBEAT: Final = 30.0
 """Seconds without a word of the client after which it is asked for a sign of life."""
@@ -63,7 +66,7 @@ class End(NamedTuple):
 
 
 async def relay(
-    request: web.BaseRequest, client: Socket, line: Line, dialect: SessionDialect, entry: SessionEntry
+    request: web.BaseRequest, client: Socket, line: Taken, dialect: SessionDialect, entry: SessionEntry
 ) -> None:
     """Let both sides talk until one of them ends it; when this returns the record has its end."""
     spending = Spending(entry, line.call, line.reader)
@@ -81,7 +84,7 @@ async def relay(
     finally:
         spending.close()
     failure = end.failure
-    entry.closed = {"closed_by": end.who.name.lower(), "close_code": end.code}
+    entry.closed = {"closed_by": end.who.name.lower(), "close_code": end.code, **talk.inside()}
     entry.end(101, talk.said, None if failure is None else failure.code, losses=talk.losses)
     await talk.say_goodbye(end)
 
@@ -128,19 +131,22 @@ class Talk:
         "_greeting",
         "_limits",
         "_muted",
+        "_now",
         "_over",
         "_pinged",
         "_reader",
         "_spending",
         "_spoken",
         "_stall",
+        "_to_client",
+        "_to_upstream",
         "_told_why",
         "_upstream",
         "losses",
     )
 
     def __init__(
-        self, client: Socket, line: Line, dialect: SessionDialect, entry: SessionEntry, spending: Spending
+        self, client: Socket, line: Taken, dialect: SessionDialect, entry: SessionEntry, spending: Spending
     ) -> None:
         loop = asyncio.get_running_loop()
         self._client = client
@@ -152,6 +158,10 @@ class Talk:
         self._spending = spending
         self._limits = entry.policy.settings.sessions
         self._stall = entry.policy.settings.stall
+        metrics = entry.gateway.metrics
+        self._to_client = Inside(metrics.moments(SESSION_MESSAGE, "to_client"))
+        self._to_upstream = Inside(metrics.moments(SESSION_MESSAGE, "to_upstream"))
+        self._now = loop.time
         self._spoken = loop.time()
         self._ends_at = self._spoken + self._limits.longest
         self._over: asyncio.Future[End] = loop.create_future()
@@ -167,6 +177,12 @@ class Talk:
     def said(self) -> Said:
         """What the upstream said of itself."""
         return Said(self._reader.model)
+
+    def inside(self) -> Line:
+        """How long messages were inside, for the record."""
+        found = {"to_client": self._to_client.line(), "to_upstream": self._to_upstream.line()}
+        lines = {direction: line for direction, line in found.items() if line is not None}
+        return {"inside": lines} if lines else {}
 
     async def until_over(self) -> End:
         """Pass on what comes, either way, until the end."""
@@ -250,9 +266,9 @@ class Talk:
             wish = self._reader.sent(message.data)
             if wish.asks or (wish.speaks and not self._spending.covers_speech):
                 return self._let_pass(message, wish)
-            if wish.instead is not None:
-                return self._upstream.write(message.kind, wish.instead)
-            return self._upstream.write(*message)
+            step = self._upstream.write(message.kind, message.data if wish.instead is None else wish.instead)
+            self._to_upstream.took(self._now() - self._client.heard)
+            return step
         except Gone:
             self._end(_lost())
         except Exception as error:  # noqa: BLE001 - raised again where the session is waited for
@@ -262,10 +278,14 @@ class Talk:
     async def _let_pass(self, message: Message, wish: Wish) -> None:
         """Pass a message on that leads to a response; where a budget is used up, one that asks for it does not go on."""
         try:
+            read = self._spoken
             failure = await (self._spending.asks() if wish.asks else self._spending.listens())
             if failure is None:
                 self._muted = False
-                await self._upstream.send(*message)
+                step = self._upstream.write(*message)
+                self._to_upstream.took(self._now() - read)
+                if step is not None:
+                    await step
             elif wish.asks or not self._muted:
                 self._muted = not wish.asks
                 await self._client.send(Kind.TEXT, self._error(failure, wish.event))
@@ -283,6 +303,7 @@ class Talk:
         self._spoken = self._upstream.heard
         try:
             step = self._client.write(*message)
+            self._to_client.took(self._now() - self._upstream.heard)
             happenings = self._reader.came(message.data)
         except Gone:
             self._end(left(Gone()))

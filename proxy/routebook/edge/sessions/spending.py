@@ -114,9 +114,11 @@ class Spending:
 
     def sounded(self, identity: str) -> None:
         """The first sound of a response has come."""
-        if (turn := self._running.get(identity)) is not None:
-            gateway = self._entry.gateway
-            gateway.memory.sounded(self._call.watched, self._entry.elapsed - turn.asked, gateway.clock.monotonic())
+        if (turn := self._running.get(identity)) is not None and turn.sounded is None:
+            turn.sounded = self._entry.elapsed
+            first, gateway = turn.sounded - turn.asked, self._entry.gateway
+            gateway.memory.sounded(self._call.watched, first, gateway.clock.monotonic())
+            gateway.metrics.first_audio(self._model.name, first)
 
     async def finished(self, done: Finished) -> None:
         """A response is over: its usage is booked, as the upstream counted, or as it was estimated."""
@@ -164,6 +166,8 @@ class Spending:
             line["reason"] = reason
         if turn.spoke is not None:
             line["spoke"] = round(turn.spoke, 6)
+        if turn.sounded is not None:
+            line["sounded"] = round(turn.sounded, 6)
         line["ended"] = round(self._entry.elapsed, 6)
         self._entry.responded({**line, **_used(metered)})
         self._entry.gateway.metrics.cost(self._model.name, metered.cost.total)
