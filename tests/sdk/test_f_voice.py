@@ -252,6 +252,38 @@ async def test_f14_a_client_of_the_beta(tmp_path: Path, trusting: Processes) -> 
     assert "OpenAI-Beta" in json.dumps(crossed)
 
 
+TOKENS = {
+    "google-3-tls": {"live_connect_constraints": {"model": "live"}, "lock_additional_fields": []},
+    "google-js": {"liveConnectConstraints": {"model": "live"}, "lockAdditionalFields": []},
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+async def test_f10_a_token_of_live_is_made_and_used(
+    tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str
+) -> None:
+    """By one client for another, who asks for a model that is not his to choose; once."""
+    sdk, _ = LIVE_CLIENTS[name]
+    async with (
+        Voices(live) as voices,
+        in_process(tmp_path, live_policy(voices.base_url, more="clients: {app: {}}\n")) as proxy,
+        secured(proxy, authority) as tls,
+    ):
+        key, _ = KeyStore(proxy.state_dir).create("app", 0, None, None)
+        made = {"base_url": tls if name.endswith("tls") else proxy.url, "version": "v1alpha", "api_key": key}
+        token = await trusting[sdk].do("token", made, {"config": TOKENS[name]})
+        assert token.get("name", "").startswith("auth_tokens/"), token
+        phone = {**made, "api_key": token["name"]}
+        given = {"model": "another", "tool": {"name": "weather", "description": "how it is outside"}}
+        result = await trusting[sdk].do("session", phone, given)
+        assert "error" not in result, result
+        again = await trusting[sdk].do("session", phone, given)
+        first, *_ = (await proxy.ended_records(lambda records: len(records) == 2)).values()
+    assert result["tool"] == ["weather", {"city": "here"}] and result["sound"] == 6
+    assert "caller.unknown" in again["message"], again
+    assert first.decided["client"] == "app" and token["name"] not in str(first) + str(voices.upgrades)
+
+
 @pytest.mark.parametrize("upstream", ["openai-responses", "anthropic"])
 async def test_f15_responses_over_a_websocket(tmp_path: Path, trusting: Processes, upstream: str) -> None:
     """Each is a request of its own, with its own decision and record, whatever its upstream speaks; one that is refused is

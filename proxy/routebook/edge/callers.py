@@ -40,6 +40,14 @@ def granted(
         raise _told(refused, gateway) from None
 
 
+def use(grant: Grant, gateway: Gateway) -> None:
+    """Open a session with what was granted; raises Failure where that may not be done again."""
+    try:
+        gateway.uses.take(grant, gateway.clock.now())
+    except Refused as refused:
+        raise _told(refused, gateway) from None
+
+
 def holder_of(request: web.BaseRequest, gateway: Gateway, serving: Serving) -> bytes:
     """The digest of the key by which a request that was let in shows who it is; empty where that is none of ours."""
     return serving.callers.holder_of(request, gateway.clock)

@@ -23,6 +23,7 @@ from routebook.edge.deadlines import Limits
 from routebook.edge.headers import AUTHORIZATION, Heads
 from routebook.edge.identity.book import KeyBook
 from routebook.edge.identity.callers import Callers
+from routebook.edge.identity.ephemeral import Uses
 from routebook.edge.identity.key_sets import KeySets
 from routebook.edge.journal.writer import Journal
 from routebook.edge.ledger.desk import Desk
@@ -121,6 +122,7 @@ class Gateway:
         self.till = Till(instance, desk or Desk(Vault(), self.clock.now), self.clock.monotonic)
         self.leaving: set[Callable[[], None]] = set()
         self.wheel = Wheel()
+        self.uses = Uses()
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
         self._chores: set[asyncio.Task[None]] = set()

@@ -23,7 +23,7 @@ from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
 from routebook.edge.listing import show_models
-from routebook.edge.sessions import responses, secrets
+from routebook.edge.sessions import live_tokens, responses, secrets
 from routebook.edge.sessions.handshake import is_upgrade
 from routebook.edge.sessions.session import converse
 from routebook.edge.shedding import RETRY_AFTER, Room, Shed
@@ -47,6 +47,9 @@ UNREAD_MS: Final = 120_000
 """Milliseconds after which the kernel drops a client that takes nothing of what it was sent."""
 
 BACKLOG = 4096
+
+_BESIDE: Final = secrets.PATHS | live_tokens.PATHS | {feedback.PATH}
+"""Paths of requests that no model answers."""
 
 _log = structlog.get_logger()
 
@@ -189,6 +192,8 @@ class _Server(web.Server):
             return await responses.respond(request, self.gateway, found)
         if path in secrets.PATHS and request.method == "POST":
             return await secrets.make_secret(request, self.gateway)
+        if path in live_tokens.PATHS and request.method == "POST":
+            return await live_tokens.make_token(request, self.gateway)
         session = None if found is not None else session_at(path)
         if session is not None and is_upgrade(request):
             return await converse(request, self.gateway, session)
@@ -206,7 +211,7 @@ class _Server(web.Server):
         if secrets.is_call(path):
             words = "calls over WebRTC or SIP do not pass through this gateway; sessions over a WebSocket do"
             return answer(Failure("request.unknown-path", words), None, dialect)
-        if found is None and models is None and path not in secrets.PATHS and path != feedback.PATH:
+        if found is None and models is None and path not in _BESIDE:
             return answer(Failure("request.unknown-path", "there is nothing at this path"), None, dialect)
         method = "GET" if models is not None else "POST"
         refused = answer(Failure("request.wrong-method", f"this path takes {method}"), None, dialect)

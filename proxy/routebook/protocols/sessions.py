@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -172,7 +172,8 @@ class SessionDialect:
     `error` writes an error as a frame. `protocol` is chosen from what a client offers, where it is offered; what begins
     with `secret` there is a key. `spoken_by` are the words of providers that speak it; `greets` says that their first
     frame comes unasked. `reader` takes the name by which the client knows the model, and the upstream's. `settle` makes
-    settings that a session begins with a frame. `purpose` is that of sessions which clients of other dialects ask for.
+    settings that a session begins with a frame. `constrained` is the client's first frame under the settings of a secret, of
+    which those hold that a mask names (None: all). `purpose` is that of sessions which clients of other dialects ask for.
     `older` is there where clients may know other events than those that codecs write.
     """
 
@@ -193,5 +194,6 @@ class SessionDialect:
     greets: bool = True
     rooted: bool = False
     settle: Callable[[bytes], bytes] | None = None
+    constrained: Callable[[bytes, dict[str, Any], str | None], bytes] | None = None
     purpose: str | None = None
     older: Older | None = None

@@ -51,12 +51,17 @@ async def _session(client: genai.Client, given: Result, said: Said) -> Result:
     return {"usages": usages, "tool": [calls[0].name, calls[0].args], "sound": len(sound)}
 
 
+def token(client: genai.Client, given: Result, said: Said) -> Result:
+    """A token for somebody who is not trusted with the key."""
+    return {"name": client.auth_tokens.create(config=given["config"]).name}
+
+
 def told(error: Any) -> Result:
     """What the SDK's exceptions say."""
     return {"status": error.code}
 
 
-OPERATIONS: dict[str, Operation] = {"session": session}
+OPERATIONS: dict[str, Operation] = {"session": session, "token": token}
 
 if __name__ == "__main__":
     serve(genai.__version__, make, OPERATIONS, (errors.APIError,), told)

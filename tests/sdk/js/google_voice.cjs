@@ -64,4 +64,6 @@ async function session(client, given) {
   return { usages, tool: [call.name, call.args], sound };
 }
 
-serve("@google/genai", make, { session }, Error, () => ({}));
+const token = async (client, { config }) => ({ name: (await client.authTokens.create({ config })).name });
+
+serve("@google/genai", make, { session, token }, Error, () => ({}));

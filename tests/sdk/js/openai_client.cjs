@@ -3,7 +3,7 @@
 "use strict";
 
 const { find, headersOf, serve } = require("./talking.cjs");
-const { OpenAI, AzureOpenAI, APIError } = find("openai");
+const { OpenAI, AzureOpenAI, APIError, toFile } = find("openai");
 
 function make({ base_url, api_key = "sk-client", max_retries = 0, azure = null }) {
   const common = { apiKey: api_key, maxRetries: max_retries, timeout: 30_000 };
@@ -68,8 +68,33 @@ async function listed(client) {
   return { ids: models.map((model) => model.id), dump: models };
 }
 
+const bytesOf = async (answer) => Buffer.from(await answer.arrayBuffer()).toString("base64");
+
+async function speech(client, given) {
+  const answer = await client.audio.speech.create(...split(given));
+  const headers = headersOf(answer.headers);
+  if (!answer.headers.get("content-type").startsWith("text/event-stream")) return { sound: await bytesOf(answer), headers };
+  const events = (await answer.text()).split("\n\n").filter((each) => each.startsWith("data: "));
+  return { events: events.map((each) => JSON.parse(each.slice(6))), headers };
+}
+
+// `file` is a name and its bytes in base64: sent as a form, as a page sends a file that somebody chose.
+const written = (kind) => async (client, { file, ...given }) => {
+  const [name, data] = file;
+  const [body, options] = split(given);
+  const form = { ...body, file: await toFile(Buffer.from(data, "base64"), name) };
+  const answer = await client.audio[kind].create(form, options);
+  if (!body.stream) return { text: answer.text ?? answer, dump: answer };
+  const events = [];
+  for await (const event of answer) events.push(event);
+  return { text: events.at(-1).text, events };
+};
+
 const operations = {
   chat,
+  speech,
+  transcription: written("transcriptions"),
+  translation: written("translations"),
   stream,
   helper,
   responses,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import istr
 
+from routebook.edge.identity.ephemeral import GOOGLES
 from routebook.edge.identity.refusals import Reason, Refused
 
 AUTHORIZATION: Final = istr("Authorization")
@@ -47,9 +48,10 @@ def _presented(request: web.BaseRequest, door: Door) -> Iterator[str]:
     headers = request.headers
     for written in headers.getall(AUTHORIZATION, ()):
         scheme, _, value = written.strip().partition(" ")
-        if scheme.lower() != "bearer":
+        value = value.strip()
+        if scheme.lower() != "bearer" and not (scheme.lower() == "token" and value.startswith(GOOGLES)):
             raise Refused(Reason.MALFORMED)
-        if value := value.strip():
+        if value:
             yield value
     for name in KEY_HEADERS:
         for written in headers.getall(name, ()):

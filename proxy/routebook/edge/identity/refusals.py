@@ -16,6 +16,7 @@ class Reason(enum.Enum):
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    USED_UP = "used-up"
     UNDECLARED = "undeclared"
     ELSEWHERE = "elsewhere"
     UNVERIFIABLE = "unverifiable"

@@ -8,9 +8,11 @@ from routebook.chat.usage import KINDS, Usage
 from routebook.edge.calls import Call
 from routebook.edge.entry import Entry
 from routebook.edge.gateway import Gateway
+from routebook.edge.identity.ephemeral import Grant
 from routebook.ledger.claims import Counter
 from routebook.ledger.cost import Cost
 from routebook.ledger.draws import Need
+from routebook.protocols.gemini.live_tokens import forbidden
 from routebook.routing.answer_cache import Said
 from routebook.routing.drawing import RequestDraws
 from routebook.routing.holding import Held, Sums, uses_of
@@ -43,11 +45,13 @@ class Turn:
 
 
 class SessionEntry(Entry):
-    """The record of one session in the making. `closed` says how it ended: by whom, and with which code."""
+    """The record of one session in the making. `closed` says how it ended: by whom, and with which code; `grant` what its
+    client was granted, where it shows a secret that was made here."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway, "realtime")
         self.closed: Line = {}
+        self.grant: Grant | None = None
         self._lines: list[Line] = []
         self._more = 0
         self._running: set[Turn] = set()
@@ -60,6 +64,20 @@ class SessionEntry(Entry):
     def draws(self) -> RequestDraws | None:
         """What the session draws on, whoever serves it."""
         return self._draws
+
+    @property
+    def longest(self) -> float:
+        """How many seconds it may last from now on: as the policy says, and as what was granted does."""
+        longest = self.policy.settings.sessions.longest
+        if self.grant is None or self.grant.dialect is None:
+            return longest
+        return max(0.0, min(longest, self.grant.expires - self.gateway.clock.now()))
+
+    @property
+    def forbidden(self) -> frozenset[str]:
+        """Frames that its client may not send, by their names, because a token forbids it."""
+        grant = self.grant
+        return frozenset() if grant is None or grant.dialect is None else forbidden(grant.settings, grant.mask)
 
     def holds(self, turn: Turn) -> bool:
         """Something is held for a response from now on; whether that could be recorded."""

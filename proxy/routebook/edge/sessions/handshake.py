@@ -65,6 +65,7 @@ def identify_speaker(request: web.BaseRequest, dialect: SessionDialect, entry: S
     door = Door(dialect.queries, dialect.secret)
     client, grant = granted(request, entry.gateway, entry.serving, door)
     if client is not None:
+        entry.grant = grant
         return Speaker(client, grant)
     client = identify(request, entry.gateway, entry.serving, door)
     origin = request.headers.get("Origin")
@@ -79,6 +80,10 @@ def asked_for(request: web.BaseRequest, dialect: SessionDialect, speaker: Speake
     path, named, grant = request.raw_path.partition("?")[0], parameters(request), speaker.grant
     if grant is None:
         return dialect.read(path, named, first)
+    if grant.dialect is not None:
+        if grant.dialect != dialect.name or dialect.constrained is None:
+            raise Failure("caller.not-granted", f"the token was made for sessions of `{grant.dialect}`")
+        return dialect.read(path, named, dialect.constrained(first, grant.settings, grant.mask))
     usual = {} if grant.model is None or "deployment" in named else {"model": grant.model}
     asked = dialect.read(path, {**usual, **named}, first)
     if grant.model is not None and asked.model != grant.model:

@@ -24,7 +24,9 @@ from routebook.edge.sessions.inside import Inside
 from routebook.edge.sessions.reaching import Line as Taken
 from routebook.edge.sessions.socket import Ending, Gone, Socket, Step
 from routebook.edge.sessions.spending import Spending
+from routebook.protocols.body import read_fields
 from routebook.protocols.dialects import DIALECTS
+from routebook.protocols.errors import ProtocolError
 from routebook.protocols.sessions import Began, Erred, Finished, Happening, Heard, SessionDialect, Sounded, Spoke, Wish
 from routebook.routing.endings import Who
 from routebook.routing.identity import new_id
@@ -128,8 +130,10 @@ class Talk:
         "_dialect",
         "_ends_at",
         "_entry",
+        "_forbidden",
         "_greeting",
         "_limits",
+        "_longest",
         "_muted",
         "_now",
         "_over",
@@ -163,7 +167,9 @@ class Talk:
         self._to_upstream = Inside(metrics.moments(SESSION_MESSAGE, "to_upstream"))
         self._now = loop.time
         self._spoken = loop.time()
-        self._ends_at = self._spoken + self._limits.longest
+        self._longest = entry.longest
+        self._ends_at = self._spoken + self._longest
+        self._forbidden = entry.forbidden
         self._over: asyncio.Future[End] = loop.create_future()
         self._pinged = False
         self._told_why = False
@@ -225,7 +231,7 @@ class Talk:
         client, limits = self._client, self._limits
         end: End | None = None
         if now >= self._ends_at:
-            failure = Failure("session.too-long", f"a session lasts {limits.longest:g} s at most")
+            failure = Failure("session.too-long", f"the session lasts {self._longest:.6g} s at most")
             end = End(Who.TIME, 1000, "", failure)
         elif now >= self._spoken + limits.idle:
             end = End(Who.TIME, 1000, "", Failure("session.idle", f"nothing was said for {limits.idle:g} s"))
@@ -262,6 +268,9 @@ class Talk:
             self._end(left(message))
             return None
         self._spoken = self._client.heard
+        if self._forbidden and (failure := _held_against(message.data, self._forbidden)) is not None:
+            self._end(End(Who.POLICY, REFUSED, failure.message, failure))
+            return None
         try:
             wish = self._reader.sent(message.data)
             if wish.asks or (wish.speaks and not self._spending.covers_speech):
@@ -342,6 +351,15 @@ class Talk:
 
     def _error(self, failure: Failure, event: str | None = None) -> bytes:
         return error_frame(failure, self._dialect, self._entry, event)
+
+
+def _held_against(frame: bytes, forbidden: frozenset[str]) -> Failure | None:
+    """What a token forbids that its client sends all the same."""
+    try:
+        names = forbidden.intersection(read_fields(frame))
+    except ProtocolError:
+        return None  # the upstream will say that it is nothing
+    return Failure("caller.not-granted", f"the token forbids `{min(names)}`", param=min(names)) if names else None
 
 
 def _cut_off(request: web.BaseRequest) -> End:

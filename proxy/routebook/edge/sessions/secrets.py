@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from routebook.catalogue.callers import Client
 from routebook.edge.answers import Failure, answer, failure_of
 from routebook.edge.callers import holder_of, identify, signing_key
 from routebook.edge.gateway import Gateway
@@ -69,23 +70,22 @@ async def _made(request: web.BaseRequest, gateway: Gateway) -> Json:
     if len(msgspec.json.encode(settings)) > MOST_SETTINGS:
         raise Failure("request.too-large", f"a secret holds {MOST_SETTINGS} bytes of settings at most", param="session")
     expires = int(gateway.clock.now()) + lifetime
-    described = serving.policy.clients.get(client.name) is None
-    grant = Grant(
-        client.name,
-        expires,
-        holder_of(request, gateway, serving),
-        model,
-        settings,
-        client.team if described else None,
-        tuple(sorted(client.tags)) if described else (),
-        client.labels if described else {},
-    )
+    grant = msgspec.structs.replace(grant_for(client, request, gateway, expires), model=model, settings=settings)
     secret = {"value": secret_of(grant, signing_key(gateway)), "expires_at": expires}
     clock = gateway.clock
     named = {"id": f"sess_{new_id(int(clock.now() * 1000), clock.noise())}", "object": "realtime.session"}
     if is_old:
         return {**named, **session, "client_secret": secret}
     return {**secret, "session": {**named, "type": "realtime", **session}}
+
+
+def grant_for(client: Client, request: web.BaseRequest, gateway: Gateway, expires: int) -> Grant:
+    """What whoever shows a secret counts as: the client that asks for it here, as it shows itself, until `expires`."""
+    holder = holder_of(request, gateway, gateway.serving)
+    if gateway.policy.clients.get(client.name) is not None:
+        return Grant(client.name, expires, holder)
+    tags = tuple(sorted(client.tags))
+    return Grant(client.name, expires, holder, team=client.team, tags=tags, labels=client.labels)
 
 
 def _object(written: Any, param: str | None) -> Json:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from routebook.edge.answers import refused
+from routebook.edge.callers import use
+from routebook.edge.calls import Call
 from routebook.edge.exchange import end_early, list_candidates
 from routebook.edge.gateway import Gateway
 from routebook.edge.guarding import check_unguarded
@@ -15,10 +18,11 @@ from routebook.edge.intake import wanted_within
 from routebook.edge.securing import figures, next_call
 from routebook.edge.sessions.entry import SessionEntry
 from routebook.edge.sessions.handshake import Accepted, accept, asked_for, check_upgrade, identify_speaker, opening
-from routebook.edge.sessions.reaching import reach
+from routebook.edge.sessions.reaching import Line, reach
 from routebook.edge.sessions.relay import refuse, relay
 from routebook.protocols.dialects import DIALECTS
-from routebook.protocols.sessions import SessionDialect
+from routebook.protocols.gemini.live_tokens import resumes
+from routebook.protocols.sessions import SessionAsked, SessionDialect
 from routebook.routing.demand import LiveDemand
 from routebook.routing.endings import Phase
 from routebook.routing.facts import RequestFacts
@@ -57,7 +61,7 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         if call is None:
             raise refused(decision.rule, plan, entry.refusals)
         # Attempt
-        line = await reach(dialect, asked, request.headers, entry, call)
+        line = await reach_granted(dialect, asked, first, request.headers, entry, call)
         try:
             if answer is None:
                 answer = await accept(request, dialect, entry.marked(CIMultiDict()), policy.settings.max_body)
@@ -75,3 +79,23 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
     finally:
         # Settle
         entry.close()
+
+
+async def reach_granted(
+    dialect: SessionDialect,
+    asked: SessionAsked,
+    first: bytes,
+    client: Mapping[str, str],
+    entry: SessionEntry,
+    call: Call,
+) -> Line:
+    """Reach an upstream, which uses what was granted once where a session begins by it; raises Failure."""
+    grant, gateway = entry.grant, entry.gateway
+    if grant is None or grant.dialect is None or resumes(first):
+        return await reach(dialect, asked, client, entry, call)
+    use(grant, gateway)
+    try:
+        return await reach(dialect, asked, client, entry, call)
+    except BaseException:
+        gateway.uses.give_back(grant)
+        raise

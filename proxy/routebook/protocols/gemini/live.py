@@ -11,11 +11,15 @@ from routebook.protocols.body import MODEL_LENGTH, WORD, read_field, read_fields
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.gemini.errors import OVERLOADED, WORDS
 from routebook.protocols.gemini.live_reading import LiveReader
+from routebook.protocols.gemini.live_tokens import constrained
 from routebook.protocols.sessions import SessionAsked, SessionDialect
 
 NAME: Final = "gemini-live"
 
 _SERVICE: Final = "/ws/google.ai.generativelanguage.{}.GenerativeService.BidiGenerateContent"
+_BY_TOKEN: Final = "Constrained"
+"""What follows where a client shows a short-lived token instead of a key."""
+
 _VERSIONS: Final = ("v1beta", "v1", "v1alpha")
 
 
@@ -68,7 +72,7 @@ def error_frame(
 GEMINI_LIVE: Final = SessionDialect(
     NAME,
     "gemini",
-    tuple(_SERVICE.format(version) for version in _VERSIONS),
+    tuple(_SERVICE.format(version) + method for version in _VERSIONS for method in ("", _BY_TOKEN)),
     read_setup,
     upstream_path,
     LiveReader,
@@ -80,4 +84,5 @@ GEMINI_LIVE: Final = SessionDialect(
     rooted=True,
     purpose=_VERSIONS[0],
     forwarded=("x-goog-api-client",),
+    constrained=constrained,
 )
