@@ -88,7 +88,6 @@ async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes
     then, and the request is sent again, at last on a connection that was opened for it. An upstream that leaves later
     may have worked: what it did may be billed, so nothing is sent to it twice.
     """
-    now = asyncio.get_running_loop().time
     kept = connections.kept(origin)
     while True:
         try:
@@ -96,11 +95,10 @@ async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes
         except OSError as error:
             raise not_connected(error) from None
         deadlines.waits_for(Wait.HEAD)
-        sent = now()
         try:
             return await _asked(connection, head, body, origin, connections)
         except FOREIGN as error:
-            if kept is None or now() - sent > RACE or not isinstance(error, aiohttp.ClientConnectionError):
+            if kept is None or deadlines.waited > RACE or not isinstance(error, aiohttp.ClientConnectionError):
                 raise in_our_words(error, "upstream.disconnected") from None
         deadlines.waits_for(Wait.CONNECTION)
         kept = connections.kept(origin)
