@@ -31,5 +31,6 @@ class lazily(Generic[T]):
     def __get__(self, of: object | None, owner: type) -> lazily[T] | T:
         if of is None:
             return self
-        value = of.__dict__[self._name] = self._work(of)
+        value = self._work(of)
+        setattr(of, self._name, value)  # not through `__dict__`: an object that is never asked for it does without one
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import astuple
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
@@ -34,7 +35,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
     def parts(self) -> dict[str, int]:
         """The kinds that are not zero, by name."""
-        return {name: count for name in KINDS if (count := getattr(self, name))}
+        return {name: count for name, count in zip(KINDS, astuple(self), strict=True) if count}
 
 
 KINDS: tuple[str, ...] = Usage.__struct_fields__

@@ -6,7 +6,7 @@ and what is held until then is bounded: a stream up to its first event, or a who
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -136,7 +136,7 @@ async def _call(job: Job, call: Call, entry: Entry) -> Reply:
 def _head(job: Job, errand: Errand, model: str, access: Access, entry: Entry) -> bytes:
     """The head of a call: of a form with its own type, and without a size where nobody knows that before its end."""
     begun, size = access.heads.of(errand.path, model), len(errand.body)
-    ours: Iterable[tuple[str, str]] = errand.headers
+    ours = errand.headers
     trace = entry.trace.headers
     if job.upload is not None:
         how = ("POST", f"Content-Type: {header_safe(job.upload.content_type)}", "Accept-Encoding: identity")

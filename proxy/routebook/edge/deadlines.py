@@ -21,6 +21,8 @@ from routebook.edge.faults import CallFailed, ClientStalled
 class Wait(enum.Enum):
     """What an exchange waits for, with the code and words of having waited too long."""
 
+    __hash__ = object.__hash__  # enum's own is written in Python
+
     CONNECTION = ("upstream.connect-timeout", "no connection within the time allowed")
     HEAD = ("upstream.first-byte-timeout", "no answer began within the time allowed")
     BYTES = ("upstream.idle-timeout", "the answer stood still for longer than allowed")
@@ -94,10 +96,11 @@ class Deadlines:
     May be entered again: the whole is counted from the first time.
     """
 
-    __slots__ = ("_cancelling", "_limits", "_now", "_overdue", "_task", "_total", "_wait", "since")
+    __slots__ = ("_cancelling", "_limits", "_loop", "_now", "_overdue", "_task", "_total", "_wait", "since")
 
     def __init__(self, limits: Limits) -> None:
-        self._now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         self._limits = limits
         self.since = self._now()
         self._total = self.since + limits.total
@@ -114,6 +117,11 @@ class Deadlines:
         """When the current wait, or the whole, has taken too long (the loop's seconds)."""
         return min(self.since + self._limits.by_wait[self._wait], self._total)
 
+    @property
+    def waited(self) -> float:
+        """Seconds for which the current wait has gone on."""
+        return self._now() - self.since
+
     def waits_for(self, wait: Wait) -> None:
         """Something has arrived or been taken: from now on it is this that is waited for."""
         self._wait = wait
@@ -127,7 +135,7 @@ class Deadlines:
         self._task.cancel()
 
     def __enter__(self) -> Self:
-        self._task = task = asyncio.current_task()
+        self._task = task = asyncio.current_task(self._loop)
         assert task is not None
         self._cancelling = task.cancelling()
         self._limits.watch(self)

@@ -22,8 +22,7 @@ from routebook.edge.uploads import Upload
 from routebook.edge.upstream import finish
 from routebook.edge.voice import Voice
 from routebook.health.measurements import Bar
-from routebook.ledger.claims import Counter, Kind, Refusal
-from routebook.ledger.draws import Need
+from routebook.ledger.claims import Refusal
 from routebook.policy.rules import Decision
 from routebook.routing.affinity import Conversation
 from routebook.routing.answer_cache import Recalled, Said
@@ -42,7 +41,7 @@ from routebook.routing.demand import LiveDemand
 from routebook.routing.drawing import RequestDraws
 from routebook.routing.endings import NORMAL, Phase, end_code
 from routebook.routing.facts import RequestFacts
-from routebook.routing.holding import NOT_HELD, Held, Sums, Uses, claims_of
+from routebook.routing.holding import NOT_HELD, Held, Sums, Uses, claims_of, frees_window, is_of_window
 from routebook.routing.identity import new_id
 from routebook.routing.meter import CACHED, NOTHING, Metered
 from routebook.routing.outcomes import Affinity, Mode, Outcome, Refuse, Route, Within
@@ -70,6 +69,23 @@ class Entry:
     where its dialect keeps answers; `upload` is its form, where it is one. `original` is the entry of the request that this is a copy of (`edge.shadowing`).
     """
 
+    # What most exchanges never change stands here: fewer than 30 attributes of its own are stored without a dictionary.
+    phase = Phase.REQUEST
+    recalled: Recalled | None = None
+    conversation: Conversation | None = None
+    answer_digest: Callable[[str], bytes] | None = None
+    upload: Upload | None = None
+    trace = NO_TRACE
+    rule = ""
+    ended = _complete = _holds = False
+    _on_disk: bool | None = None
+    _mode: Mode | None = None
+    _affinity = Affinity.STICKY
+    _plan: Plan | None = None
+    _draws: RequestDraws | None = None
+    _answering: Call | None = None
+    _told = NOBODY
+
     def __init__(self, gateway: Gateway, operation: str, original: Entry | None = None) -> None:
         self.gateway = gateway
         self.serving: Serving = gateway.serving if original is None else original.serving
@@ -80,28 +96,13 @@ class Entry:
         self.now = gateway.clock.now()
         self.draw: float = gateway.clock.draw() if original is None else original.draw
         self.id = new_id(int(self.now * 1000), gateway.clock.noise())
-        self.phase = Phase.REQUEST
         self.attempts = Attempts((), 0)
         self.refusals: list[tuple[Candidate, Refusal]] = []
         self.barred: list[tuple[Candidate, Bar]] = []
-        self.recalled: Recalled | None = None
-        self.conversation: Conversation | None = None
-        self.answer_digest: Callable[[str], bytes] | None = None
         self._guarded: list[Line] = []
-        self._mode: Mode | None = None
-        self._affinity = Affinity.STICKY
-        self.trace = NO_TRACE
-        self.rule = ""
-        self.ended = self._complete = self._holds = False
-        self._on_disk: bool | None = None
-        self._plan: Plan | None = None
-        self._draws: RequestDraws | None = None
         self._calls: list[Call] = []
         self._unfreed: list[Uses] = []
-        self.upload: Upload | None = None
         self.voice = Voice()
-        self._answering: Call | None = None
-        self._told = NOBODY
         gateway.metrics.began()
 
     def __repr__(self) -> str:
@@ -172,7 +173,8 @@ class Entry:
     def _is_barred(self, candidate: Candidate) -> bool:
         """Whether something was learnt since the decision that keeps a candidate from being called. What this request
         itself learnt of one model does not keep it from another model of the same account."""
-        if any(each.candidate.key == candidate.key for each in self.attempts.made):
+        made = self.attempts.made
+        if made and any(each.candidate.key == candidate.key for each in made):
             return False
         bar = self.gateway.memory.barred(candidate.key, candidate.name, self.gateway.clock.monotonic())
         if bar is not None:
@@ -474,26 +476,16 @@ class Entry:
         """End holds of a call or response that is over. What is freed of a window is somebody else's the next moment, and
         should this process die, all that its record holds is booked: so the record says first that it holds that no more.
         Where that cannot be written, it holds it to its end."""
-        if self._on_disk and not self.ended and any(map(_frees_window, uses)) and not self._write_held():
-            self._unfreed.append([use for use in uses if _is_of_window(use)])
-            uses = [use for use in uses if not _is_of_window(use)]
+        if self._on_disk and not self.ended and any(map(frees_window, uses)) and not self._write_held():
+            self._unfreed.append([use for use in uses if is_of_window(use)])
+            uses = [use for use in uses if not is_of_window(use)]
         self.gateway.till.settle(uses)
 
     def _count_decision(self, decision: Decision[Outcome]) -> None:
         metrics, rule = self.gateway.metrics, decision.rule
-        metrics.decided(
-            None if rule is None else rule.name,
-            "refuse" if rule is None or isinstance(rule.outcome, Refuse) else "route",
-        )
+        refuses = rule is None or isinstance(rule.outcome, Refuse)
+        metrics.decided(None if rule is None else rule.name, "refuse" if refuses else "route")
         if rule is not None and self.recalled is not None:
             metrics.recalled(rule.name, self.recalled.result)
         for dropped in self._plan.dropped if self._plan is not None else ():
             metrics.dropped(dropped.name, dropped.reason)
-
-
-def _is_of_window(use: tuple[Counter, Need, int]) -> bool:
-    return use[1].claim.kind is Kind.WINDOW
-
-
-def _frees_window(use: tuple[Counter, Need, int]) -> bool:
-    return _is_of_window(use) and use[2] < use[1].claim.amount

@@ -5,7 +5,7 @@ but for what belongs to one connection, to the operator's account, or to the ups
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
@@ -145,8 +145,8 @@ def upstream_head(
     size: int | None,
     simulated: bool,
     forwarded: Iterable[str] = (),
-    ours: Iterable[tuple[str, str]] = (),
-    trace: Iterable[tuple[str, str]] | None = None,
+    ours: Sequence[tuple[str, str]] = (),
+    trace: Sequence[tuple[str, str]] | None = None,
 ) -> bytes:
     """A request's whole head: what is the same for every call, the short list of the client's (`forwarded` besides), what
     is `ours` where the client said nothing else, and the body's size. `trace` stands in place of the client's (None: that
@@ -163,7 +163,7 @@ def upgrade_head(
     client: Mapping[str, str],
     simulated: bool,
     forwarded: Iterable[str],
-    trace: Iterable[tuple[str, str]] | None = None,
+    trace: Sequence[tuple[str, str]] | None = None,
 ) -> bytes:
     """The whole head of a request to change the protocol, which has no body; as `upstream_head`."""
     return b"%b%b\r\n" % (begun, _further(client, simulated, forwarded, (), trace))
@@ -173,14 +173,16 @@ def _further(
     client: Mapping[str, str],
     simulated: bool,
     forwarded: Iterable[str],
-    ours: Iterable[tuple[str, str]],
-    trace: Iterable[tuple[str, str]] | None,
+    ours: Sequence[tuple[str, str]],
+    trace: Sequence[tuple[str, str]] | None,
 ) -> bytes:
     names = (*(FORWARDED if trace is None else UNTRACED), *forwarded)
     lines = [f"{name}: {header_safe(value)}\r\n" for name in names if (value := client.get(name)) is not None]
-    lines += [f"{name}: {value}\r\n" for name, value in trace or ()]
-    said = {name.lower() for name in forwarded if name in client}
-    lines += [f"{name}: {value}\r\n" for name, value in ours if name.lower() not in said]
+    if trace:
+        lines += [f"{name}: {value}\r\n" for name, value in trace]
+    if ours:
+        said = {name.lower() for name in forwarded if name in client}
+        lines += [f"{name}: {value}\r\n" for name, value in ours if name.lower() not in said]
     if simulated and (fault := client.get(_SIMULATE)) is not None:
         lines.append(f"{_SIMULATE}: {header_safe(fault)}\r\n")
     return "".join(lines).encode("ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,6 +17,9 @@ from routebook.routing.constraints import WITHIN_HEADER, asked_within
 from routebook.routing.controls import CONTROLS_FIELD, are_wanted, controlled
 from routebook.routing.outcomes import Within
 from routebook.routing.policy import Settings
+
+_CONTROLLED: Final = (OpenAIChat, OpenAIResponses)
+"""Requests that may hold a word of their own on how they are routed."""
 
 
 async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:
@@ -44,9 +48,9 @@ async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:
 
 def wanted_within(request: web.BaseRequest, asked: Asked) -> Within:
     """The constraints that the client puts on its own request; raises Failure where they cannot be understood."""
-    controls = (
-        asked.routing if isinstance(asked, OpenAIChat | OpenAIResponses) and are_wanted(request.headers) else None
-    )
+    controls = asked.routing if isinstance(asked, _CONTROLLED) else None
+    if controls is not None and not are_wanted(request.headers):
+        controls = None
     try:
         within = asked_within(request.headers, asked)
     except ValueError as error:

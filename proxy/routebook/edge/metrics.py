@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from routebook.chat.usage import KINDS, MEASURES, Usage
+from routebook.chat.usage import MEASURES, Usage
 from routebook.documents.quantities import NANO
 from routebook.ledger.pot_names import pot_named
 
@@ -322,8 +322,8 @@ class Metrics:
         return counted
 
     def _count_tokens(self, model: str, usage: Usage) -> None:
-        for kind in KINDS:
-            if kind not in MEASURES and (count := getattr(usage, kind)):
+        for kind, count in usage.parts().items():
+            if kind not in MEASURES:
                 _add(self._tokens, (model, kind), count)
 
 

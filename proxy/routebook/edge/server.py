@@ -136,6 +136,7 @@ class _Server(web.Server):
         super().__init__(self._dispatch, handler_cancellation=True)
         self.gateway = gateway
         self.running: set[asyncio.Task[Any]] = set()
+        self._own_loop = asyncio.get_running_loop()
         self.open = 0
         self.room = Room.of_process()
         self._feedback = feedback.Feedback(gateway)
@@ -152,7 +153,7 @@ class _Server(web.Server):
         )
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._own_loop)
         assert task is not None
         self.running.add(task)
         try:

@@ -99,7 +99,6 @@ async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes
     then, and the request is sent again, at last on a connection that was opened for it. An upstream that leaves later
     may have worked: what it did may be billed, so nothing is sent to it twice.
     """
-    now = asyncio.get_running_loop().time
     kept = connections.kept(origin)
     while True:
         try:
@@ -107,11 +106,10 @@ async def ask(connections: Connections, origin: Origin, head: bytes, body: bytes
         except OSError as error:
             raise not_connected(error) from None
         deadlines.waits_for(Wait.HEAD)
-        sent = now()
         try:
             return await _asked(connection, head, body, origin, connections)
         except FOREIGN as error:
-            if kept is None or now() - sent > RACE or not isinstance(error, aiohttp.ClientConnectionError):
+            if kept is None or deadlines.waited > RACE or not isinstance(error, aiohttp.ClientConnectionError):
                 raise in_our_words(error, "upstream.disconnected") from None
             let_go(error)
         deadlines.waits_for(Wait.CONNECTION)

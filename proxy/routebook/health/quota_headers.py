@@ -70,7 +70,7 @@ def _said(headers: Mapping[str, str], body: bytes, now: float) -> Iterator[tuple
     yield from _resets(headers, now)
 
 
-def _resets(headers: Mapping[str, str], now: float) -> Iterator[tuple[float, str]]:
+def _resets(headers: Mapping[str, str], now: float) -> list[tuple[float, str]]:
     """Of all quotas of which nothing remains, when the last is whole again."""
     found = [
         (seconds, remaining)
@@ -79,8 +79,7 @@ def _resets(headers: Mapping[str, str], now: float) -> Iterator[tuple[float, str
         and _number(left) == 0
         and (seconds := read(headers.get(reset), now)) is not None
     ]
-    if found:
-        yield max(found)
+    return [max(found)] if found else []
 
 
 def _number(text: str | None) -> float | None:

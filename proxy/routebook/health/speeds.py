@@ -42,6 +42,8 @@ class First(enum.Enum):
     """The first of an answer, by the name under which policies declare and constrain the time to it: of anything at all, or
     of sound. Each has times of its own: a model that speaks may write before."""
 
+    __hash__ = object.__hash__  # enum's own is written in Python
+
     TOKEN = "first_token"
     AUDIO = "first_audio"
 

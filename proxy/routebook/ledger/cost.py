@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from routebook.catalogue.models import Price
-from routebook.chat.usage import KINDS, Usage
+from routebook.chat.usage import Usage
 
 MILLION = 1_000_000
 
@@ -36,10 +36,7 @@ def cost_of(usage: Usage, price: Price) -> Cost:
     """What a usage costs: each kind rounded half up to the nano-dollar, so that the parts add up to the total."""
     parts: dict[str, int] = {}
     unpriced: list[str] = []
-    for kind in KINDS:
-        count = getattr(usage, kind)
-        if not count:
-            continue
+    for kind, count in usage.parts().items():
         rate = getattr(price, kind)
         if rate is None:
             unpriced.append(kind)

@@ -118,7 +118,9 @@ class Attempts:
     @property
     def is_over(self) -> bool:
         """Whether nobody may be called any more: an answer has come or begun, or too many have failed."""
-        if self.committed or (self.made and self.made[-1].outcome.meaning is Meaning.ANSWER):
+        if not self.made or self.committed:
+            return self.committed
+        if self.made[-1].outcome.meaning is Meaning.ANSWER:
             return True
         return sum(each.outcome.failure not in OF_THE_ACCOUNT for each in self.made) >= self._limit
 
@@ -135,6 +137,8 @@ class Attempts:
     @property
     def next_repeats(self) -> bool:
         """Whether the next candidate is of a provider that has failed already, of something else than an account."""
+        if not self.made:
+            return False
         provider = self._candidates[self._next].key[0]
         return any(
             each.candidate.key[0] == provider and each.outcome.failure not in OF_THE_ACCOUNT for each in self.made

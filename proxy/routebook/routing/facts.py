@@ -165,10 +165,12 @@ class RequestFacts:
             return self.sized.tokens
         found = self.estimate(self.family)
         self.sized = Size(found, ESTIMATE)
-        if any(may_exceed(found, limit) for limit in limits or ()):
-            counted = exact_prompt_tokens(self.asked, self.family)
-            if counted is not None:
-                self.sized = Size(counted, EXACT)
+        for limit in limits or ():
+            if may_exceed(found, limit):
+                counted = exact_prompt_tokens(self.asked, self.family)
+                if counted is not None:
+                    self.sized = Size(counted, EXACT)
+                break
         return self.sized.tokens
 
     def _of_family(self, key: str) -> Value | None:

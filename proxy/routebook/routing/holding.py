@@ -50,6 +50,16 @@ def uses_of(held: Held, metered: Metered, was_sent: bool, counts: bool) -> Uses:
     return uses
 
 
+def is_of_window(use: tuple[Counter, Need, int]) -> bool:
+    """Whether it draws on a window, of which what is given back is somebody else's at once."""
+    return use[1].claim.kind is _WINDOW
+
+
+def frees_window(use: tuple[Counter, Need, int]) -> bool:
+    """Whether less was used of a window than was held."""
+    return is_of_window(use) and use[2] < use[1].claim.amount
+
+
 class Sums:
     """Amounts by counter, of windows only: what a record says is held or settled."""
 

@@ -16,6 +16,8 @@ REQUESTED = "requested"
 class Pick(enum.Enum):
     """How candidates that meet every constraint are ordered."""
 
+    __hash__ = object.__hash__  # enum's own is written in Python
+
     IN_ORDER = "in_order"
     CHEAPEST = "cheapest"
     FASTEST = "fastest"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import Raw
 
-from routebook.protocols.body import decode
+from routebook.protocols.body import decode, is_null, starts_with
 
 NOTHING = Raw(b"null")
 USER = b'"user"'
@@ -49,8 +48,7 @@ NEED_OF_PART = {"image_url": "vision", "input_audio": "audio_in", "file": "docum
 """The capability that a part of a message asks for, by its type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True, gc=False):
     """What all messages of a conversation hold together."""
 
     texts: tuple[str, ...]
@@ -66,7 +64,12 @@ def read_contents(messages: Iterable[Message]) -> Contents:
     for index, message in enumerate(messages):
         if message.tool_calls is not NOTHING:
             texts.extend(_arguments(message.tool_calls, index))
-        for part in _parts(message.content, index):
+        content = message.content
+        if not starts_with(content, b"["):
+            if not is_null(content) and (text := decode(_TEXT, content, f"messages[{index}].content")):
+                texts.append(text)
+            continue
+        for part in decode(_PARTS, content, f"messages[{index}].content"):
             if part.text:
                 texts.append(part.text)
             elif part.refusal:
@@ -101,13 +104,3 @@ def _arguments(calls: Raw, index: int) -> Iterator[str]:
             said = None if function is None else function.arguments or function.input
             if said:
                 yield said
-
-
-def _parts(content: Raw, index: int) -> Iterator[_Part]:
-    match bytes(content)[:1]:
-        case b"n":
-            return
-        case b"[":
-            yield from decode(_PARTS, content, f"messages[{index}].content")
-        case _:
-            yield _Part("text", decode(_TEXT, content, f"messages[{index}].content"))

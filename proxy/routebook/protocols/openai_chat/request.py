@@ -38,6 +38,7 @@ _SAY_NEEDS: Final = frozenset({*_TOOLS, "response_format", "modalities", "logpro
 """Fields that may ask for a capability; most requests have none of them."""
 
 _NONE: Final[frozenset[str]] = frozenset()
+_NOTHING: Final[Mapping[str, str]] = {}
 
 SOUND: Final = b'"audio"'
 """What stands in messages that name what was spoken before."""
@@ -129,7 +130,7 @@ class OpenAIChat:
     @property
     def images(self) -> int:
         """How many images its messages hold."""
-        return self._contents.images if self._has_parts else 0
+        return self._contents.images if self._may_hold_parts else 0
 
     @lazily
     def tools(self) -> int:
@@ -142,6 +143,8 @@ class OpenAIChat:
     @property
     def tool_bytes(self) -> int:
         """The size of what describes the tools; it is part of the prompt."""
+        if _SAY_NEEDS.isdisjoint(self.fields):
+            return 0
         return sum(memoryview(self.fields[name]).nbytes for name in _TOOLS if name in self.fields)
 
     @lazily
@@ -161,7 +164,7 @@ class OpenAIChat:
     @lazily
     def needs(self) -> frozenset[str]:
         """Capabilities without which it cannot be answered."""
-        found = self._contents.needs if self._has_parts else _NONE
+        found = self._contents.needs if self._may_hold_parts else _NONE
         if _SAY_NEEDS.isdisjoint(self.fields):
             return found
         needs = _needs_of_fields(self.fields)
@@ -172,6 +175,8 @@ class OpenAIChat:
     @lazily
     def metadata(self) -> Mapping[str, str]:
         """The texts under `metadata`; other values are nobody's business here."""
+        if "metadata" not in self.fields:
+            return _NOTHING
         entries = read_field(self.fields, "metadata", FIELDS) or {}
         return {key: decode(WORD, raw, "metadata") for key, raw in entries.items() if starts_with(raw, b'"')}
 
@@ -211,6 +216,11 @@ class OpenAIChat:
     @lazily
     def _messages(self) -> list[Message]:
         return decode(_MESSAGES, self.fields["messages"], "messages")
+
+    @property
+    def _may_hold_parts(self) -> bool:
+        """Whether it is worth asking what its messages hold beside text: they have been read, or there may be more."""
+        return "_contents" in self.__dict__ or self._has_parts
 
     @lazily
     def _has_parts(self) -> bool:
