@@ -34,6 +34,9 @@ REDIS := .cache/redis
 # Several hosts, and the example of a front, are tested with a real nginx: the machine's own, else one unpacked in here.
 NGINX := .cache/nginx
 
+# Beside nginx, the comparison with other gateways measures haproxy: the machine's own, else one unpacked in here.
+HAPROXY := .cache/haproxy
+
 # Alert rules are tested with promtool: the machine's own, else one unpacked in here.
 PROMTOOL := .cache/prometheus
 
@@ -47,10 +50,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 AXE := .cache/axe
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak chaos bench check format docs site lock sbom audit dist clean
+.PHONY: help run test fuzz soak chaos bench bench-peers check format docs site lock sbom audit dist clean
 
 help: ## say what there is to make
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no OPENAI_API_KEY is set
 	@exec $(BIN)/routebook serve --policy $(POLICY) --state-dir $(STATE) \
@@ -81,6 +84,9 @@ bench: $(VENV)/.bench ## measure decisions against other engines, proofs, policy
 	@$(BIN)/python bench/ledger.py
 	@$(BIN)/python bench/overload.py
 	@$(BIN)/python bench/console.py
+
+bench-peers: $(VENV)/.bench $(NGINX) $(HAPROXY) ## measure the proxy beside nginx, haproxy, LiteLLM, Portkey and TensorZero, which are installed in .cache/peers, and write the tables of README.md and docs/benchmarks.md: twelve minutes
+	@$(BIN)/python bench/peers.py --write $(ARGS)
 
 check: $(VENV)/.check ## format, lint, types, import contracts, fresh documentation, tests
 	$(BIN)/ruff format --check --quiet .
@@ -176,6 +182,10 @@ $(HELM): | $(VENV)/.test
 
 $(PROMTOOL):
 	@command -v promtool >/dev/null || sh tests/support/unpack.sh $@ promtool prometheus
+
+$(HAPROXY):
+	@command -v haproxy >/dev/null || test -x /usr/sbin/haproxy \
+		|| sh tests/support/unpack.sh $@ haproxy haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 
 $(NGINX):
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || sh tests/support/unpack.sh $@ nginx nginx

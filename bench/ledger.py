@@ -211,9 +211,8 @@ def measured(subject: Subject, connections: int, seconds: float, body: Path, by:
     """One run; beside what `bench/proxy.py` measures, the CPU of the supervisor, where there is one."""
     before = 0.0 if subject.pid is None else cpu_seconds(subject.pid, below=False)
     run = measure(subject, connections, seconds, body, by)
-    asked = max((run["requests"] + run["failures"]) / 0.8, 1)
     if subject.pid is not None:
-        run["owner_us"] = (cpu_seconds(subject.pid, below=False) - before) / asked * 1e6
+        run["owner_us"] = (cpu_seconds(subject.pid, below=False) - before) / max(run["all"], 1) * 1e6
     return run
 
 

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ NGINX = """\
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log crit;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; tcp_nodelay on; keepalive_requests 100000000; client_body_temp_path {folder}/body;
+  access_log off; tcp_nodelay on; keepalive_requests 100000000; client_body_buffer_size 1m; client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   upstream models {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 100000000; }}
   server {{
@@ -100,7 +100,7 @@ def wire(folder: Path) -> Wire:
         slow = [sys.executable, str(HERE / "wire.py")]
         return Wire([*slow, "upstream"], [*slow, "load"], load_cores, proxy_cores, False)
     for name in ("upstream", "load"):
-        subprocess.run([gcc, "-O2", "-o", str(folder / name), str(HERE / f"{name}.c")], check=True)
+        subprocess.run([gcc, "-O2", "-o", str(folder / name), str(HERE / f"{name}.c"), "-lm"], check=True)
     return Wire([str(folder / "upstream")], [str(folder / "load")], load_cores, proxy_cores, True)
 
 
@@ -113,18 +113,23 @@ def running(command: list[str], port: int, cores: set[int], folder: Path) -> Ite
         until_it_accepts(process, port, folder)
         yield process.pid
     finally:
-        below = tree(process.pid)[1:]
-        process.send_signal(signal.SIGTERM)
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and all that it started."""
+    below = tree(process.pid)[1:]
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pid in below:
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pid in below:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 @contextmanager
@@ -220,16 +225,18 @@ def subjects(stack: ExitStack, upstream: int, cores: set[int], folder: Path, onl
     return found
 
 
-def measure(subject: Subject, connections: int, seconds: float, body: Path, by: Wire) -> dict[str, float]:
-    """One run of the load generator; CPU is counted over the whole run, and shared among all its requests."""
+def measure(
+    subject: Subject, connections: int, seconds: float, body: Path, by: Wire, options: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One run of the load generator, which may be given more options; CPU is counted over the whole run, and shared among
+    all its requests."""
     before = cpu_seconds(subject.pid) if subject.pid else 0.0
-    command = [*by.load, str(connections), str(seconds), str(subject.port), str(body)]
+    command = [*by.load, *options, str(connections), str(seconds), str(subject.port), str(body)]
     with pinned(by.load_cores):
         said = subprocess.run(command, check=True, capture_output=True, timeout=seconds * 10 + 60).stdout
-    result: dict[str, float] = json.loads(said)
-    # The warm-up, a fifth of the time, is in the CPU and not in `requests`.
-    asked = max((result["requests"] + result["failures"]) / 0.8, 1)
-    result["cpu_us"] = ((cpu_seconds(subject.pid) if subject.pid else 0.0) - before) / asked * 1e6
+    result: dict[str, Any] = json.loads(said)
+    used = cpu_seconds(subject.pid) - before if subject.pid else 0.0
+    result["cpu_us"] = used / max(result["all"], 1) * 1e6
     return result
 
 

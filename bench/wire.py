@@ -1,17 +1,18 @@
 """`upstream.c` and `load.c` again, for machines without a C compiler: same arguments, same output, many times slower.
 
     python bench/wire.py upstream PORT
-    python bench/wire.py load CONNECTIONS SECONDS PORT BODY_FILE
+    python bench/wire.py load [-p PATH] [-H 'NAME: VALUE']... CONNECTIONS SECONDS PORT BODY_FILE
 
+A rate (`-r`) it does not know: at random moments it would measure itself.
 CPU per request of what stands between them is right all the same; requests per second and latency are then those of
 this program rather than of the proxy.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -65,18 +66,19 @@ async def _upstream(port: int) -> None:
     await server.serve_forever()
 
 
-async def _load(connections: int, seconds: float, port: int, body: bytes) -> None:
+async def _load(connections: int, seconds: float, port: int, body: bytes, path: str, headers: list[str]) -> None:
+    more = "".join(f"{each}\r\n" for each in headers)
     request = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-    )
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{more}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
     start = time.monotonic()
     warm, end = start + seconds / 5, start + seconds
     times: list[tuple[float, float]] = []
-    failures = 0
+    failures = asked = 0
 
     async def client() -> None:
-        nonlocal failures
+        nonlocal failures, asked
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while (began := time.monotonic()) < end:
             writer.write(request)
@@ -89,6 +91,7 @@ async def _load(connections: int, seconds: float, port: int, body: bytes) -> Non
                 first = time.monotonic()
                 while not data.endswith(b"0\r\n\r\n"):
                     data = data[-5:] + await reader.read(2**16)
+            asked += 1
             if began >= warm:
                 failures += not head.startswith(b"http/1.1 200")
                 times.append((time.monotonic() - began, first - began))
@@ -101,10 +104,14 @@ async def _load(connections: int, seconds: float, port: int, body: bytes) -> Non
             {
                 "requests": len(times),
                 "failures": failures,
+                "all": asked,
+                "left": 0,
                 "rps": len(times) / (time.monotonic() - warm),
                 "p50": _share(whole, 0.5),
                 "p99": _share(whole, 0.99),
                 "first_p50": _share(firsts, 0.5),
+                "first_p99": _share(firsts, 0.99),
+                "quantiles": [_share(whole, each / 100) for each in range(101)],
             }
         )
     )
@@ -114,8 +121,22 @@ def _share(values: list[float], q: float) -> int:
     return round(values[int((len(values) - 1) * q)] * 1e6) if values else 0
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "upstream":
-        asyncio.run(_upstream(int(sys.argv[2])))
+def main() -> None:
+    """Be what the first argument says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    roles = parser.add_subparsers(required=True, dest="role")
+    roles.add_parser("upstream").add_argument("port", type=int)
+    load = roles.add_parser("load")
+    load.add_argument("-p", dest="path", default="/v1/chat/completions")
+    load.add_argument("-H", dest="headers", action="append", default=[])
+    for name, of in (("connections", int), ("seconds", float), ("port", int), ("body", Path)):
+        load.add_argument(name, type=of)
+    args = parser.parse_args()
+    if args.role == "upstream":
+        asyncio.run(_upstream(args.port))
     else:
-        asyncio.run(_load(int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]).read_bytes()))
+        asyncio.run(_load(args.connections, args.seconds, args.port, args.body.read_bytes(), args.path, args.headers))
+
+
+if __name__ == "__main__":
+    main()

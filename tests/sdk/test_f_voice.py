@@ -259,15 +259,13 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("name", TOKENS)
-async def test_f10_a_token_of_live_is_made_and_used(
-    tmp_path: Path, authority: trustme.CA, trusting: Processes, name: str
-) -> None:
+async def test_f10_a_token_of_live_is_made_and_used(tmp_path: Path, trusting: Processes, name: str) -> None:
     """By one client for another, who asks for a model that is not his to choose; once."""
     sdk, _ = LIVE_CLIENTS[name]
     async with (
         Voices(live) as voices,
         in_process(tmp_path, live_policy(voices.base_url, more="clients: {app: {}}\n")) as proxy,
-        secured(proxy, authority) as tls,
+        encrypted(proxy, written(tmp_path / "tls")) as tls,
     ):
         key, _ = KeyStore(proxy.state_dir).create("app", 0, None, None)
         made = {"base_url": tls if name.endswith("tls") else proxy.url, "version": "v1alpha", "api_key": key}
