@@ -223,6 +223,9 @@ class Wire(asyncio.Transport):
         """Nothing ever waits here."""
         return 0
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """The same."""
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Everybody is on this machine."""
         return ("127.0.0.1", 1) if name == "peername" else default
