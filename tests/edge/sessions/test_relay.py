@@ -350,6 +350,38 @@ async def test_a_response_whose_end_nobody_saw_is_estimated(tmp_path: Path) -> N
 BUDGET = "budgets:\n  voice: {limit: $0.30, window: 30d}\n"
 
 
+async def test_a_response_that_ends_as_the_client_says_goodbye_is_booked(tmp_path: Path) -> None:
+    """Both arrive in one turn of the loop, the goodbye first: what the upstream has counted is spent all the same."""
+    sockets: list[Any] = []
+    begun = {"type": "response.created", "response": {"id": "r1"}}
+    done = {
+        "type": "response.done",
+        "response": {"id": "r1", "status": "completed", "usage": usage_of(9, 0, 0, 0, 7, 0)},
+    }
+
+    async def talk(socket: Any) -> None:
+        sockets.append(socket)
+        await greet(socket)
+        await heard(socket)
+        await socket.send_str(json.dumps(begun))
+        await until_left(socket)
+
+    async with Voices(talk) as voices, in_process(tmp_path, voice_policy(voices.base_url)) as proxy:
+        async with session(proxy) as socket:
+            await socket.receive_str()
+            await socket.send_json({"type": "response.create"})
+            assert json.loads(await socket.receive_str()) == begun
+            await socket._writer.close(1000, b"")
+            await sockets[0].send_str(json.dumps(done))
+            await socket.receive()
+        record = await proxy.only_record()
+
+    assert record.ended is not None
+    (response,) = record.ended["session"]["responses"]
+    assert response["status"] == "completed" and response["usage_by"] == "measured"
+    assert response["cost"] == 9 * 4000 + 7 * 16000
+
+
 async def test_a_budget_that_runs_out_stops_the_next_response(tmp_path: Path) -> None:
     """The one that runs is heard to its end; the next is answered with an error event that names the client's event."""
 

@@ -205,7 +205,8 @@ class Talk:
             gateway.leaving.discard(leave)
             gateway.wheel.leave(self)
             self._client.rest()
-            self._upstream.rest()
+            # what the upstream has counted is spent, though its client says goodbye in the same moment
+            await self._upstream.settle(CLOSING)
 
     def leave(self) -> None:
         """This process ends: a session in which no response is running ends now, another after it."""

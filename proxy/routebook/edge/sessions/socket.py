@@ -148,6 +148,15 @@ class Socket(asyncio.BufferedProtocol):
         if work is not None:
             work.cancel()
 
+    async def settle(self, patience: float) -> None:
+        """Let nobody listen any more, and wait so many seconds for what the last message needs; then give it up."""
+        self._listener = None
+        try:
+            if self._work is not None:
+                await asyncio.wait((self._work,), timeout=patience)
+        finally:
+            self.rest()
+
     def unread(self, message: Message) -> None:
         """Put back a message that was received: it comes again, before all others."""
         if self._waiting is None:
