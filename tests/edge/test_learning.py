@@ -77,11 +77,11 @@ class Story:
         self.proxy = proxy
         self.client = client
 
-    async def ask(self, count: int) -> list[str]:
+    async def ask(self, count: int, request: bytes = post("/v1/chat/completions", chat("any"))) -> list[str]:
         """Ask so often; who answered each time."""
         found = []
         for _ in range(count):
-            answer = await self.client.ask(post("/v1/chat/completions", chat("any")), 10.0)
+            answer = await self.client.ask(request, 10.0)
             assert answer.status == 200
             found.append(answer.header("x-routebook-model") or "")
         return found
@@ -177,6 +177,33 @@ async def test_a_limit_that_was_missed_long_ago_is_measured_again(tmp_path: Path
         assert 0 < tried < 30
         script.seconds["second"] = 2.0
         assert (await story.ask(300))[-1] == "second"
+
+
+async def test_who_was_slow_to_speak_is_heard_again(tmp_path: Path, upstream: Upstream) -> None:
+    """The same of `within: first_audio`, of chats that are spoken: by what was measured, in place of what was declared; chats
+    that are only written are measured and held to nothing of it."""
+    world = World()
+    script = upstream.otherwise = Script(world)
+    script.seconds["second"] = 8.0
+    policy = POLICY.format(url=upstream.url, pick="in_order", more=", within: {first_audio: 4s}")
+    policy = policy.replace("quality: 0.7}", "quality: 0.7, capabilities: [audio_out], first_audio: 1s}")
+    spoken = post(
+        "/v1/chat/completions", chat("any", modalities=["text", "audio"], audio={"voice": "a", "format": "wav"})
+    )
+    async with in_process(tmp_path, policy, clock=world) as proxy, RawClient(proxy.url) as client:
+        story = Story(proxy, client)
+        assert await story.ask(2) == ["second", "second"]
+        assert proxy.gateway.memory.first_audio("second") is None
+        with decided_again(proxy):
+            assert (await story.ask(4, spoken))[1:] == ["first", "first", "first"]
+        last = list(proxy.records().values())[-1]
+        dropped = last.decided["candidates"][-1]
+        assert dropped["reason"] == "within.first-audio" and dropped["numbers"]["first_audio"] > 4.0
+        assert last.ended is not None and last.ended["first_audio"] >= last.ended["first_token"]
+        assert 0 < (await story.ask(300, spoken)).count("second") < 30
+        script.seconds["second"] = 2.0
+        assert (await story.ask(300, spoken))[-1] == "second"
+        assert proxy.gateway.memory.first_audio("second") < 4.0
 
 
 async def test_what_is_expected_stands_in_the_record(tmp_path: Path, upstream: Upstream) -> None:

@@ -57,6 +57,8 @@ WITH_PATTERN = 'patterns: {key: "sk-[a-z0-9]{4,}"}\nrules: [{name: r, route: {to
         ("model.small.available", True),
         ("model.small.first_token", 0.25),
         ("model.large.first_token", None),
+        ("model.small.first_audio", 0.5),
+        ("model.large.first_audio", None),
         ("model.nobody.available", None),
     ],
 )
@@ -66,7 +68,7 @@ def test_each_fact(key: str, value: Any) -> None:
         policy(WITH_PATTERN),
         ALICE,
         _Headers({"x-env": "prod"}),
-        Remembered(first_tokens={"small": 0.25}),
+        Remembered(first_tokens={"small": 0.25}, first_audios={"small": 0.5}),
         max_tokens=50,
         tools=[{"type": "function"}],
         metadata={"job": "j1"},
@@ -99,6 +101,7 @@ def test_every_row_of_the_table_can_be_asked() -> None:
         "guard.NAME.found",
         "guard.NAME.verdict",
         "model.NAME.first_token",
+        "model.NAME.first_audio",
     }
 
 

@@ -98,4 +98,6 @@ def test_what_was_measured_may_be_given(policy: Policy) -> None:
     assert bar is not None and bar[0] == "account.out"
     assert memory.barred(("one", "a"), "large", 0.0) is None
     assert (memory.first_token("large"), memory.first_token("small")) == (0.8, None)
+    memory = memory_of(policy, {"model.large.first_audio": 0.3})
+    assert (memory.first_audio("large"), memory.first_audio("small"), memory.first_token("large")) == (0.3, None, None)
     assert memory_of(policy, {"model.small.available": True, "model.gone.available": False}) == BLANK

@@ -194,7 +194,7 @@ class Entry:
         """Write the first line; raises Failure where the journal cannot take it: what is not recorded is not done."""
         assert self._plan is not None
         self._told = told_of(facts, demand)
-        self.voice.listens = "audio_out" in demand.needs
+        self.voice.expect(self.operation, demand.needs)
         headers, traces = facts.headers, self.policy.settings.traces
         self.trace = trace_of(self.id, headers.get("Traceparent"), headers.get("Tracestate"), traces)
         heading = self._heading(self.trace.trace, self.gateway.digest_of(facts.asked.prompt))
@@ -263,7 +263,7 @@ class Entry:
 
     def passes_on(self, call: Call) -> None:
         """This call's answer is the one that goes to the client."""
-        self._answering = call
+        self._answering = self.voice.call = call
 
     def is_over(self, call: Call, outcome: AttemptOutcome) -> None:
         """A call for a part of the answer is over: what it tells of its account is remembered, what it held let go."""

@@ -45,6 +45,7 @@ from routebook.edge.recoding import as_wanted
 from routebook.edge.relay import EventStream, relay
 from routebook.edge.translating import Job
 from routebook.edge.upstream import ask, next_bytes, whole
+from routebook.edge.voice import sounded
 from routebook.policy.rules import Decision
 from routebook.protocols.codec import ReplyTo
 from routebook.routing.attempts import AttemptOutcome
@@ -143,8 +144,7 @@ class Piping:
                         if spoken.first_audio is None:
                             spoken.first_audio = entry.elapsed
                         if not size and call.started is not None:
-                            gateway, waited = entry.gateway, entry.elapsed - call.started
-                            gateway.memory.sounded(call.watched, waited, gateway.clock.monotonic())
+                            sounded(call, entry.elapsed - call.started, entry.gateway)
                         size += len(piece)
                         yield piece
             except CallFailed as failed:

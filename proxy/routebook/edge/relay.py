@@ -47,8 +47,8 @@ async def relay(request: web.BaseRequest, reply: Reply, entry: Entry) -> web.Str
     if reply.outcome.failure is not None:
         headers["x-routebook-error"] = reply.outcome.failure
     if reply.reader is None:
-        if entry.voice.listens:
-            entry.voice.heard(entry.elapsed)
+        if entry.voice.listens and reply.status < 300:
+            entry.voice.heard(entry.elapsed, entry.gateway)
         size = 0 if entry.operation == "embeddings" else len(reply.ready) // BYTES_PER_TOKEN
         entry.end(reply.status, reply.answered, reply.outcome.failure, size, reply.losses)
         response = web.Response(body=entry.detailed(request.headers, reply.ready), status=reply.status, headers=headers)
@@ -92,7 +92,7 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
                 passed = bool(ready)
                 if passed:
                     if entry.voice.listens and getattr(reader, "saw_sound", False):
-                        entry.voice.heard(entry.elapsed)
+                        entry.voice.heard(entry.elapsed, entry.gateway)
                     if _may_wait(request, ready):
                         deadlines.waits_for(Wait.CLIENT)
                         await writer.write(ready, drain=False)

@@ -88,6 +88,7 @@ class Measurements:
         self._instance = instance
         self._news: dict[str, Standing] = {}
         self._first_token: dict[str, float] = {}
+        self._first_audio: dict[str, float] = {}
         self._accounts: dict[AccountKey, _Account] = {}
         self._turns: dict[str, int] = {}
         self._thresholds = Thresholds()
@@ -138,6 +139,10 @@ class Measurements:
     def first_token(self, model: str) -> float | None:
         """The decaying mean of first-token times in seconds; None where nothing was measured."""
         return self._first_token.get(model)
+
+    def first_audio(self, model: str) -> float | None:
+        """The decaying mean of the times to the first sound in seconds; None where nothing was measured."""
+        return self._first_audio.get(model)
 
     def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:
         """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
@@ -266,13 +271,13 @@ class Measurements:
 
     def began(self, call: Call, first: float, at: float) -> None:
         """What was asked for by a call began to come after so many seconds; in a session, this is so of each response."""
-        before = self._first_token.get(call.model)
-        self._first_token[call.model] = first if before is None else before + WEIGHT_OF_LATEST * (first - before)
+        _follow(self._first_token, call.model, first)
         call.pair.first.note(first)
         self.learnt.speeds.began(call.account, call.model, first, at)
 
     def sounded(self, call: Call, first: float, at: float) -> None:
         """The first sound of a call's answer, or of a session's response, came after so many seconds."""
+        _follow(self._first_audio, call.model, first)
         self.learnt.sounds.began(call.account, call.model, first, at)
 
     def _good(self, call: Call, verdict: Verdict, at: float) -> None:
@@ -402,3 +407,9 @@ def _doubled(standing: Standing, call: Call, first: float, longest: float) -> fl
     """Twice as long for each strike that this call could know of."""
     strikes = standing.strikes if call.began >= standing.since else max(standing.strikes - 1, 0)
     return min(first * 2.0 ** min(strikes, 20), longest)
+
+
+def _follow(means: dict[str, float], model: str, latest: float) -> None:
+    """A decaying mean with one time more."""
+    before = means.get(model)
+    means[model] = latest if before is None else before + WEIGHT_OF_LATEST * (latest - before)

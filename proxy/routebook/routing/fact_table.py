@@ -184,6 +184,13 @@ FACTS = FactTable(
             "the time to the first byte of its answers, as measured",
             unit=Unit.DURATION,
         ),
+        FactSpec(
+            "model.NAME.first_audio",
+            _NUMBER,
+            _GIVEN,
+            "the time to the first sound of its spoken answers, as measured",
+            unit=Unit.DURATION,
+        ),
     )
 )
 """Every fact of the language."""

@@ -294,6 +294,7 @@ _FAMILIES: Final[Mapping[str, Callable[[RequestFacts, str], Value | None]]] = {
     "guard.NAME.verdict": lambda facts, name: facts.guarded.get(f"guard.{name}.verdict"),
     "model.NAME.available": RequestFacts._available,
     "model.NAME.first_token": lambda facts, name: facts.memory.first_token(name),
+    "model.NAME.first_audio": lambda facts, name: facts.memory.first_audio(name),
 }
 """Facts by row, with what stands for NAME or the zone."""
 

@@ -75,9 +75,10 @@ def plan_for_given(
 
 
 def memory_of(policy: Policy, given: Mapping[str, Value]) -> Remembered:
-    """What upstreams did, as far as facts say so: `model.NAME.available` and `model.NAME.first_token`."""
+    """What upstreams did, as far as facts say so: `model.NAME.available`, `.first_token` and `.first_audio`."""
     bars: dict[tuple[AccountKey, str], Bar] = {}
     first_tokens: dict[str, float] = {}
+    first_audios: dict[str, float] = {}
     for key, value in given.items():
         if not key.startswith("model."):
             continue
@@ -87,7 +88,9 @@ def memory_of(policy: Policy, given: Mapping[str, Value]) -> Remembered:
             bars |= {((model.provider.name, each.name), name): _NOT_AVAILABLE for each in model.provider.accounts}
         elif key.endswith(".first_token") and isinstance(value, int | float):
             first_tokens[name] = float(value)
-    return Remembered(bars=bars, first_tokens=first_tokens)
+        elif key.endswith(".first_audio") and isinstance(value, int | float):
+            first_audios[name] = float(value)
+    return Remembered(bars=bars, first_tokens=first_tokens, first_audios=first_audios)
 
 
 _NOT_AVAILABLE: Bar = ("account.out", 0.0, "`available: false` was given")

@@ -42,6 +42,9 @@ class Memory(Protocol):
     def first_token(self, model: str) -> float | None:
         """Seconds to the first byte, as measured; None where nothing was."""
 
+    def first_audio(self, model: str) -> float | None:
+        """Seconds to the first sound, as measured; None where nothing was."""
+
     def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:
         """How fast the account answers for the model (None: all accounts together); None where nothing was measured."""
 
@@ -82,6 +85,7 @@ class Remembered:
     ratings: Mapping[tuple[str, str], Rating] = field(default_factory=dict)
     led: Place | None = None
     ratios: Mapping[str, float] = field(default_factory=dict)
+    first_audios: Mapping[str, float] = field(default_factory=dict)
 
     def barred(self, account: AccountKey, model: str, at: float) -> Bar | None:
         """As it was at the request's moment, whatever `at` is."""
@@ -92,13 +96,17 @@ class Remembered:
         """As it was."""
         return self.first_tokens.get(model)
 
+    def first_audio(self, model: str) -> float | None:
+        """As it was."""
+        return self.first_audios.get(model)
+
     def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:
-        """As it was; of all accounts together also where only the time to the first token is known."""
-        if first is First.AUDIO:
-            return self.sounds.get((account, model))
-        known = self.speeds.get((account, model))
-        if known is None and account is None and model in self.first_tokens:
-            return self.first_tokens[model], None, 0.0
+        """As it was; of all accounts together also where only the time to the first token, or sound, is known."""
+        of_sound = first is First.AUDIO
+        known = (self.sounds if of_sound else self.speeds).get((account, model))
+        firsts = self.first_audios if of_sound else self.first_tokens
+        if known is None and account is None and model in firsts:
+            return firsts[model], None, 0.0
         return known
 
     def expected_output(self, client: str, model: str, at: float) -> Habit | None:
@@ -136,6 +144,7 @@ class Recollection:
     __slots__ = (
         "_memory",
         "bars",
+        "first_audios",
         "first_tokens",
         "habits",
         "led",
@@ -152,6 +161,7 @@ class Recollection:
         self._memory = memory
         self.rests: dict[AccountKey, tuple[float, str]] = {}
         self.first_tokens: dict[str, float] = {}
+        self.first_audios: dict[str, float] = {}
         self.running: dict[AccountKey, int] = {}
         self.bars: dict[tuple[AccountKey, str], Bar] = {}
         self.turns: dict[str, int] = {}
@@ -182,6 +192,13 @@ class Recollection:
         seconds = self._memory.first_token(model)
         if seconds is not None:
             self.first_tokens[model] = seconds
+        return seconds
+
+    def first_audio(self, model: str) -> float | None:
+        """Seconds to the first sound, as measured; None where nothing was."""
+        seconds = self._memory.first_audio(model)
+        if seconds is not None:
+            self.first_audios[model] = seconds
         return seconds
 
     def speed(self, account: AccountKey | None, model: str, at: float, first: First = First.TOKEN) -> Speed | None:

@@ -351,6 +351,7 @@ def _memory() -> Schema:
             "turns": "whose turn it was, by provider, where accounts take turns",
             "in_flight": "requests under way: provider, account, number",
             "first_token": "seconds by model, where a rule asks",
+            "first_audio": "the same to the first sound",
             "speeds": "times: provider and account (null: all that serve the model), model, seconds to the first token and to "
             "the last (medians of late), seconds since the last was measured",
             "sounds": "the same of the first sound, where that is constrained",
@@ -366,6 +367,7 @@ def _memory() -> Schema:
             "turns": build.named(_COUNT),
             "in_flight": build.listed(row),
             "first_token": build.named(_SECONDS),
+            "first_audio": build.named(_SECONDS),
             "speeds": build.listed(row),
             "sounds": build.listed(row),
             "answers": build.named({"type": "array", "minItems": 4, "maxItems": 4}),

@@ -453,6 +453,8 @@ def _memory(memory: Recollection) -> Line:
         line["in_flight"] = _listed(memory.running)
     if memory.first_tokens:
         line["first_token"] = dict(memory.first_tokens)
+    if memory.first_audios:
+        line["first_audio"] = dict(memory.first_audios)
     for name, times in (("speeds", memory.speeds), ("sounds", memory.sounds)):
         if times:
             line[name] = [[*(key or (None, None)), model, *speed] for (key, model), speed in times.items()]

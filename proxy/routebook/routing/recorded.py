@@ -88,6 +88,7 @@ class MemoryThen(msgspec.Struct, gc=False):
     turns: dict[str, int] = {}
     in_flight: list[tuple[str, str, int]] = []
     first_token: dict[str, float] = {}
+    first_audio: dict[str, float] = {}
     speeds: list[TimesThen] = []
     sounds: list[TimesThen] = []
     answers: dict[str, tuple[float, float, float, float]] = {}
@@ -221,6 +222,7 @@ def memory_of(record: Recorded) -> Remembered:
     return Remembered(
         rests={(provider, account): (seconds, because) for provider, account, seconds, because in memory.resting},
         first_tokens=memory.first_token,
+        first_audios=memory.first_audio,
         running={(provider, account): running for provider, account, running in memory.in_flight},
         bars={
             ((provider, account), model): (code, seconds, because)

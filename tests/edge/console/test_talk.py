@@ -21,6 +21,7 @@ from playwright.async_api import Page, WebSocket, expect
 from routebook.edge.admin.route import Role
 from tests.support.admin import make_token
 from tests.support.browser import browsing, looking, needs_axe, needs_browser
+from tests.support.certificates import trusting, written
 from tests.support.proxy import RunningProxy, running_proxy
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), needs_browser]
@@ -355,6 +356,26 @@ async def test_only_the_console_itself_may_talk(stage: Stage, origin: str | None
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await client.ws_connect(socket_address(stage.proxy, query), headers=headers)
     assert refused.value.status == status
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_it_talks_in_tls_and_says_where_it_cannot(tmp_path: Path, asks: bool) -> None:
+    """Where both listeners speak TLS, the console trusts the service's own certificate and no other; where clients must show
+    one of theirs, it has none, and says so."""
+    made = written(tmp_path / "tls", "service.example")
+    options = [*made.options(asks=asks), *made.options("admin-")]
+    trust = trusting()
+    trust.check_hostname = False
+    async with (
+        running_proxy(tmp_path, POLICY, "--simulate", *options, trust=trust) as proxy,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as client,
+        client.ws_connect(socket_address(proxy), headers={"Origin": proxy.admin}) as socket,
+    ):
+        told = json.loads(await socket.receive_str())
+    if asks:
+        assert told["type"] == "routebook.refused" and "certificate" in told["message"]
+    else:
+        assert told["type"] == "routebook.began" and told["model"] == "voice"
 
 
 async def test_it_takes_a_token_that_may_operate_and_ends_with_it(stage: Stage, tmp_path: Path) -> None:

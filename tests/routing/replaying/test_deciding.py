@@ -102,6 +102,11 @@ ALL = "rules: [{name: all, route: {to: everything}}]"
         (ALL, "rules: [{name: all, route: {to: everything, pick: fastest}}]", "model.large.first_token"),
         (
             ALL,
+            "rules: [{name: r, when: {model.large.first_audio: {above: 1s}}, route: {to: small}}, {name: l, route: {to: large}}]",
+            "model.large.first_audio",
+        ),
+        (
+            ALL,
             "rules: [{name: all, route: {to: everything, split: {small: 50%, large: 50%}}}]",
             "the request's place in the split of `all`",
         ),

@@ -71,12 +71,14 @@ class PolicyShown(Shown, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Doorway:
     """How the service asks what it serves itself, as a client of the policy: where, in TLS trusting whom (None: not in TLS),
-    and showing which secret, which nobody else sees."""
+    and showing which secret, which nobody else sees. `certified`: clients show a certificate there, and the service has
+    none to show."""
 
     host: str
     port: int
     trust: ssl.SSLContext | None
     secret: str = field(repr=False)
+    certified: bool = False
 
 
 class Service(Protocol):

@@ -111,6 +111,8 @@ class Talking:
     async def _asked_for(self) -> Upgraded:
         """A session; raises _NotServed."""
         to = self._doorway
+        if to.certified:
+            raise _NotServed(401, "caller.unknown", "clients show a certificate here, and the console has none to show")
         key, how = asking()
         scheme, host = "http" if to.trust is None else "https", f"[{to.host}]" if ":" in to.host else to.host
         path = f"{OPENAI_REALTIME.paths[0]}?{urlencode({'model': self._asked})}"

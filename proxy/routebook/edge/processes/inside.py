@@ -31,4 +31,5 @@ def doorway_to(listens: str, pair: Pair | None, state_dir: Path, client: str, mo
     pepper = KeyBook.of_service(state_dir).open(time.monotonic()).pepper
     grant = Grant(client, int(time.time()) + LIFETIME, model=model)
     trust = None if pair is None else trusting(pair.leaf)
-    return Doorway(host, address.port, trust, secret_of(grant, pepper or digest_key(state_dir)))
+    certified = pair is not None and pair.asks_clients
+    return Doorway(host, address.port, trust, secret_of(grant, pepper or digest_key(state_dir)), certified)

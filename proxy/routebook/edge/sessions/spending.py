@@ -17,6 +17,7 @@ from routebook.documents.quantities import Unit
 from routebook.edge.answers import Failure, held_back
 from routebook.edge.calls import Call
 from routebook.edge.sessions.entry import SessionEntry, Turn
+from routebook.edge.voice import sounded
 from routebook.ledger.budgets import Abandoned
 from routebook.ledger.claims import Refusal
 from routebook.ledger.cost import Cost, cost_of
@@ -116,9 +117,7 @@ class Spending:
         """The first sound of a response has come."""
         if (turn := self._running.get(identity)) is not None and turn.sounded is None:
             turn.sounded = self._entry.elapsed
-            first, gateway = turn.sounded - turn.asked, self._entry.gateway
-            gateway.memory.sounded(self._call.watched, first, gateway.clock.monotonic())
-            gateway.metrics.first_audio(self._model.name, first)
+            sounded(self._call, turn.sounded - turn.asked, self._entry.gateway)
 
     async def finished(self, done: Finished) -> None:
         """A response is over: its usage is booked, as the upstream counted, or as it was estimated."""

@@ -50,6 +50,18 @@ class _Content(msgspec.Struct, gc=False, rename="camel"):
     interrupted: bool = False
 
 
+class _Blob(msgspec.Struct, gc=False, rename="camel"):
+    mime_type: str = ""
+
+
+class _Part(msgspec.Struct, gc=False, rename="camel"):
+    inline_data: _Blob | None = None
+
+
+class _Turn(msgspec.Struct, gc=False):
+    parts: list[_Part] = []
+
+
 class _Server(msgspec.Struct, gc=False, rename="camel"):
     server_content: _Content | None = None
     tool_call: msgspec.Raw = _RAW
@@ -68,7 +80,19 @@ class _Client(msgspec.Struct, gc=False):
 
 
 _SERVER: Final = msgspec.json.Decoder(_Server, strict=False)
+_TURN: Final = msgspec.json.Decoder(_Turn)
 _CLIENT: Final = msgspec.json.Decoder(_Client)
+
+
+def _is_heard(turn: msgspec.Raw) -> bool:
+    """Whether a piece of a model's turn has sound in it; what it says of sound in words is none."""
+    if b"inlineData" not in bytes(turn):
+        return False
+    try:
+        parts = _TURN.decode(turn).parts
+    except _UNREAD:
+        return False
+    return any(each.inline_data is not None and each.inline_data.mime_type.startswith("audio/") for each in parts)
 
 
 def read_live_usage(wire: LiveUsage) -> Usage | None:
@@ -156,7 +180,7 @@ class LiveReader:
                 self._status = "cancelled"
         if made:
             self._makes(made, happenings)
-        if content is not None and not self._has_sounded and b'"audio/' in bytes(content.model_turn):
+        if content is not None and not self._has_sounded and _is_heard(content.model_turn):
             self._has_sounded = True
             happenings.append(Sounded(self._identity))
         if read.usage_metadata is not None:

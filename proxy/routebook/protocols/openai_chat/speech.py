@@ -99,6 +99,7 @@ class SpeechReader:
         self.is_opaque = not media_type.startswith(EVENTS)
         self.usage: Usage | None = None
         self.saw_error = False
+        self.saw_sound = False
         self.error_code: str | None = None
         self.events = 0
         self.done = False
@@ -121,6 +122,7 @@ class SpeechReader:
         self._bytes += len(chunk)
         if self.is_opaque:
             self.events += 1
+            self.saw_sound = True
             return chunk
         whole = self._splitter.feed(chunk)
         for event in spans(whole):
@@ -141,7 +143,9 @@ class SpeechReader:
             event = _EVENT.decode(data)
         except (msgspec.DecodeError, RecursionError):
             return
-        if event.type == "speech.audio.done":
+        if event.type == "speech.audio.delta":
+            self.saw_sound = True
+        elif event.type == "speech.audio.done":
             self.done = True
             if event.usage is not None:
                 self.usage = Usage(input=max(0, event.usage.input_tokens), output=max(0, event.usage.output_tokens))

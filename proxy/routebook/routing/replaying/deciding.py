@@ -189,15 +189,14 @@ class Redeciding:
             known = _sounded(record, before)
             for model in self._models(route, demand.model):
                 if model.name not in known:
-                    raise NotRecorded(f"how soon `{model.name}` speaks")
+                    raise NotRecorded(f"model.{model.name}.first_audio")
 
 
 def _sounded(record: Recorded, before: Route | None) -> set[str]:
     """The models of which it is known whether, and how soon, they were heard."""
+    known = set() if record.memory is None else set(record.memory.first_audio)
     limits = within_of(record), UNCONSTRAINED if before is None else before.within
-    if all(each.first_audio is None for each in limits):
-        return set()
-    return _looked_at(record)
+    return known if all(each.first_audio is None for each in limits) else known | _looked_at(record)
 
 
 def _measured(record: Recorded, before: Route | None) -> set[str]:
