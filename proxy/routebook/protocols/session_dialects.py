@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from routebook.protocols.gemini.live import GEMINI_LIVE
+from routebook.protocols.openai_live.dialect import OPENAI_LIVE
 from routebook.protocols.openai_realtime.dialect import OPENAI_REALTIME
 from routebook.protocols.sessions import SessionDialect
 
-SESSIONS: Final[Mapping[str, SessionDialect]] = {each.name: each for each in (OPENAI_REALTIME, GEMINI_LIVE)}
+SESSIONS: Final[Mapping[str, SessionDialect]] = {
+    each.name: each for each in (OPENAI_REALTIME, OPENAI_LIVE, GEMINI_LIVE)
+}
 """Every dialect of sessions by the name that facts and records use."""
 
 _BY_PATH: Final = {path: each for each in SESSIONS.values() for path in each.paths}

@@ -82,10 +82,13 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
 
 
 class Heard(msgspec.Struct, frozen=True, gc=False):
-    """What was said was written down by a model of its own: its tokens, or the seconds that it listened."""
+    """A model of its own has done something in the session: written down what was said, or a task that was delegated
+    (`what`). Its tokens, or the seconds that it listened. `by` is its name in the vendor's words (None: the session's transcriber)."""
 
     usage: Usage | None
     seconds: float = 0.0
+    by: str | None = None
+    what: str = "transcription"
 
 
 class Erred(msgspec.Struct, frozen=True, gc=False):
@@ -174,7 +177,9 @@ class SessionDialect:
     frame comes unasked. `reader` takes the name by which the client knows the model, and the upstream's. `settle` makes
     settings that a session begins with a frame. `constrained` is the client's first frame under the settings of a secret, of
     which those hold that a mask names (None: all). `purpose` is that of sessions which clients of other dialects ask for.
-    `older` is there where clients may know other events than those that codecs write.
+    `older` is there where clients may know other events than those that codecs write. `says_why` says that clients may hear
+    an error before a session has begun; `always_runs` that a session costs something all the time, so that it ends where
+    nothing more may be spent.
     """
 
     name: str
@@ -197,3 +202,5 @@ class SessionDialect:
     constrained: Callable[[bytes, dict[str, Any], str | None], bytes] | None = None
     purpose: str | None = None
     older: Older | None = None
+    says_why: bool = False
+    always_runs: bool = False

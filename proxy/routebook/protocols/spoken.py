@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 SPOKEN: Final[Mapping[str, tuple[str, ...]]] = {
-    "openai": ("openai-chat", "openai-realtime"),
-    "openai-responses": ("openai-responses", "openai-realtime"),
+    "openai": ("openai-chat", "openai-realtime", "openai-live"),
+    "openai-responses": ("openai-responses", "openai-realtime", "openai-live"),
     "anthropic": ("anthropic",),
     "gemini": ("gemini", "gemini-live"),
     "ollama": ("ollama",),
@@ -20,7 +20,7 @@ TRANSLATED: Final = frozenset({"chat", "count_tokens"})
 
 
 SESSIONS: Final = frozenset({"openai-realtime", "gemini-live"})
-"""Dialects of sessions: each crosses to the other, and to nothing else."""
+"""Dialects of sessions that cross: each to the other, and to nothing else."""
 
 
 def asked_in(word: str, client: str) -> str | None:

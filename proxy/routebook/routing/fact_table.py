@@ -12,7 +12,15 @@ WRITING_DOWN = ("transcription", "translation")
 OPERATIONS = ("chat", "completion", "embeddings", "speech", *WRITING_DOWN, "image", "realtime", "count_tokens")
 """What a client may ask of a model."""
 
-CLIENT_DIALECTS = ("openai-chat", "openai-responses", "openai-realtime", "anthropic", "gemini", "gemini-live")
+CLIENT_DIALECTS = (
+    "openai-chat",
+    "openai-responses",
+    "openai-realtime",
+    "openai-live",
+    "anthropic",
+    "gemini",
+    "gemini-live",
+)
 """What a client may speak."""
 
 CAPABILITIES = ("tools", "vision", "documents", "audio_in", "audio_out", "json_schema", "logprobs", "reasoning")

@@ -37,7 +37,7 @@ _INSIDE = {
 }
 _RESPONSE = {
     "id": "the upstream's id of the response; null for what was said by the client and written down",
-    "status": "the upstream's word, `unconfirmed` where nobody saw the end, `transcription` where it was the client's words",
+    "status": "the upstream's word, `unconfirmed` where nobody saw the end, `transcription` where it was the client's words, `delegation` where a model behind the session did a task",
     "reason": "the upstream's word for why it is not whole",
     "asked": "when it was asked for, or its hold was made, in seconds since the record began",
     "spoke": "when the first of it came",

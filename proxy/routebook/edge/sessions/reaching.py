@@ -99,16 +99,15 @@ async def _ask(
     found = await _connected(dialect, asked, client, entry, call)
     try:
         model = call.candidate.model.upstream_id
-        reader = dialect.reader(asked.model, model)
         if dialect.first:
             await _open(found, dialect.opening(asked, model))
-        greeting = await _greeting(found, reader) if dialect.greets else None
+        greeting = await _greeting(found, dialect.reader(asked.model, model)) if dialect.greets else None
         if asked.settings and dialect.settle is not None:
             await _open(found, dialect.settle(asked.settings))
     except BaseException:
         found.abort()
         raise
-    return Line(call, found, greeting, reader)
+    return Line(call, found, greeting, dialect.reader(asked.model, model))
 
 
 async def _connected(
@@ -184,7 +183,8 @@ async def _open(socket: Socket, frame: bytes) -> None:
 
 
 async def _greeting(socket: Socket, reader: SessionReader) -> Message | None:
-    """What the upstream says first. Some take every session, and refuse it in the first frame; raises CallFailed."""
+    """What the upstream says first. Some take every session, and refuse it in the first frame; raises CallFailed. The reader
+    is for this alone: the session's own sees it when it is passed on."""
     try:
         async with asyncio.timeout(GREETING):
             message = await socket.receive()

@@ -91,17 +91,24 @@ async def relay(
     await talk.say_goodbye(end)
 
 
-async def refuse(error: BaseException, request: web.BaseRequest, client: Socket, entry: SessionEntry) -> None:
+async def refuse(
+    error: BaseException, request: web.BaseRequest, client: Socket, dialect: SessionDialect, entry: SessionEntry
+) -> None:
     """Refuse a session whose upgrade had to be answered before it could be decided: by a close that says why.
 
-    By nothing else: Google's clients take whatever message comes first for the answer to their `setup`, and a close before
-    it for the error that it is.
+    By nothing else where the dialect has no message for it: Google's clients take whatever message comes first for the
+    answer to their `setup`, and a close before it for the error that it is.
     """
     failure = failure_of(error, request)
     entry.closed = {"closed_by": "gateway", "close_code": REFUSED}
     entry.end(failure.status, code=failure.code)
     if isinstance(error, asyncio.CancelledError):
         uncancel()
+    if dialect.says_why:
+        try:
+            client.write(Kind.TEXT, error_frame(failure, dialect, entry))
+        except Gone:
+            pass
     await client.close(REFUSED, f"{failure.status} {failure.code}: {failure.message}", CLOSING)
 
 
@@ -332,7 +339,9 @@ class Talk:
             for happening in happenings:
                 match happening:
                     case Began(identity):
-                        await self._spending.began(identity)
+                        failure = await self._spending.began(identity)
+                        if failure is not None and self._dialect.always_runs:
+                            self._end(End(Who.GATEWAY, REFUSED, failure.message, failure))
                     case Spoke(identity):
                         self._spending.spoke(identity)
                     case Sounded(identity):

@@ -73,7 +73,7 @@ async def converse(request: web.BaseRequest, gateway: Gateway, dialect: SessionD
         return answer
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each becomes an answer or is raised again
         if answer is not None and entry.phase is not Phase.DATA:
-            await refuse(error, request, answer.socket, entry)
+            await refuse(error, request, answer.socket, dialect, entry)
             return answer
         return end_early(error, request, entry, DIALECTS[dialect.refuses_as])
     finally:

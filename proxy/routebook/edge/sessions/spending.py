@@ -90,9 +90,10 @@ class Spending:
         self._refused, self._ready = None, turn
         return None
 
-    async def began(self, identity: str) -> None:
-        """A response runs. Where nothing is held for it, whatever it uses is booked all the same."""
+    async def began(self, identity: str) -> Failure | None:
+        """A response runs. Where nothing is held for it, whatever it uses is booked all the same; why that is."""
         turn: Turn | Failure
+        failure: Failure | None = None
         is_promised = bool(self._promised)
         if is_promised:
             turn = self._promised.pop(0)
@@ -100,10 +101,11 @@ class Spending:
             ready, self._ready = self._ready, None
             turn = ready or await self._take(self._prompt)
         if isinstance(turn, Failure):
-            turn = await self._unheld()
+            failure, turn = turn, await self._unheld()
         if not is_promised:
             turn.asked = self._entry.elapsed  # the upstream asks for it itself, where it hears the end of what is said
         self._running[identity] = turn
+        return failure
 
     def spoke(self, identity: str) -> None:
         """The first of a response has come."""
@@ -128,17 +130,17 @@ class Spending:
         self._book(turn, done.id, done.status, done.reason)
 
     async def heard(self, heard: Heard) -> None:
-        """What was said was written down by a model of its own, which costs something of its own."""
+        """A model of its own has done something in the session, which costs something of its own."""
         self._entry.listened(heard.seconds)
         usage = heard.usage or Usage(heard_ms=round(heard.seconds * MS))
         if usage == Usage():
             return
-        model = self._transcriber
-        cost = Cost({}, ("transcription",)) if model is None else cost_of(usage, model.price)
+        model = self._known(heard.by or self._reader.transcriber)
+        cost = Cost({}, (heard.what,)) if model is None else cost_of(usage, model.price)
         turn = await self._unheld()
         turn.metered = Metered(usage, cost, "measured")
         self._entry.frees(turn)
-        self._entry.responded({"id": None, "status": "transcription", **_used(turn.metered)})
+        self._entry.responded({"id": None, "status": heard.what, **_used(turn.metered)})
 
     def close(self) -> None:
         """The session is over. What of its responses nobody saw end is estimated; what was held for others is let go."""
@@ -176,9 +178,9 @@ class Spending:
         most = self._reader.most_input
         return most if self._model.context is None else min(most, self._model.context)
 
-    @property
-    def _transcriber(self) -> Model | None:
-        said, provider = self._reader.transcriber, self._model.provider.name
+    def _known(self, said: str | None) -> Model | None:
+        """The model of this provider that it calls so."""
+        provider = self._model.provider.name
         models = self._entry.policy.catalogue.models.values()
         return next((each for each in models if each.upstream_id == said and each.provider.name == provider), None)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from routebook.protocols.errors import ProtocolError, Side
 from routebook.protocols.forgiving import Forgiving
-from routebook.protocols.openai_responses.usage import Count
+from routebook.protocols.responses_usage import Count
 
 
 class _Counted(msgspec.Struct, gc=False):

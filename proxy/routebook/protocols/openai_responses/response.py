@@ -10,7 +10,7 @@ from routebook.chat.usage import Usage
 from routebook.protocols.body import is_null
 from routebook.protocols.codec import ReplyTo
 from routebook.protocols.openai_errors import error_object
-from routebook.protocols.openai_responses.usage import write_usage
+from routebook.protocols.responses_usage import write_usage
 
 _ECHOED: Final[dict[str, Any]] = {
     "instructions": None,

@@ -12,8 +12,8 @@ from routebook.protocols.errors import ProtocolError
 from routebook.protocols.forgiving import Forgiving, loosely
 from routebook.protocols.openai_faults import fault_of, read_fault
 from routebook.protocols.openai_responses.telling import Telling
-from routebook.protocols.openai_responses.usage import usage_of
 from routebook.protocols.openai_responses.wire import WireEvent, WireResponse
+from routebook.protocols.responses_usage import usage_of
 from routebook.protocols.sse import Splitter, named
 
 LONGEST: Final = 100

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from routebook.protocols.openai_faults import WireError
-from routebook.protocols.openai_responses.usage import WireUsage
+from routebook.protocols.responses_usage import WireUsage
 
 
 class WireTop(msgspec.Struct, gc=False):
