@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.http import StreamWriter
@@ -84,8 +84,8 @@ async def _pass_on(request: web.BaseRequest, stream: EventStream, reply: Reply, 
     try:
         with reply.deadlines:
             ready = entry.detailed_events(request.headers, reply.ready)
-            writer, deadlines = request.writer, reply.deadlines
-            assert isinstance(writer, StreamWriter)
+            # aiohttp's own, or one that takes what it takes (`sessions.responses`)
+            writer, deadlines = cast(StreamWriter, request.writer), reply.deadlines
             inside = entry.gateway.metrics.moments(EVENT, "relayed" if reply.translated is None else "translated")
             since, _ = 0.0, http.since()
             while not reader.done:
