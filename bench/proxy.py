@@ -35,9 +35,13 @@ PROMPT = [
     {"role": "user", "content": "What is the capital of France, and on which river does it lie?"},
 ]
 
-TESTS = {
+LONG = [{"role": "user", "content": "How does the river bend there? " * 2100}]
+"""A prompt of 64 KiB."""
+
+TESTS: dict[str, tuple[int, dict[str, Any]]] = {
     "json, 1 client": (1, {}),
     "json, 64 clients": (64, {}),
+    "json, a prompt of 64 KiB, 64 clients": (64, {"messages": LONG}),
     "burst of 50 events, 64 clients": (64, {"stream": True}),
     "50 events 10 ms apart, 64 clients": (64, {"stream": True, "user": "paced"}),
 }

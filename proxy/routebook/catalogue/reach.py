@@ -31,6 +31,8 @@ _TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
 class Reach(enum.Enum):
     """How far from the public Internet an upstream's addresses may be."""
 
+    __hash__ = object.__hash__  # enum's own is written in Python
+
     PUBLIC = "public"
     NEAR = "near"
     ANY = "any"

@@ -44,8 +44,9 @@ from routebook.routing.guards import Webhook
 from routebook.routing.planning import Planner
 from routebook.routing.policy import Policy
 
-DIGESTED = 64 * 1024
-"""Bytes of a prompt that its digest is made of, besides its size: what a large one may cost is bounded."""
+DIGESTED = 8 * 1024
+"""Bytes at either end of a prompt that its digest is made of, besides its size: what a large one may cost is bounded, and
+conversations that begin alike are told apart by what came last."""
 
 
 LAST_WORDS = 1.0
@@ -152,9 +153,10 @@ class Gateway:
         return self.serving.policy
 
     def digest_of(self, prompt: bytes | memoryview) -> str:
-        """The keyed digest under which a prompt is recorded: of its size and its first 64 KiB, as 32 hex digits."""
+        """The keyed digest under which a prompt is recorded: of its size, its first and its last 8 KiB, as 32 hex digits."""
         digest = blake2b(len(prompt).to_bytes(8, "big"), key=self._digest_key, digest_size=16)
         digest.update(prompt[:DIGESTED])
+        digest.update(prompt[max(DIGESTED, len(prompt) - DIGESTED) :])
         return digest.hexdigest()
 
     def take(self, policy: Policy) -> None:

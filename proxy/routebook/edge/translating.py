@@ -94,7 +94,7 @@ class Errand(msgspec.Struct, frozen=True):
     @property
     def refused(self) -> bool:
         """Whether something is lost that must not be: it may not be sent."""
-        return any(loss.done is Done.REFUSED for loss in self.losses)
+        return bool(self.losses) and any(loss.done is Done.REFUSED for loss in self.losses)
 
 
 def _spoken_to(job: Job, candidate: Candidate) -> tuple[Dialect, UpstreamSide]:

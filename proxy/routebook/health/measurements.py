@@ -219,7 +219,8 @@ class Measurements:
                     self._put(name, standing.taken_out(verdict.because))
             case Kind.BLAMELESS:
                 pass
-        self._end_trials(call)
+        if call.trials:
+            self._end_trials(call)
 
     def release(self, call: Call, at: float) -> None:
         """A call is over, in whatever way."""
@@ -227,7 +228,8 @@ class Measurements:
         if call.answered:
             call.pair.whole.note(at - call.began)
             self.learnt.speeds.ended(call.account, call.model, at - call.began, at)
-        self._end_trials(call)
+        if call.trials:
+            self._end_trials(call)
 
     # What operators and other workers say.
 

@@ -32,6 +32,7 @@ RAWS = msgspec.json.Decoder(list[Raw])
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
 """Reads an object, each of its fields as it came."""
 
+_NULL = b"null"[0]
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _AT_BYTE = re.compile(r" \(byte ([0-9]+)\)\Z")
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
@@ -78,7 +79,7 @@ def read_field(fields: Mapping[str, Raw], name: str, decoder: msgspec.json.Decod
 
 def is_null(raw: Raw) -> bool:
     """Whether a value is `null`."""
-    return starts_with(raw, b"n")
+    return memoryview(raw)[0] == _NULL
 
 
 def starts_with(raw: Raw, letter: bytes) -> bool:

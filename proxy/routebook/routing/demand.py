@@ -11,7 +11,6 @@ from routebook.catalogue.models import Model
 from routebook.chat.asked import Asked
 from routebook.chat.conversation import ChatRequest
 from routebook.chat.features import Feature
-from routebook.chat.lazily import lazily
 from routebook.chat.loss import Done
 from routebook.policy.facts import Value
 from routebook.routing.facts import RequestFacts
@@ -96,54 +95,27 @@ class Demand(Protocol):
 
 
 class LiveDemand:
-    """A request as it stands before us."""
+    """A request as it stands before us; raises ProtocolError where it turns out to be malformed."""
 
     def __init__(self, facts: RequestFacts) -> None:
+        asked = facts.asked
         self._facts = facts
-        self._asked: Asked = facts.asked
-        self.operation = self._asked.operation
-        self.model = self._asked.model
-        self.dialect = self._asked.dialect
-        self.stream = self._asked.stream
+        self._asked: Asked = asked
+        self.operation = asked.operation
+        self.model = asked.model
+        self.dialect = asked.dialect
+        self.stream = asked.stream
+        self.needs = asked.needs
+        self.max_output = asked.max_output
+        self.choices = asked.choices
+        self.texts = asked.messages if asked.operation == "embeddings" else 1
+        self.most_tokens = most_tokens(asked)
+        self.most_ms = asked.most_ms
+        self.characters = asked.characters
         self._lost: dict[tuple[str, str | None, frozenset[str]], tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
         return f"<LiveDemand of {self._asked!r}>"
-
-    @lazily
-    def needs(self) -> frozenset[str]:
-        """Capabilities that it cannot do without."""
-        return self._asked.needs
-
-    @lazily
-    def max_output(self) -> int | None:
-        """The most tokens the client wants back."""
-        return self._asked.max_output
-
-    @lazily
-    def choices(self) -> int:
-        """How many answers are wanted."""
-        return self._asked.choices
-
-    @lazily
-    def texts(self) -> int:
-        """How many prompts it holds."""
-        return self._asked.messages if self.operation == "embeddings" else 1
-
-    @lazily
-    def most_tokens(self) -> int:
-        """More tokens than its prompt can have."""
-        return most_tokens(self._asked)
-
-    @property
-    def most_ms(self) -> int:
-        """Milliseconds of sound that are to be written down, at most."""
-        return self._asked.most_ms
-
-    @property
-    def characters(self) -> int:
-        """Characters that are to be spoken."""
-        return self._asked.characters
 
     def size(self, closely: bool) -> Size:
         """By the fact `prompt.tokens` where a rule has asked for it; otherwise by reading the text, where a limit

@@ -156,10 +156,9 @@ class _Planning:
         self.operation, self.needs = demand.operation, demand.needs
         self.served_as = "chat" if self.operation == "count_tokens" else self.operation
         """Whoever chats can be asked how many tokens a chat has."""
-        self.times_matter = route.pick is Pick.FASTEST or any(
-            within.first_token is not None for within, _ in self.limits
-        )
-        self.sound_matters = is_heard(self.operation, self.needs) and any(each.first_audio for each, _ in self.limits)
+        limits = [within for within, _ in self.limits]
+        self.times_matter = route.pick is Pick.FASTEST or any(each.first_token is not None for each in limits)
+        self.sound_matters = any(each.first_audio for each in limits) and is_heard(self.operation, self.needs)
         self.leader: Place | None = None
         self.probed: Place | None = None
         self.room = 0 if demand.texts > 1 else demand.most_tokens + (self.answer or 0)
@@ -325,8 +324,9 @@ class _Planning:
         quality = self.planner.predictor.quality(model, self.judged, self.memory.rating)
         for account, key, path in self._ways(target):
             speed, sound = speeds.get(key, usual), sounds.get(key, usual_sound)
-            slow = self._too_slow(speed, First.TOKEN) or self._too_slow(sound, First.AUDIO)
-            fault = self._fault_of_account(key, model.name) or slow
+            fault = self._fault_of_account(key, model.name)
+            if fault is None and self.limits:
+                fault = self._too_slow(speed, First.TOKEN) or self._too_slow(sound, First.AUDIO)
             if fault is None:
                 kept.append(
                     Candidate(

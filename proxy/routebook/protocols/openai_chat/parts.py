@@ -14,11 +14,12 @@ USER = b'"user"'
 
 
 class Message(msgspec.Struct, gc=False):
-    """One message, as far as routing looks: who wrote it, its content, and what it calls, as they came."""
+    """One message, as far as routing looks: who wrote it, its content, what it calls and what was spoken, as they came."""
 
     role: Raw = NOTHING
     content: Raw = NOTHING
     tool_calls: Raw = NOTHING
+    audio: Raw = NOTHING
 
 
 class _Part(msgspec.Struct, gc=False):

@@ -27,7 +27,7 @@ from routebook.protocols.body import (
     with_fields,
 )
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_chat.parts import USER, Contents, Message, has_parts, read_contents
+from routebook.protocols.openai_chat.parts import NOTHING, USER, Contents, Message, has_parts, read_contents
 from routebook.protocols.openai_chat.request_reading import read_request
 
 MOST: Final = 2**31 - 1
@@ -48,11 +48,7 @@ class _Sound(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class _Heard(msgspec.Struct, gc=False):
-    audio: _Sound | None = None
-
-
-_HEARD = msgspec.json.Decoder(list[_Heard])
+_HEARD = msgspec.json.Decoder(_Sound | None)
 _COUNT = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST)])
 _MESSAGES = msgspec.json.Decoder(list[Message])
 _LIST = msgspec.json.Decoder(list[Raw])
@@ -202,11 +198,14 @@ class OpenAIChat:
     @property
     def goes_on_from(self) -> str | None:
         """What the assistant spoke last, by its id: nobody else has the sound. An answer in words is sent back whole."""
-        if SOUND not in self.body:
+        if not self.was_read and SOUND not in self.body:
             return None
-        heard: list[_Heard] = decode(_HEARD, self.fields["messages"], "messages")
-        spoken = (each.audio for each in reversed(heard))
-        return next((each.id for each in spoken if each is not None and each.id), None)
+        for message in reversed(self._messages):
+            if message.audio is not NOTHING:
+                spoken: _Sound | None = decode(_HEARD, message.audio, "messages")
+                if spoken is not None and spoken.id:
+                    return spoken.id
+        return None
 
     @property
     def session(self) -> str | None:
