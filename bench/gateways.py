@@ -305,7 +305,9 @@ def program(name: str) -> tuple[str, dict[str, str]] | None:
     places = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     if found := shutil.which(name, path=places):
         return found, {}
-    unpacked = CACHE / name / "usr"
+    # The package of Redis's tools, which `make` unpacks, holds the server's program under the name of another of its uses.
+    folder, where = ("redis", "bin/redis-check-rdb") if name == "redis-server" else (name, f"sbin/{name}")
+    unpacked = CACHE / folder / "usr"
     libraries = ":".join(str(path) for path in unpacked.glob("lib/*-linux-gnu*"))
-    here = unpacked / "sbin" / name
+    here = unpacked / where
     return (str(here), {"LD_LIBRARY_PATH": libraries}) if here.exists() else None

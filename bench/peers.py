@@ -37,7 +37,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.gateways import LEFT_OUT, PEERS, Absent, Gateway, Ready, prepared, routebook
 from bench.peer_tables import FIGURES, RESULTS, TESTS, Form, Test, stored, whole_tables, write_pages
-from bench.proxy import PROMPT, Subject, Wire, end, free_port, measure, pinned, progress, running, tree, wire
+from bench.proxy import (
+    PROMPT,
+    Subject,
+    Wire,
+    before_others,
+    end,
+    free_port,
+    measure,
+    pinned,
+    progress,
+    running,
+    tree,
+    wire,
+)
 from routebook import __version__
 
 START_SECONDS = 120.0
@@ -191,7 +204,7 @@ def run(each: Running, test: Test, seconds: float, folder: Path, by: Wire) -> di
 
 def compare(rounds: int, seconds: float, only: set[str], quick: bool) -> dict[str, Any]:
     """Measure everything in turn, round by round; what was found, as it is stored."""
-    with tempfile.TemporaryDirectory(prefix="routebook-bench-") as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="routebook-bench-") as name, before_others(), ExitStack() as stack:
         folder = Path(name)
         by = wire(folder)
         compared, left_out = start(stack, by, folder, only)

@@ -137,6 +137,27 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
+def before_others() -> Iterator[None]:
+    """In the block, and all that is started in it, this goes before everything else on the machine, where that is allowed
+    (to root): what others do there should not be measured. Linux weighs sessions first, then the processes of each."""
+    group = Path("/proc/self/autogroup")
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        group.write_text("-20")
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, usual)
+            group.write_text("0")
+        except OSError:
+            pass
+
+
+@contextmanager
 def pinned(cores: set[int]) -> Iterator[None]:
     """What is started in the block runs on these cores."""
     before = os.sched_getaffinity(0)
