@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -235,3 +237,34 @@ async def test_the_same_rows_for_programs(stage: Stage) -> None:
     coverage = json.loads((await stage.proxy.get_admin("/console/policy.json"))[1])
     counted = {rule["rule"]: rule["requests"] for rule in coverage["rules"]}
     assert counted["shaky"] == 2 and counted["no-secrets"] == 1
+
+
+async def test_every_table_is_there_for_programs_and_spreadsheets(stage: Stage) -> None:
+    """What a page says of rules, models and budgets its CSV says too, and its JSON."""
+    asked = {
+        name: (await stage.proxy.get_admin(f"/console/{name}"))[1]
+        for name in ("overview.json", "policy.csv", "models.csv", "models.json", "budgets.csv", "budgets.json")
+    }
+    rules = {row["rule"]: row for row in csv.DictReader(io.StringIO(asked["policy.csv"]))}
+    assert rules["shaky"]["requests"] == "2" and rules["never-used"]["last"] == "" and len(rules) == 5
+    models = {row["model"]: row for row in csv.DictReader(io.StringIO(asked["models.csv"]))}
+    found = json.loads(asked["models.json"])["models"]
+    assert {each["model"]: str(each["cost"]) for each in found} == {name: row["cost"] for name, row in models.items()}
+    scopes = list(csv.DictReader(io.StringIO(asked["budgets.csv"])))
+    forecasts = json.loads(asked["budgets.json"])["forecasts"]
+    assert [row["budget"] for row in scopes] == [each["budget"] for each in forecasts]
+    assert next(row for row in scopes if row["budget"] == "month")["limit"] == str(100 * 10**9)
+    whole = json.loads(asked["overview.json"])
+    assert whole["total"]["requests"] == sum(each["requests"] for each in whole["steps"]) >= 18
+    assert {each["rule"] for each in whole["rules"]} >= {"shaky", "as-asked"} and whole["failed"] and whole["newest"]
+
+
+async def test_the_tree_says_what_traffic_made_of_it(stage: Stage) -> None:
+    """Each end with its count; a rule that decided nothing in that time looks idle."""
+    async with looking(stage.browser) as seen:
+        await seen.page.goto(stage.address("policy"))
+        for rule in json.loads((await stage.proxy.get_admin("/console/policy.json"))[1])["rules"]:
+            end = seen.page.locator("svg.picture g", has=seen.page.get_by_text(rule["rule"], exact=True)).last
+            words = f"{rule['requests']} request" if rule["requests"] else "decided nothing"
+            assert words in (await end.text_content() or "")
+            assert await end.locator("rect.idle").count() == (not rule["requests"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from msgspec import Meta
 
 from routebook.documents.quantities import Unit
 from routebook.edge.admin.budgets import BudgetShown, BudgetsShown, ScopeShown
-from routebook.edge.admin.route import Asked, Html, Reply, Role, Route, Wanted
+from routebook.edge.admin.route import Asked, Csv, Html, Reply, Role, Route, Wanted
 from routebook.edge.admin.service import Service
 from routebook.edge.console.burning import Burn, burn_down, picture
 from routebook.edge.console.layout import GUARD, page
+from routebook.edge.console.tables import table
 from routebook.edge.journal.records import Records
 from routebook.edge.journal.tallies import BUCKET_SECONDS
 from routebook.ledger.pot_names import ALL, budget_pots
@@ -25,6 +27,21 @@ MOST_SCOPES: Final = 12
 
 MOST_PICTURES: Final = 6
 """Scopes of one budget that are drawn."""
+
+COLUMNS: Final = (
+    "budget",
+    "unit",
+    "limit",
+    "scope",
+    "settled",
+    "held",
+    "left",
+    "pace",
+    "over",
+    "empty_at",
+    "left_at_end",
+)
+"""Of the table for spreadsheets."""
 
 MOST_STEPS: Final = 500
 """Into how many steps the time that has passed is cut at most, about a point of the picture each."""
@@ -65,13 +82,30 @@ async def budgets_page(service: Service, asked: Asked) -> Reply:
 async def budgets_json(service: Service, asked: Asked) -> Reply:
     """How they stand, with the forecast, for programs."""
     shown = _standing(service)
-    found = _found(service, asked.query, shown)
+    found = await asyncio.to_thread(_found, service, asked.query, shown)
     forecasts = [
         {"budget": each.budget.name, "scope": scope.scope.scope, **msgspec.to_builtins(scope.burn.forecast)}
         for each in found["budgets"]
         for scope in each.scopes
     ]
     return Reply({"standing": msgspec.to_builtins(shown), "forecasts": forecasts}, headers=GUARD)
+
+
+async def budgets_csv(service: Service, asked: Asked) -> Reply:
+    """Each scope of each budget, with its forecast, for spreadsheets."""
+    found = await asyncio.to_thread(_found, service, asked.query, _standing(service))
+    rows = [
+        {
+            "budget": each.budget.name,
+            "unit": each.budget.unit,
+            "limit": each.budget.limit,
+            **msgspec.to_builtins(scope.scope),
+            **msgspec.to_builtins(scope.burn.forecast),
+        }
+        for each in found["budgets"]
+        for scope in each.scopes
+    ]
+    return table("budgets", COLUMNS, rows)
 
 
 def _standing(service: Service) -> BudgetsShown:
@@ -126,6 +160,15 @@ ROUTES = (
         "how budgets and limits stand, and when they are over at this pace",
         budgets_json,
         {200: dict},
+        BudgetsWanted,
+    ),
+    Route(
+        "GET",
+        "/console/budgets.csv",
+        Role.READ,
+        "each scope of each budget, for spreadsheets",
+        budgets_csv,
+        {200: Csv},
         BudgetsWanted,
     ),
 )

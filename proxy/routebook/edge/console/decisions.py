@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -17,6 +15,7 @@ from routebook.edge.admin.decisions import MOST, DecisionRow, Decisions, Decisio
 from routebook.edge.admin.route import Asked, Csv, Html, Reply, Role, Route
 from routebook.edge.admin.service import Service
 from routebook.edge.console.layout import GUARD, link, page
+from routebook.edge.console.tables import table
 from routebook.edge.journal.records import SHOWN, Records
 
 NAMED_SECONDS: Final = 7 * 86_400.0
@@ -56,8 +55,7 @@ async def decisions_json(service: Service, asked: Asked) -> Reply:
 async def decisions_csv(service: Service, asked: Asked) -> Reply:
     """The same rows for spreadsheets."""
     rows, _ = await asyncio.to_thread(_rows, service, asked.query)
-    named = {"Content-Disposition": 'attachment; filename="decisions.csv"'}
-    return Reply(Csv(as_csv(SHOWN, rows)), headers={**GUARD, **named})
+    return table("decisions", SHOWN, rows)
 
 
 def _rows(service: Service, wanted: PageWanted) -> tuple[list[dict[str, Any]], str | None]:
@@ -110,20 +108,6 @@ def _found(service: Service, asked: Asked) -> Mapping[str, Any]:
         "as_csv": link("/console/decisions.csv", **{**everything, "live": None, "before": wanted.before}),
         "filtered": lambda **changes: link("/console/decisions", **{**everything, **changes}),
     }
-
-
-def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as RFC 4180 has them. A text that a spreadsheet would compute with begins with an apostrophe
-    (OWASP, CSV injection): what a client calls a model must not become a formula on an operator's machine."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({name: _tame(row[name]) for name in columns} for row in rows)
-    return text.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _tame(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 ROUTES = (

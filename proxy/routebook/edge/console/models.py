@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from msgspec import Meta
 from routebook.catalogue.models import Model
 from routebook.edge.admin.accounts import DAY
 from routebook.edge.admin.refusals import Refused
-from routebook.edge.admin.route import Asked, Html, Reply, Role, Route, Wanted
+from routebook.edge.admin.route import Asked, Csv, Html, Reply, Role, Route, Wanted
 from routebook.edge.admin.service import Service
 from routebook.edge.console.charts import Bar, bars
 from routebook.edge.console.layout import GUARD, page
 from routebook.edge.console.shelf import SHELF
 from routebook.edge.console.spans import SPANS
+from routebook.edge.console.tables import table
 from routebook.edge.journal.records import Records
 from routebook.edge.journal.tallies import Sum
 
@@ -61,26 +63,30 @@ async def models_page(service: Service, asked: Asked) -> Reply:
 async def models_json(service: Service, asked: Asked) -> Reply:
     """The same for programs."""
     accounts = await service.accounts()
-    found = _found(service, asked.query, accounts)
-    return Reply(
+    found = await asyncio.to_thread(_found, service, asked.query, accounts)
+    return Reply({"accounts": accounts, "models": _rows(found["models"])}, headers=GUARD)
+
+
+async def models_csv(service: Service, asked: Asked) -> Reply:
+    """The models for spreadsheets."""
+    rows = _rows((await asyncio.to_thread(_found, service, asked.query, ()))["models"])
+    return table("models", ("model", "declared", "requests", "failed", "cost", "input", "output", "seconds"), rows)
+
+
+def _rows(models: Sequence[ModelSeen]) -> list[dict[str, Any]]:
+    return [
         {
-            "accounts": accounts,
-            "models": [
-                {
-                    "model": each.name,
-                    "declared": each.model is not None,
-                    "requests": each.sum.requests,
-                    "failed": each.sum.failed,
-                    "cost": each.sum.cost,
-                    "input": each.sum.input,
-                    "output": each.sum.output,
-                    "seconds": round(each.sum.seconds, 3),
-                }
-                for each in found["models"]
-            ],
-        },
-        headers=GUARD,
-    )
+            "model": each.name,
+            "declared": each.model is not None,
+            "requests": each.sum.requests,
+            "failed": each.sum.failed,
+            "cost": each.sum.cost,
+            "input": each.sum.input,
+            "output": each.sum.output,
+            "seconds": round(each.sum.seconds, 3),
+        }
+        for each in models
+    ]
 
 
 def _found(service: Service, wanted: ModelsWanted, accounts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -132,6 +138,7 @@ ROUTES = (
         ModelsWanted,
     ),
     Route("GET", "/console/models.json", Role.READ, "the same for programs", models_json, {200: dict}, ModelsWanted),
+    Route("GET", "/console/models.csv", Role.READ, "the models for spreadsheets", models_csv, {200: Csv}, ModelsWanted),
     Route(
         "POST",
         "/console/models/{provider}/{account}/rest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -12,7 +13,7 @@ from routebook.edge.admin.budgets import BudgetsShown
 from routebook.edge.admin.route import Asked, Html, Reply, Role, Route, Wanted
 from routebook.edge.admin.service import Service
 from routebook.edge.console.charts import Bar, bars
-from routebook.edge.console.layout import page
+from routebook.edge.console.layout import GUARD, page
 from routebook.edge.console.spans import SPANS, Span
 from routebook.edge.console.words import money, stamp
 from routebook.edge.journal.records import Filters, Records
@@ -34,6 +35,49 @@ async def overview_page(service: Service, asked: Asked) -> Reply:
     accounts, budgets = await service.accounts(), service.budgets()
     assert isinstance(budgets, BudgetsShown)
     return await page(service, asked, "overview", lambda: _found(service, asked.query, accounts, budgets))
+
+
+async def overview_json(service: Service, asked: Asked) -> Reply:
+    """The same for programs."""
+    accounts, budgets = await service.accounts(), service.budgets()
+    assert isinstance(budgets, BudgetsShown)
+    found = await asyncio.to_thread(_found, service, asked.query, accounts, budgets)
+    return Reply(
+        {
+            "since": asked.query.since,
+            "total": _plain(found["total"]),
+            "steps": [{"at": each.bucket * BUCKET_SECONDS, **_plain(each)} for each in found["steps"]],
+            **{
+                f"{kind}s": [{kind: each.name, **_plain(each)} for each in sums]
+                for kind, sums in found["lists"].items()
+            },
+            "accounts": accounts,
+            "budgets": [
+                {
+                    "budget": budget.name,
+                    "scope": scope.scope,
+                    "unit": budget.unit,
+                    "limit": budget.limit,
+                    "left": scope.left,
+                }
+                for budget, scope in found["near"]
+            ],
+            "failed": found["failed"],
+            "newest": found["newest"],
+        },
+        headers=GUARD,
+    )
+
+
+def _plain(found: Sum) -> dict[str, Any]:
+    return {
+        "requests": found.requests,
+        "failed": found.failed,
+        "cost": found.cost,
+        "input": found.input,
+        "output": found.output,
+        "seconds": round(found.seconds, 3),
+    }
 
 
 def _found(
@@ -61,6 +105,8 @@ def _found(
         "spans": SPANS,
         "span": span,
         "total": total,
+        "steps": steps,
+        "ends": (stamp(since), stamp(now)),
         "requests": _bars(steps, span, now),
         "lists": lists,
         "newest": newest,
@@ -87,5 +133,8 @@ def _bars(steps: Sequence[Sum], span: Span, now: float) -> Any:
 ROUTES = (
     Route(
         "GET", "/console", Role.READ, "what goes through and what it costs", overview_page, {200: Html}, OverviewWanted
+    ),
+    Route(
+        "GET", "/console/overview.json", Role.READ, "the same for programs", overview_json, {200: dict}, OverviewWanted
     ),
 )

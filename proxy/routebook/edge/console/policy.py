@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from routebook.edge.admin.refusals import Refused
-from routebook.edge.admin.route import Asked, Html, Reply, Role, Route, Wanted
+from routebook.edge.admin.route import Asked, Csv, Html, Reply, Role, Route, Wanted
 from routebook.edge.admin.service import Service
-from routebook.edge.console.charts import Bar, bars
+from routebook.edge.console.coverage import Covered, covered, tree
 from routebook.edge.console.layout import GUARD, page
 from routebook.edge.console.shelf import SHELF
-from routebook.edge.console.spans import SPANS, Span
-from routebook.edge.journal.records import Records
+from routebook.edge.console.spans import SPANS
+from routebook.edge.console.tables import table
 from routebook.edge.journal.tallies import Sum, moment_of_id
-from routebook.routing.drawings.policy_tree import View, draw_policy, matching
-from routebook.routing.drawings.svg import as_svg
-from routebook.routing.outcomes import Refuse
 from routebook.routing.policy import Policy
-from routebook.routing.telling.wording import outcome_in_words
 
 
 class PolicyWanted(Wanted, frozen=True):
@@ -40,27 +33,6 @@ class PolicyWanted(Wanted, frozen=True):
     live: Annotated[str | None, Meta(description="`1`: the page looks again by itself")] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """A rule and what it decided: how many requests, how many of them ended badly, for how much, and when last."""
-
-    rule: str
-    where: str
-    decides: str
-    refuses: bool
-    requests: int
-    failed: int
-    cost: int
-    last: str | None
-    steps: tuple[int, ...] = ()
-
-    @property
-    def picture(self) -> Any:
-        """When it decided: a bar for each part of the time."""
-        found = [Bar(each, 0, f"{each:,} requests") for each in self.steps]
-        return bars(found, f"{self.requests:,} requests over time", 150, 22)
-
-
 async def policy_page(service: Service, asked: Asked) -> Reply:
     """Rules, coverage and tree."""
     return await page(service, asked, "policy", lambda: _found(service, asked.query))
@@ -69,8 +41,7 @@ async def policy_page(service: Service, asked: Asked) -> Reply:
 async def policy_json(service: Service, asked: Asked) -> Reply:
     """The coverage for programs."""
     wanted: PolicyWanted = asked.query
-    digest, policy = _in_force(service)
-    rules, others = await asyncio.to_thread(covered, service, policy, SPANS[wanted.since])
+    digest, (rules, others) = await _coverage(service, wanted)
     return Reply(
         {
             "digest": digest,
@@ -80,6 +51,19 @@ async def policy_json(service: Service, asked: Asked) -> Reply:
         },
         headers=GUARD,
     )
+
+
+async def policy_csv(service: Service, asked: Asked) -> Reply:
+    """The coverage for spreadsheets."""
+    _, (rules, _) = await _coverage(service, asked.query)
+    return table(
+        "rules", ("rule", "where", "decides", "requests", "failed", "cost", "last"), [asdict(each) for each in rules]
+    )
+
+
+async def _coverage(service: Service, wanted: PolicyWanted) -> tuple[str, tuple[list[Covered], list[Sum]]]:
+    digest, policy = _in_force(service)
+    return digest, await asyncio.to_thread(covered, service, policy, SPANS[wanted.since])
 
 
 async def source_page(service: Service, asked: Asked) -> Reply:
@@ -110,49 +94,8 @@ def _found(service: Service, wanted: PolicyWanted) -> Mapping[str, Any]:
         "span": span,
         "spans": SPANS,
         "wanted": wanted,
-        "picture": tree(service.state_dir, digest, wanted.rule or None, wanted.depth),
+        "picture": tree(service.state_dir, digest, wanted.rule or None, wanted.depth, rules, span),
     }
-
-
-@lru_cache(maxsize=32)
-def tree(state_dir: Path, digest: str, pattern: str | None, depth: int | None) -> str | None:
-    """The decision tree of a policy that is kept, to stand in a page; None where no rule's name matches. The same for the
-    same policy, so it is drawn once."""
-    policy = SHELF.take(state_dir, digest)
-    if policy is None or not matching(policy, pattern):
-        return None
-    return as_svg(draw_policy(policy, View(depth, pattern)), within="tree-")
-
-
-def covered(service: Service, policy: Policy, span: Span) -> tuple[list[Covered], list[Sum]]:
-    """The rules of a policy in order, with what they decided in a span; and the sums of rules that it does not have."""
-    since = time.time() - span.seconds
-    with Records(service.state_dir) as records:
-        steps = records.sums("rule", since, span.step)
-    sums: dict[str, Sum] = {}
-    places = span.places(time.time())
-    by_rule: dict[str, list[int]] = {}
-    for each in steps:
-        sums[each.name] = sums[each.name].plus(each) if each.name in sums else each
-        if each.bucket in places:
-            by_rule.setdefault(each.name, [0] * len(places))[places[each.bucket]] += each.requests
-    found = []
-    for rule in policy.rules:
-        own = sums.pop(rule.name, Sum(rule.name, 0))
-        found.append(
-            Covered(
-                rule.name,
-                f"{rule.location.file}:{rule.location.line}",
-                outcome_in_words(rule.outcome),
-                isinstance(rule.outcome, Refuse),
-                own.requests,
-                own.failed,
-                own.cost,
-                own.last or None,
-                tuple(by_rule.get(rule.name, [0] * len(places))),
-            )
-        )
-    return found, sorted(sums.values(), key=lambda each: -each.requests)
 
 
 def _sources(service: Service, wanted: PolicyWanted) -> Mapping[str, Any]:
@@ -192,6 +135,7 @@ ROUTES = (
         {200: dict},
         PolicyWanted,
     ),
+    Route("GET", "/console/policy.csv", Role.READ, "the same for spreadsheets", policy_csv, {200: Csv}, PolicyWanted),
     Route(
         "GET",
         "/console/policy/files",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -66,7 +66,7 @@ def end_shape(rule: Rule[Outcome] | None, *, lit: bool = False) -> Shape:
     if rule is None:
         return Shape(Kind.GAP, "no rule", ("the request falls through",), lit)
     kind = Kind.REFUSAL if isinstance(rule.outcome, Refuse) else Kind.ROUTE
-    return Shape(kind, rule.name, (outcome_in_words(rule.outcome),), lit)
+    return Shape(kind, rule.name, (outcome_in_words(rule.outcome),), lit, (rule.name,))
 
 
 def question_shape(node: Node, *, lit: bool = False) -> Shape:
@@ -130,9 +130,9 @@ class _Drawing:
         return None if node.decides is None else self.policy.rules[node.decides]
 
     def _fold(self, node: Node, shape: int) -> None:
-        names = listed(self.policy.rules[each].name for each in node.rules)
-        line = f"{counted(len(node.rests), 'rule')} may still decide: {names}"
-        self.shapes[shape] = Shape(Kind.FOLDED, f"{node.fact}?", (line,))
+        names = self._names(node.rules)
+        line = f"{counted(len(node.rests), 'rule')} may still decide: {listed(names)}"
+        self.shapes[shape] = Shape(Kind.FOLDED, f"{node.fact}?", (line,), rules=names)
         self._count(node.rules)
 
     def _count(self, rules: Sequence[int]) -> None:
@@ -197,7 +197,12 @@ class _Drawing:
             shown.append(f"… {len(rows) - len(shown):,} more")
             self._count([rule for rule in rules][len(shown) - 1 :])
         title = f"{counted(len(group), 'answer')} for {counted(len(rules), 'rule')}"
-        self.arrows.append(Arrow(shape, self._add(Shape(Kind.TABLE, title, tuple(shown))), "one of"))
+        self.arrows.append(
+            Arrow(shape, self._add(Shape(Kind.TABLE, title, tuple(shown), rules=self._names(rules))), "one of")
+        )
+
+    def _names(self, rules: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self.policy.rules[each].name for each in rules)
 
     def _name(self, node: Node | None) -> str:
         rule = None if node is None else self._rule(node)
@@ -212,7 +217,9 @@ class _Drawing:
         if facts:
             lines.append(f"next: {listed(f'{fact}?' for fact in facts)}")
         if rules:
-            lines.insert(0, listed(self.policy.rules[each].name for each in rules))
+            lines.insert(0, listed(self._names(rules)))
         title = f"{counted(len(rules), 'rule')} folded" if rules else "folded"
-        self.arrows.append(Arrow(shape, self._add(Shape(Kind.FOLDED, title, tuple(lines))), words))
+        self.arrows.append(
+            Arrow(shape, self._add(Shape(Kind.FOLDED, title, tuple(lines), rules=self._names(rules))), words)
+        )
         self._count(rules)

@@ -22,12 +22,15 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One box: a title, and lines below it. `lit` is on the way that one request took."""
+    """One box: a title, and lines below it. `lit` is on the way that one request took; `rules` are the names of those that
+    decide there or, where the box is not unfolded, below it; `idle` is where nobody came."""
 
     kind: Kind
     title: str
     lines: tuple[str, ...] = ()
     lit: bool = False
+    rules: tuple[str, ...] = ()
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ STYLE = """\
 .picture .refusal,.picture .gap{fill:var(--refusal);stroke:var(--red)}
 .picture .refusal,.picture .gap{stroke-width:2.4}
 .picture .folded,.picture .dropped{stroke-dasharray:5 4}
+.picture .idle.box{fill:var(--paper);stroke:var(--line);stroke-width:1.3;stroke-dasharray:1.5 4}
 .picture .bar{stroke:var(--red);stroke-width:5}
 .picture .arrow{fill:none;stroke:var(--line);stroke-width:1.3}
 .picture .head{fill:var(--line)}
@@ -112,7 +113,7 @@ class _Block:
     def drawn(self, corner: Point) -> Iterator[str]:
         """The box and its text; the whole text appears where the pointer rests."""
         shape, (x, y) = self._shape, corner
-        lit = " lit" if shape.lit else ""
+        lit = (" lit" if shape.lit else "") + (" idle" if shape.idle else "")
         round_ = 14 if shape.kind is Kind.QUESTION else 2
         yield "<g>"
         yield f"<title>{_text(chr(10).join([shape.title, *shape.lines]))}</title>"
