@@ -16,8 +16,9 @@ from tests.support.asking import ask, chat
 from tests.support.processes import run_command
 from tests.support.proxy import RunningProxy, in_process, running_proxy, small_policy
 from tests.support.rawclient import Answer, RawClient, post
-from tests.support.upstream import Hang, Pause, Play, Received, Upstream, completion, reply
+from tests.support.upstream import Hang, Pause, Play, Received, Until, Upstream, completion, reply
 
+SERVED = 120
 MOST = "settings: {max_requests: 4}"
 PATHS = {
     "openai-chat": ("/v1/chat/completions", chat()),
@@ -102,6 +103,39 @@ async def test_ten_times_too_much(tmp_path: Path) -> None:
     shed = sum(len(each) - 1 for each in statuses)
     assert shed > 40 and f'routebook_requests_shed_total{{of="requests"}} {float(shed)}' in metrics
     assert upstream.most <= 4 and len(records) == 40
+
+
+async def test_whoever_is_let_in_waits_for_nobody(tmp_path: Path) -> None:
+    """Three of four places are held for good, and thirty-six clients ask for the fourth. Each is told at once that there is
+    none, or is let in and served while the three still run: nobody stands in a queue, so that what is served takes as
+    long as it does without the others, but for the little that each refusal costs."""
+    held = asyncio.Event()
+    async with Upstream() as upstream, running_proxy(tmp_path, small_policy(upstream.url, more=MOST)) as proxy:
+        worker = max(proxy.children())
+        for _ in range(20):
+            assert (await ask(proxy.url)).status == 200
+        before = processor_seconds(worker)
+        for _ in range(SERVED):
+            assert (await ask(proxy.url)).status == 200
+        serving = processor_seconds(worker) - before
+        for _ in range(3):
+            upstream.will([Until(held), *reply(completion("held"))])
+        holding = [asyncio.create_task(ask(proxy.url, timeout=120.0)) for _ in range(3)]
+        await upstream.arrivals(20 + SERVED + 3, 30)
+        statuses = [
+            status for each in await asyncio.gather(*(patient(proxy.url) for _ in range(36))) for status in each
+        ]
+        assert not any(task.done() for task in holding) and statuses.count(200) == 36
+        upstream.will([Until(held), *reply(completion("held"))])
+        holding.append(asyncio.create_task(ask(proxy.url, timeout=120.0)))
+        await upstream.arrivals(20 + SERVED + 3 + 36 + 1, 30)
+        before = processor_seconds(worker)
+        for _ in range(SERVED):
+            assert (await ask(proxy.url)).status == 503
+        shedding = processor_seconds(worker) - before
+        held.set()
+        assert [answer.status for answer in await asyncio.gather(*holding)] == [200] * 4
+    assert shedding < serving
 
 
 @contextmanager
