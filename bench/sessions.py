@@ -7,7 +7,7 @@ there and back, so each figure holds two frames' ways through the proxy. Upstrea
 another one. Every round measures all of them in turn; medians over the rounds are shown. Trust ratios, not absolute figures.
 
 Times say something about a relay only as long as nobody is at the end of its strength, else they are those of a queue.
-So shown are also: the relay's CPU for each frame that it passed on, the share of a core that it took, that of the load and the
+So shown are also: microseconds of the relay's CPU for each frame that it passed on one way, the share of a core that it took, that of the load and the
 upstream together, and by how much frames were sent later than they should have been. A row whose times are worth nothing
 says so. Frames are sent in steps of a millisecond, the event loop's.
 """
@@ -313,7 +313,11 @@ def measure(args: argparse.Namespace) -> None:
         os.sched_setaffinity(0, {ours})
         subjects = {"directly": (up, None), "aiohttp relay": (relay, bare), "routebook": (proxy, whole)}
         print(
-            "frame there and back, ms      p50     p95     p99   added p50     p95     p99     relay  load+up  late p99"
+            f"{'frame there and back, ms':<29}"
+            + "".join(f"{each:>8}" for each in ("p50", "p95", "p99"))
+            + "  +"
+            + "".join(f"{each:>8}" for each in ("p50", "p95", "p99", "us/way", "relay", "load"))
+            + f"{'late p99':>9}"
         )
         for count in [int(each) for each in args.sessions.split(",") if each]:
             found: dict[str, list[Loaded]] = {each: [] for each in subjects}
