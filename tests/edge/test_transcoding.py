@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,12 +55,14 @@ async def proxied(
 ) -> AsyncIterator[tuple[LocalProxy, AsyncOpenAI]]:
     """A proxy with this transcoder in front of an upstream, the simulated one where none is given, and its client."""
     simulator = await start_simulator(socket.create_server(("127.0.0.1", 0)), pace=0.001)
-    async with (
-        in_process(folder, policy(upstream or simulator.address, declared)) as proxy,
-        AsyncOpenAI(base_url=proxy.base_url, api_key="sk-test", max_retries=0) as client,
-    ):
-        yield proxy, client
-    await simulator.close()
+    try:
+        async with (
+            in_process(folder, policy(upstream or simulator.address, declared)) as proxy,
+            AsyncOpenAI(base_url=proxy.base_url, api_key="sk-test", max_retries=0) as client,
+        ):
+            yield proxy, client
+    finally:
+        await simulator.close()
 
 
 def speaking(model: str, format: str) -> Any:
@@ -202,6 +205,12 @@ async def test_one_that_takes_too_long_is_ended_and_the_model_is_paid(tmp_path: 
         ended = (await proxy.only_record()).ended
         assert ended is not None and ended["end"] == "GH" and ended["usage_by"] == "measured"
         assert ended["cost_parts"]["audio_output"] > 0
+        flac = base64.b64encode(coded(tone(0, 100), *FLAC)).decode()
+        part = {"inlineData": {"mimeType": "audio/flac", "data": flac}}
+        said = {"contents": [{"role": "user", "parts": [{"text": "What is this?"}, part]}]}
+        answer = await ask(proxy.url, said, "/v1beta/models/gpt-audio:generateContent")
+        assert answer.status == 503 and answer.header("x-routebook-error") == "gateway.transcoder"
+        assert (await decisions(proxy))[-1].ended["cost"] == 0
         assert not sleeping()
     async with proxied(tmp_path / "two", settings(slow, within="60s")) as (proxy, client):
         asked = asyncio.ensure_future(client.chat.completions.create(**speaking("gemini-voice", "mp3")))
@@ -238,6 +247,17 @@ async def test_a_process_is_given_nothing_but_the_sound(tmp_path: Path, monkeypa
     program = pretender(tmp_path, "/usr/bin/head -c 4 >/dev/null", told)
     made = await declared(program, within=7.0).made(bytes(480), PCM16, "mp3")
     assert made == b" / 0 1048576 8 0\n"
+
+
+async def test_one_that_may_not_be_bounded_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a filter of system calls that keeps services from bounding others."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "prlimit", refused)
+    with pytest.raises(CallFailed, match="does not start"):
+        await declared().made(bytes(480), PCM16, "mp3")
 
 
 async def test_places_are_kept_and_what_comes_out_is_bounded(tmp_path: Path) -> None:
