@@ -29,7 +29,7 @@ from tests.support.asking import ask
 from tests.support.processes import descendants
 from tests.support.proxy import LocalProxy, in_process
 from tests.support.transcoder import FFMPEG, coded, decoded, pretender, run, settings
-from tests.support.upstream import Received, Upstream, completion, reply
+from tests.support.upstream import Received, Upstream, completion, event, reply, stream
 
 PIPED = """\
   speaker: {provider: open, id: tts-1, operations: [speech], price: {characters: 15}}
@@ -182,6 +182,24 @@ async def test_sound_of_another_rate_keeps_its_pitch(tmp_path: Path, upstream: U
             sound = base64.b64decode(audio.data)
             samples = sound if format == "pcm16" else decoded(sound)
             assert is_the_tone(samples, 1_490, 130), (kind, format)
+
+
+async def test_a_stream_of_another_rate_keeps_its_pitch(tmp_path: Path, upstream: Upstream) -> None:
+    """It is resampled as it comes, by whatever resamples sessions; no process is begun for it."""
+    sound = coded(tone(0, 1_500), "-ar", "16000", "-f", "s16le")
+    events = []
+    for at in range(0, len(sound), 1_001):
+        blob = {"mimeType": "audio/L16;codec=pcm;rate=16000", "data": base64.b64encode(sound[at : at + 1_001]).decode()}
+        events.append({"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"inlineData": blob}]}}]})
+    events[-1]["candidates"][0]["finishReason"] = "STOP"
+    upstream.will(stream([event(each) for each in events]))
+    async with proxied(tmp_path, "", upstream.url) as (proxy, client):
+        said = await client.chat.completions.create(stream=True, **speaking("gemini-voice", "pcm16"))
+        deltas = [choice.delta.to_dict().get("audio") or {} async for each in said for choice in each.choices]
+        record = await proxy.only_record()
+    pieces: list[Any] = [each.get("data", "") for each in deltas]
+    assert is_the_tone(base64.b64decode("".join(pieces), validate=True), 1_500)
+    assert record.ended is not None and record.ended["end"] == "--" and "transcoded" not in record.ended
 
 
 async def test_without_it_nothing_is_different(tmp_path: Path) -> None:
