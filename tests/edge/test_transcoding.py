@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from tests.support.asking import ask
 from tests.support.processes import descendants
 from tests.support.proxy import LocalProxy, in_process
 from tests.support.transcoder import FFMPEG, coded, decoded, pretender, run, settings
-from tests.support.upstream import Received, Upstream, completion, reply
+from tests.support.upstream import Received, Upstream, completion, event, reply, stream
 
 PIPED = """\
   speaker: {provider: open, id: tts-1, operations: [speech], price: {characters: 15}}
@@ -54,12 +55,14 @@ async def proxied(
 ) -> AsyncIterator[tuple[LocalProxy, AsyncOpenAI]]:
     """A proxy with this transcoder in front of an upstream, the simulated one where none is given, and its client."""
     simulator = await start_simulator(socket.create_server(("127.0.0.1", 0)), pace=0.001)
-    async with (
-        in_process(folder, policy(upstream or simulator.address, declared)) as proxy,
-        AsyncOpenAI(base_url=proxy.base_url, api_key="sk-test", max_retries=0) as client,
-    ):
-        yield proxy, client
-    await simulator.close()
+    try:
+        async with (
+            in_process(folder, policy(upstream or simulator.address, declared)) as proxy,
+            AsyncOpenAI(base_url=proxy.base_url, api_key="sk-test", max_retries=0) as client,
+        ):
+            yield proxy, client
+    finally:
+        await simulator.close()
 
 
 def speaking(model: str, format: str) -> Any:
@@ -181,6 +184,24 @@ async def test_sound_of_another_rate_keeps_its_pitch(tmp_path: Path, upstream: U
             assert is_the_tone(samples, 1_490, 130), (kind, format)
 
 
+async def test_a_stream_of_another_rate_keeps_its_pitch(tmp_path: Path, upstream: Upstream) -> None:
+    """It is resampled as it comes, by whatever resamples sessions; no process is begun for it."""
+    sound = coded(tone(0, 1_500), "-ar", "16000", "-f", "s16le")
+    events = []
+    for at in range(0, len(sound), 1_001):
+        blob = {"mimeType": "audio/L16;codec=pcm;rate=16000", "data": base64.b64encode(sound[at : at + 1_001]).decode()}
+        events.append({"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"inlineData": blob}]}}]})
+    events[-1]["candidates"][0]["finishReason"] = "STOP"
+    upstream.will(stream([event(each) for each in events]))
+    async with proxied(tmp_path, "", upstream.url) as (proxy, client):
+        said = await client.chat.completions.create(stream=True, **speaking("gemini-voice", "pcm16"))
+        deltas = [choice.delta.to_dict().get("audio") or {} async for each in said for choice in each.choices]
+        record = await proxy.only_record()
+    pieces: list[Any] = [each.get("data", "") for each in deltas]
+    assert is_the_tone(base64.b64decode("".join(pieces), validate=True), 1_500)
+    assert record.ended is not None and record.ended["end"] == "--" and "transcoded" not in record.ended
+
+
 async def test_without_it_nothing_is_different(tmp_path: Path) -> None:
     """A program that is not installed is none: whoever needs it is refused before anybody is called."""
     async with proxied(tmp_path, settings("/nowhere/ffmpeg")) as (proxy, client):
@@ -202,6 +223,12 @@ async def test_one_that_takes_too_long_is_ended_and_the_model_is_paid(tmp_path: 
         ended = (await proxy.only_record()).ended
         assert ended is not None and ended["end"] == "GH" and ended["usage_by"] == "measured"
         assert ended["cost_parts"]["audio_output"] > 0
+        flac = base64.b64encode(coded(tone(0, 100), *FLAC)).decode()
+        part = {"inlineData": {"mimeType": "audio/flac", "data": flac}}
+        said = {"contents": [{"role": "user", "parts": [{"text": "What is this?"}, part]}]}
+        answer = await ask(proxy.url, said, "/v1beta/models/gpt-audio:generateContent")
+        assert answer.status == 503 and answer.header("x-routebook-error") == "gateway.transcoder"
+        assert (await decisions(proxy))[-1].ended["cost"] == 0
         assert not sleeping()
     async with proxied(tmp_path / "two", settings(slow, within="60s")) as (proxy, client):
         asked = asyncio.ensure_future(client.chat.completions.create(**speaking("gemini-voice", "mp3")))
@@ -238,6 +265,17 @@ async def test_a_process_is_given_nothing_but_the_sound(tmp_path: Path, monkeypa
     program = pretender(tmp_path, "/usr/bin/head -c 4 >/dev/null", told)
     made = await declared(program, within=7.0).made(bytes(480), PCM16, "mp3")
     assert made == b" / 0 1048576 8 0\n"
+
+
+async def test_one_that_may_not_be_bounded_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a filter of system calls that keeps services from bounding others."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "prlimit", refused)
+    with pytest.raises(CallFailed, match="does not start"):
+        await declared().made(bytes(480), PCM16, "mp3")
 
 
 async def test_places_are_kept_and_what_comes_out_is_bounded(tmp_path: Path) -> None:

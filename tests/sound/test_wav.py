@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import base64
 import io
+import math
 import struct
 import wave
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routebook.chat.resampling import resampled_to
 from routebook.sound.converting import Bare, cannot_be_made, converted, labelled
 from routebook.sound.forms import PCM16, Coded, Form, Samples, Wav, form_of, media_type_of
 from routebook.sound.wav import ENDLESS, SoundError, Unwrapper, read_wav, wav_head, wav_of
@@ -158,6 +161,24 @@ def test_a_stream_of_another_kind_is_refused_at_its_first_piece(sound: bytes, me
         Bare(media_type).feed(b64(sound))
     with pytest.raises(SoundError, match="base64"):
         Bare(None).feed("?")
+
+
+@pytest.mark.parametrize("cut", [7, 301, 4800, 1 << 20])
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_stream_of_another_rate_keeps_its_pitch(cut: int, is_file: bool) -> None:
+    """Where somebody resamples it, however it is cut: a second stays a second, and 440 Hz are 440 Hz."""
+    samples = Samples(16_000)
+    step = 2 * math.pi * 440 / samples.rate
+    sound = array.array("h", (round(8_000 * math.sin(step * n)) for n in range(samples.rate))).tobytes()
+    data = wav_of(sound, samples) if is_file else sound
+    bare = Bare("audio/wav" if is_file else "audio/L16;rate=16000", resampled_to(PCM16.rate))
+    told = [bare.feed(b64(data[at : at + cut])) for at in range(0, len(data), cut)]
+    heard = array.array("h", plain("".join([*told, bare.end()])))
+    assert abs(len(heard) - PCM16.rate) <= 2
+    ups = [n for n in range(4_000, 20_000) if heard[n - 1] < 0 <= heard[n]]
+    assert abs((len(ups) - 1) * PCM16.rate / (ups[-1] - ups[0]) - 440) < 0.5
+    with pytest.raises(SoundError, match="2 channels"):
+        Bare("audio/L16;rate=16000;channels=2", resampled_to(PCM16.rate)).feed(b64(b"abcdef"))
 
 
 def test_formats_that_can_be_made() -> None:

@@ -7,7 +7,8 @@ milliseconds stay behind (15 at the quality used here, 26 from 8 to 16 kHz) unti
 from __future__ import annotations
 
 import enum
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +45,11 @@ class Coding(enum.Enum):
 def can_change_sound() -> bool:
     """Whether the extra is installed."""
     return find_spec(LIBRARY) is not None
+
+
+def resampled_to(target: int) -> Callable[[int], Resampler] | None:
+    """What makes of a rate a resampler from it; None where the extra is not installed."""
+    return partial(Resampler, target=target) if can_change_sound() else None
 
 
 class Resampler:

@@ -75,7 +75,7 @@ async def _shadow(
         await _read_off(await attempt(job, entry, call), entry)
     except (Exception, asyncio.CancelledError) as error:
         failure = _failure(error)
-        entry.end(failure.status, code=failure.code)
+        entry.end(failure.status, failure.said, failure.code)
         if isinstance(error, asyncio.CancelledError):
             raise
     finally:

@@ -150,10 +150,14 @@ async def _feed(way: asyncio.StreamWriter, sound: bytes) -> None:
 
 
 def _bound(pid: int, seconds: float) -> None:
-    """What the process may use from now on: it has been given nothing yet that it could do harm with."""
-    processor = int(seconds) + 1
-    with contextlib.suppress(OSError, AttributeError):  # it is over already, or the system has no such bounds
+    """What the process may use from now on: it has been given nothing yet that it could do harm with. Raises OSError where
+    it may not be bounded, for then it may not run; systems other than Linux have no such bounds."""
+    with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+    if not hasattr(resource, "prlimit"):
+        return
+    processor = int(seconds) + 1
+    with contextlib.suppress(ProcessLookupError):  # it is over already
         resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.prlimit(pid, resource.RLIMIT_CPU, (processor, processor))
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, 0))

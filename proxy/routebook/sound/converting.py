@@ -1,13 +1,15 @@
 """Sound in the form that somebody wants: the head of a WAV file put before samples, or taken off them.
 
-Nothing is computed on samples and nothing is coded: what would need that is a `SoundError` that says so.
+Nothing is computed on samples here and nothing is coded: what would need that, and has nobody for it, is a `SoundError`
+that says so.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from routebook.sound.forms import PCM16, Coded, Form, Samples, Wav, form_of, media_type_of
 from routebook.sound.wav import SoundError, Unwrapper, read_wav, wav_of
@@ -70,13 +72,27 @@ def converted(sound: str, media_type: str | None, wanted: str) -> str:
     return sound
 
 
-class Bare:
-    """A stream's sound (base64, piece by piece) as bare samples of the kind that OpenAI calls `pcm16`."""
+class Resampling(Protocol):
+    """Changes the rate of a stream of samples of 16 bits in one channel."""
 
-    def __init__(self, media_type: str | None) -> None:
+    def change(self, samples: bytes) -> bytes:
+        """What can be told of them now."""
+
+    def flush(self) -> bytes:
+        """What stayed behind."""
+
+
+class Bare:
+    """A stream's sound (base64, piece by piece) as bare samples of the kind that OpenAI calls `pcm16`. `resampled` makes of a
+    rate what changes it; without it another rate is an error."""
+
+    def __init__(self, media_type: str | None, resampled: Callable[[int], Resampling] | None = None) -> None:
         self._media_type = media_type
+        self._resampled = resampled
         self._form: Form | None = None
         self._unwrapper: Unwrapper | None = None
+        self._resampling: Resampling | None = None
+        self._is_checked = False
         self._held = b""
 
     def __repr__(self) -> str:
@@ -86,30 +102,35 @@ class Bare:
         """Samples that may be told now, in whole turns of base64; raises SoundError."""
         data = _decoded(piece)
         if self._form is None and data:
-            self._begin(data)
+            self._form = form_of(self._media_type, data)
+            self._unwrapper = Unwrapper() if isinstance(self._form, Wav) else None
         if self._unwrapper is not None:
             data = self._unwrapper.feed(data)
-            if data and self._unwrapper.samples is not None:
-                _check_bare(self._unwrapper.samples)
-        self._held += data
+        if data and not self._is_checked:
+            self._check()
+        self._held += data if self._resampling is None else self._resampling.change(data)
         whole = len(self._held) // TURN * TURN
         given, self._held = self._held[:whole], self._held[whole:]
         return _encoded(given)
 
     def end(self) -> str:
         """What is left; half a sample is none."""
+        if self._resampling is not None:
+            self._held += self._resampling.flush()
         left, self._held = self._held[: len(self._held) // 2 * 2], b""
         return _encoded(left)
 
-    def _begin(self, first: bytes) -> None:
-        self._form = form_of(self._media_type, first)
-        match self._form:
-            case Coded(codec):
-                raise SoundError(f"the sound is `{codec}`, and `pcm16` was asked for")
-            case Wav():
-                self._unwrapper = Unwrapper()
-            case Samples():
-                _check_bare(self._form)
+    def _check(self) -> None:
+        """The first samples are there: what they are is known."""
+        self._is_checked = True
+        if isinstance(self._form, Coded):
+            raise SoundError(f"the sound is `{self._form.codec}`, and `pcm16` was asked for")
+        samples = self._form if self._unwrapper is None else self._unwrapper.samples
+        assert isinstance(samples, Samples)
+        if self._resampled is not None and samples == Samples(samples.rate) != PCM16:
+            self._resampling = self._resampled(samples.rate)
+        else:
+            _check_bare(samples)
 
 
 def _check_bare(samples: Samples) -> None:

@@ -36,6 +36,7 @@ from routebook.chat.events import (
 from routebook.chat.faults import Fault
 from routebook.chat.loss import Done, Loss
 from routebook.chat.parts import ToolKind, UrlCitation
+from routebook.chat.resampling import resampled_to
 from routebook.chat.usage import Usage
 from routebook.protocols.codec import ReplyTo
 from routebook.protocols.openai_chat.answer_writing import (
@@ -51,6 +52,7 @@ from routebook.protocols.openai_chat.answer_writing import (
 from routebook.protocols.openai_chat.errors import fault_event
 from routebook.protocols.openai_chat.usage import write_usage
 from routebook.sound.converting import BARE, Bare
+from routebook.sound.forms import RATE
 from routebook.sound.wav import SoundError
 
 encode: Final = msgspec.json.encode
@@ -192,7 +194,7 @@ class ChatWriter:
         if not self._bares_sound:
             return self._delta(event.choice, audio={"data": event.base64})
         if choice.sound is None:
-            choice.sound = Bare(choice.media_type)
+            choice.sound = Bare(choice.media_type, resampled_to(RATE))
         try:
             data = choice.sound.feed(event.base64)
         except SoundError as error:
