@@ -19,6 +19,7 @@ from aiohappyeyeballs import start_connection
 from aiohttp.client_proto import ResponseHandler
 
 from routebook.catalogue.reach import Reach
+from routebook.edge.reading_on import ReadingOn
 
 IDLE: Final = 15.0
 """Seconds an unused connection is kept: shorter than vendors keep theirs, so that theirs rarely closes under a request
@@ -45,7 +46,7 @@ class Origin:
     reach: Reach = Reach.ANY
 
 
-class Connection(ResponseHandler):
+class Connection(ReadingOn, ResponseHandler):
     """A connection that knows since when something is there that was not taken yet (`arrived`, the loop's seconds; 0.0:
     nothing is)."""
 

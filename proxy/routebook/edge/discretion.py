@@ -13,6 +13,8 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from routebook.edge.reading_on import ReadingOn
+
 QUIET: Final = logging.getLogger("routebook.http")
 """A logger that hears nothing, for what aiohttp logs past the methods below."""
 QUIET.addHandler(logging.NullHandler())
@@ -21,7 +23,7 @@ QUIET.propagate = False
 _log = structlog.get_logger()
 
 
-class DiscreetConnection(web.RequestHandler):
+class DiscreetConnection(ReadingOn, web.RequestHandler):
     """A connection that tells the client, and the log, that a request was bad, but never what stood in it."""
 
     __slots__ = ()

@@ -7,18 +7,15 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Raw
 
-from routebook.protocols.body import decode, is_null, starts_with
-
 NOTHING = Raw(b"null")
 USER = b'"user"'
 
 
 class Message(msgspec.Struct, gc=False):
-    """One message, as far as routing looks: who wrote it, its content, what it calls and what was spoken, as they came."""
+    """One message as it came: who wrote it, its content, and what was spoken."""
 
     role: Raw = NOTHING
     content: Raw = NOTHING
-    tool_calls: Raw = NOTHING
     audio: Raw = NOTHING
 
 
@@ -38,9 +35,17 @@ class _Call(msgspec.Struct, gc=False):
     custom: _Function | None = None
 
 
-_CALLS = msgspec.json.Decoder(list[_Call] | None)
-_TEXT = msgspec.json.Decoder(str)
-_PARTS = msgspec.json.Decoder(list[_Part])
+Content = str | list[_Part] | None
+"""What a message holds."""
+
+
+class Said(msgspec.Struct, gc=False):
+    """One message, as far as anybody looks into it: what it holds and calls, and what was spoken."""
+
+    content: Content = None
+    tool_calls: list[_Call] | None = None
+    audio: Raw = NOTHING
+
 
 BRACKETS = 32
 """How many brackets in texts are looked at before the messages are simply read."""
@@ -57,20 +62,21 @@ class Contents(msgspec.Struct, frozen=True, gc=False):
     needs: frozenset[str]
 
 
-def read_contents(messages: Iterable[Message]) -> Contents:
-    """Everything in the messages; raises ProtocolError where a content is neither a text nor a list of parts."""
+def contents_of(messages: Iterable[Said]) -> Contents:
+    """Everything in the messages."""
     texts: list[str] = []
     images = 0
     needs: set[str] = set()
-    for index, message in enumerate(messages):
-        if message.tool_calls is not NOTHING:
-            texts.extend(_arguments(message.tool_calls, index))
+    for message in messages:
+        if message.tool_calls:
+            texts.extend(_arguments(message.tool_calls))
         content = message.content
-        if not starts_with(content, b"["):
-            if not is_null(content) and (text := decode(_TEXT, content, f"messages[{index}].content")):
-                texts.append(text)
+        if not content:
             continue
-        for part in decode(_PARTS, content, f"messages[{index}].content"):
+        if isinstance(content, str):
+            texts.append(content)
+            continue
+        for part in content:
             if part.text:
                 texts.append(part.text)
             elif part.refusal:
@@ -98,9 +104,9 @@ def has_parts(messages: Raw) -> bool:
     return True
 
 
-def _arguments(calls: Raw, index: int) -> Iterator[str]:
+def _arguments(calls: Iterable[_Call]) -> Iterator[str]:
     """What the model wrote into its calls of tools, as it comes back with the conversation."""
-    for call in decode(_CALLS, calls, f"messages[{index}].tool_calls") or ():
+    for call in calls:
         for function in (call.function, call.custom):
             said = None if function is None else function.arguments or function.input
             if said:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -27,7 +27,16 @@ from routebook.protocols.body import (
     with_fields,
 )
 from routebook.protocols.errors import ProtocolError, Side
-from routebook.protocols.openai_chat.parts import NOTHING, USER, Contents, Message, has_parts, read_contents
+from routebook.protocols.openai_chat.parts import (
+    NOTHING,
+    USER,
+    Content,
+    Contents,
+    Message,
+    Said,
+    contents_of,
+    has_parts,
+)
 from routebook.protocols.openai_chat.request_reading import read_request
 
 MOST: Final = 2**31 - 1
@@ -40,6 +49,9 @@ _SAY_NEEDS: Final = frozenset({*_TOOLS, "response_format", "modalities", "logpro
 _NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final[Mapping[str, str]] = {}
 
+_READ: Final = ("_said", "_messages")
+"""Where its messages stand once they have been read, one way or the other."""
+
 SOUND: Final = b'"audio"'
 """What stands in messages that name what was spoken before."""
 
@@ -51,6 +63,8 @@ class _Sound(msgspec.Struct, gc=False):
 _HEARD = msgspec.json.Decoder(_Sound | None)
 _COUNT = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST)])
 _MESSAGES = msgspec.json.Decoder(list[Message])
+_SAID = msgspec.json.Decoder(list[Said])
+_CONTENT: msgspec.json.Decoder[Content] = msgspec.json.Decoder(Content)
 _LIST = msgspec.json.Decoder(list[Raw])
 
 
@@ -111,7 +125,7 @@ class OpenAIChat:
     @property
     def was_read(self) -> bool:
         """Whether its messages have been read, so that counting them costs nothing more."""
-        return "_messages" in self.__dict__
+        return not self.__dict__.keys().isdisjoint(_READ)
 
     @property
     def prompt(self) -> memoryview:
@@ -121,7 +135,7 @@ class OpenAIChat:
     @property
     def messages(self) -> int:
         """How many messages it has."""
-        return len(self._messages)
+        return len(self._listed)
 
     @property
     def images(self) -> int:
@@ -153,8 +167,10 @@ class OpenAIChat:
     def latest(self) -> str:
         """The text of the last message of the user that has one; never recorded."""
         for message in reversed(self._messages):
-            if bytes(message.role) == USER and (texts := read_contents([message]).texts):
-                return "\n".join(texts)
+            if bytes(message.role) == USER:
+                said = Said(decode(_CONTENT, message.content, "messages"))
+                if texts := contents_of([said]).texts:
+                    return "\n".join(texts)
         return ""
 
     @lazily
@@ -200,7 +216,7 @@ class OpenAIChat:
         """What the assistant spoke last, by its id: nobody else has the sound. An answer in words is sent back whole."""
         if not self.was_read and SOUND not in self.body:
             return None
-        for message in reversed(self._messages):
+        for message in reversed(self._listed):
             if message.audio is not NOTHING:
                 spoken: _Sound | None = decode(_HEARD, message.audio, "messages")
                 if spoken is not None and spoken.id:
@@ -212,9 +228,18 @@ class OpenAIChat:
         """What the client calls requests that share a prompt cache."""
         return read_field(self.fields, "prompt_cache_key", WORD)
 
+    @property
+    def _listed(self) -> Sequence[Said | Message]:
+        """Its messages, read no further than they had to be: what nobody asks about need not be as it should be."""
+        return self._said if "_said" in self.__dict__ else self._messages
+
     @lazily
     def _messages(self) -> list[Message]:
         return decode(_MESSAGES, self.fields["messages"], "messages")
+
+    @lazily
+    def _said(self) -> list[Said]:
+        return decode(_SAID, self.fields["messages"], "messages")
 
     @property
     def _may_hold_parts(self) -> bool:
@@ -227,7 +252,7 @@ class OpenAIChat:
 
     @lazily
     def _contents(self) -> Contents:
-        return read_contents(self._messages)
+        return contents_of(self._said)
 
 
 def read_chat(body: bytes, model: str | None = None) -> OpenAIChat:
