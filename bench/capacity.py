@@ -93,9 +93,10 @@ def load_measured(path: Path = RESULTS) -> Measured:
 
 
 def request_seconds(measured: Measured, prompt: str = "small") -> float:
-    """A worker's CPU seconds for a request, of a worker that is idle in between: busy ones need less, for they find several
-    things to do each time they wake."""
-    return float(measured["service"]["large" if prompt == "large" else "whole"]["light"]["worker_us"]) / 1e6
+    """A worker's CPU seconds for a request: the dearer of those of a worker that is busy and of one that is idle in between,
+    which mostly needs more, for it finds less to do each time it wakes."""
+    states = measured["service"]["large" if prompt == "large" else "whole"]
+    return max(float(states[state]["worker_us"]) for state in ("light", "busy")) / 1e6
 
 
 def event_seconds(measured: Measured) -> float:
