@@ -21,7 +21,8 @@ from tests.support.helm import helm, needs_helm
 from tests.support.monitoring_operator import needs_operator, said_against
 from tests.support.proxy import running_proxy, small_policy
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "routebook"
 PLAIN = DEPLOY / "kubernetes"
 VERSIONS = ("1.29", "1.34")
@@ -291,6 +292,36 @@ def test_files_of_a_policy_come_through_as_they_are() -> None:
     done = template({"policy": {"files": {"policy.yaml": text, "more_rules.yaml": "x: 1\n"}}})
     [made] = [each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] == "ConfigMap"]
     assert made["data"] == {"policy.yaml": text, "more_rules.yaml": "x: 1\n"}
+
+
+def test_the_command_of_the_page_installs_a_policy() -> None:
+    """`helm install ... --set-file`, as docs/kubernetes.md and values.yaml have it, takes the file as it is."""
+    lines = [
+        line.strip("# \n")
+        for text in (ROOT / "docs" / "kubernetes.md", CHART / "values.yaml")
+        for line in text.read_text().splitlines()
+        if "helm install" in line
+    ]
+    assert len(lines) == 2 and len(set(lines)) == 1
+    program, verb, *words = shlex.split(lines[0])
+    assert (program, verb) == ("helm", "install")
+    there = [word.replace("=rules/", f"={ROOT}/rules/").replace("deploy/", f"{DEPLOY}/") for word in words]
+    done = helm("template", *there)
+    assert done.returncode == 0, done.stderr
+    [made] = [each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] == "ConfigMap"]
+    assert made["data"] == {"policy.yaml": (ROOT / "rules" / "policy.yaml").read_text()}
+
+
+def test_only_what_is_needed_goes_out() -> None:
+    """Names, upstreams, and the store on the port of its address; where nobody is named, the namespace may call."""
+    closed, open_ = (one(rendered(values), "NetworkPolicy")["spec"] for values in (EVERYTHING, LITTLE))
+    ports = [[port["port"] for port in rule["ports"]] for rule in closed["egress"]]
+    assert ports == [[53, 53], [443], [6380], [8000]]
+    assert closed["egress"][2]["to"] == EVERYTHING["networkPolicy"]["ledger"]
+    assert [[port["port"] for port in rule["ports"]] for rule in open_["egress"]] == [[53, 53], [443]]
+    assert [rule["from"] for rule in open_["ingress"]] == [[{"podSelector": {}}]] * 2
+    own = {"podSelector": {"matchLabels": {"app.kubernetes.io/instance": "routebook"}}}
+    assert closed["ingress"][0]["from"] == [own, *EVERYTHING["networkPolicy"]["clients"]]
 
 
 @pytest.mark.parametrize(

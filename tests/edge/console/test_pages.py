@@ -243,13 +243,25 @@ async def test_every_table_is_there_for_programs_and_spreadsheets(stage: Stage) 
     """What a page says of rules, models and budgets its CSV says too, and its JSON."""
     asked = {
         name: (await stage.proxy.get_admin(f"/console/{name}"))[1]
-        for name in ("overview.json", "policy.csv", "models.csv", "models.json", "budgets.csv", "budgets.json")
+        for name in (
+            "overview.json",
+            "policy.csv",
+            "policy.json",
+            "models.csv",
+            "models.json",
+            "budgets.csv",
+            "budgets.json",
+        )
     }
     rules = {row["rule"]: row for row in csv.DictReader(io.StringIO(asked["policy.csv"]))}
-    assert rules["shaky"]["requests"] == "2" and rules["never-used"]["last"] == "" and len(rules) == 5
+    covered = json.loads(asked["policy.json"])["rules"]
+    assert {each["rule"]: str(each["requests"]) for each in covered} == {n: row["requests"] for n, row in rules.items()}
+    assert rules["shaky"]["requests"] == "2" and len(rules) == 5
     models = {row["model"]: row for row in csv.DictReader(io.StringIO(asked["models.csv"]))}
     found = json.loads(asked["models.json"])["models"]
     assert {each["model"]: str(each["cost"]) for each in found} == {name: row["cost"] for name, row in models.items()}
+    accounts = json.loads(asked["models.json"])["accounts"]
+    assert sum(each["spent"]["cost"] for each in accounts) == sum(each["cost"] for each in found) > 0
     scopes = list(csv.DictReader(io.StringIO(asked["budgets.csv"])))
     forecasts = json.loads(asked["budgets.json"])["forecasts"]
     assert [row["budget"] for row in scopes] == [each["budget"] for each in forecasts]

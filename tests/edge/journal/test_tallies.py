@@ -40,7 +40,8 @@ def journal(state: Path, records: list[Any], when: int) -> None:
         lines["one"].append({"event": "decided", "id": identity, "rule": rule, "client": "c", "team": None})
         if ended:
             settled = [["budget/month/-", 0, cost]]
-            line = {"event": "ended", "id": identity, "end": end, "model": "m", "cost": cost, "settled": settled}
+            line = {"event": "ended", "id": identity, "end": end, "model": "m", "account": f"p/{rule}"}
+            line |= {"cost": cost, "settled": settled}
             lines["one" if segment == "one" else "two"].append(line)
     for name, found in lines.items():
         if found:
@@ -66,11 +67,13 @@ def test_sums_are_those_of_the_records(tmp_path_factory: Any, first: list[Any], 
     for behind in (True, False):
         with Records(state) as records:
             by_rule = {each.name: each for each in records.sums("rule", 0)}
+            by_account = {each.name: each.cost for each in records.sums("account", 0)}
             pots = sum(each.cost for each in records.sums("pot", 0))
         for rule in ("a", "b"):
             found = by_rule.get(rule)
             shown = (0, 0, 0) if found is None else (found.requests, found.failed, found.cost)
             assert shown == counted(first + second, rule), behind
+            assert by_account.get(f"p/{rule}", 0) == shown[2]
         assert pots == sum(each[3] for each in first + second if each[4])
         index.catch_up()
     for name in ("w-1one.jsonl", "w-1two.jsonl"):
@@ -150,6 +153,7 @@ def test_an_index_without_long_sums_is_given_them(tmp_path: Path) -> None:
     with Records(tmp_path) as records:
         wanted = [records.sums(kind, BEGAN, step) for kind in ("rule", "all", "pot") for step in (0, 1, 36)]
     with sqlite3.connect(tmp_path / FILE) as old:
+        old.execute("ALTER TABLE decision DROP COLUMN account")
         old.execute("INSERT INTO tally SELECT 'pot', bucket, name, 1, 0, cost, 0, 0, 0.0, '' FROM tally_pot")
         for table in ("tally_long", "tally_pot"):
             old.execute(f"DROP TABLE {table}")
@@ -164,3 +168,24 @@ def test_an_index_without_long_sums_is_given_them(tmp_path: Path) -> None:
     with Records(tmp_path) as records:
         assert [records.sums(kind, BEGAN, step) for kind in ("rule", "all", "pot") for step in (0, 1, 36)] == wanted
         assert len(records.select(Filters(failed=True), 100)) == sum(each[2] != "--" for each in written)
+
+
+def test_an_index_without_accounts_goes_on_with_them(tmp_path: Path) -> None:
+    """Of the version before: what comes from now on is counted by account too, and its rows are found like the others."""
+    journal(tmp_path, [(0, "a", "--", 5, True, "one")], 1)
+    index = Index(tmp_path)
+    index.catch_up()
+    index.close()
+    with sqlite3.connect(tmp_path / FILE) as old:
+        old.execute("ALTER TABLE decision DROP COLUMN account")
+        old.execute("DELETE FROM tally WHERE kind = 'account'")
+        old.execute("DELETE FROM tally_long WHERE kind = 'account'")
+        old.execute("PRAGMA user_version = 4")
+    old.close()
+    index = Index(tmp_path)
+    journal(tmp_path, [(1, "b", "--", 7, True, "two")], 2)
+    index.catch_up()
+    index.close()
+    with Records(tmp_path) as records:
+        assert [(each.name, each.cost) for each in records.sums("account", 0)] == [("p/b", 7)]
+        assert len(records.select(Filters(), 10)) == 2 and len(records.sums("rule", 0)) == 2

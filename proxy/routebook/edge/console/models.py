@@ -64,7 +64,12 @@ async def models_json(service: Service, asked: Asked) -> Reply:
     """The same for programs."""
     accounts = await service.accounts()
     found = await asyncio.to_thread(_found, service, asked.query, accounts)
-    return Reply({"accounts": accounts, "models": _rows(found["models"])}, headers=GUARD)
+    spent = [
+        {"requests": own.requests, "cost": own.cost} if own is not None else {"requests": 0, "cost": 0}
+        for own in found["of_account"]
+    ]
+    told = [{**each, "spent": own} for each, own in zip(accounts, spent, strict=True)]
+    return Reply({"accounts": told, "models": _rows(found["models"])}, headers=GUARD)
 
 
 async def models_csv(service: Service, asked: Asked) -> Reply:
@@ -96,6 +101,7 @@ def _found(service: Service, wanted: ModelsWanted, accounts: Sequence[Mapping[st
     places = span.places(now)
     with Records(service.state_dir) as records:
         found = records.sums("model", now - span.seconds, span.step)
+        spent = {each.name: each for each in records.sums("account", now - span.seconds)}
     sums: dict[str, Sum] = {}
     steps: dict[str, list[int]] = {}
     for each in found:
@@ -107,7 +113,16 @@ def _found(service: Service, wanted: ModelsWanted, accounts: Sequence[Mapping[st
         ModelSeen(name, declared.get(name), sums.get(name, Sum(name, 0)), steps.get(name, [0] * len(places)))
         for name in names
     ]
-    return {"models": models, "accounts": accounts, "wanted": wanted, "span": span, "spans": SPANS}
+    # an account that stands there several times, with a rest for each of its buckets, spent what it spent once
+    of_account = [spent.pop(f"{each['provider']}/{each['account']}", None) for each in accounts]
+    return {
+        "models": models,
+        "accounts": accounts,
+        "of_account": of_account,
+        "wanted": wanted,
+        "span": span,
+        "spans": SPANS,
+    }
 
 
 async def rest(service: Service, asked: Asked) -> Reply:

@@ -11,8 +11,10 @@ from routebook.edge.console.words import took
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDTH: Final = 860.0
-_NAME, _ROW, _HEAD = 220.0, 30.0, 26.0
+_ROW: Final = 44.0
+_HEAD: Final = 22.0
+"""Pixels of a call's row, and of the times above them. Across, everything is in parts of the width there is, so that letters
+keep their size on a phone."""
 
 
 def timeline(ending: Mapping[str, Any] | None) -> Markup | None:
@@ -23,59 +25,54 @@ def timeline(ending: Mapping[str, Any] | None) -> Markup | None:
     if ending is None or not attempts:
         return None
     whole = max(ending.get("seconds") or 0.0, *(each.get("ended") or each["started"] for each in attempts), 0.001)
-    scale = (WIDTH - _NAME - 90) / whole
-    height = _HEAD + _ROW * len(attempts) + 8
+    height = _HEAD + _ROW * len(attempts) + 4
     says = f"{len(attempts)} calls in {took(whole)}: " + "; ".join(_said(each) for each in attempts)
     parts = [
-        (
-            f'<svg class="chart timeline" width="{WIDTH:g}" height="{height:g}" viewBox="0 0 {WIDTH:g} {height:g}" '
-            f'role="img" aria-label="{text(says)}">'
-        ),
-        *_axis(whole, scale, height),
+        f'<svg class="chart timeline" height="{height:g}" role="img" aria-label="{text(says)}">',
+        *_axis(whole, height),
     ]
     for number, each in enumerate(attempts):
-        parts += _call(each, _HEAD + number * _ROW, scale, whole)
+        parts += _call(each, _HEAD + number * _ROW, whole)
     return markup([*parts, "</svg>"])
 
 
-def _axis(whole: float, scale: float, height: float) -> list[str]:
+def _axis(whole: float, height: float) -> list[str]:
     parts = []
-    for number in range(5):
-        x = _NAME + whole * scale * number / 4
-        parts.append(f'<path class="grid" d="M{x:.1f} {_HEAD - 6}V{height - 4:.1f}"/>')
-        anchor = "start" if number == 0 else "middle"
+    for number, anchor in enumerate(("start", "middle", "middle", "middle", "end")):
+        x = f"{number * 25}%"
+        parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{_HEAD - 4:g}" y2="{height:g}"/>')
         parts.append(
-            f'<text class="axis" text-anchor="{anchor}" x="{x:.1f}" y="14">{text(took(whole * number / 4))}</text>'
+            f'<text class="axis" text-anchor="{anchor}" x="{x}" y="12">{text(took(whole * number / 4))}</text>'
         )
     return parts
 
 
-def _call(each: Mapping[str, Any], y: float, scale: float, whole: float) -> list[str]:
-    """One call: waited for in a thin bar, answering in a thick one, an error crossed."""
-    began, ended = each["started"], each.get("ended")
-    first = each.get("first_byte")
-    until = whole if ended is None else ended
-    x, end = _NAME + began * scale, _NAME + until * scale
+def _call(each: Mapping[str, Any], y: float, whole: float) -> list[str]:
+    """One call: who, and how it ended; below, waited for in a thin bar, answering in a thick one, an error crossed."""
+    until = whole if each.get("ended") is None else each["ended"]
     failed = each.get("code") is not None
-    middle = y + _ROW / 2
+    words = "ok" if not failed else str(each.get("status") or each.get("code"))
+    middle = y + 31
+
+    def bar(kind: str, since: float, thick: float) -> str:
+        x, wide = 100 * since / whole, max(100 * (until - since) / whole, 0.3)
+        return f'<rect class="{kind}" x="{min(x, 99.7):.2f}%" y="{middle - thick / 2:g}" width="{wide:.2f}%" height="{thick:g}"/>'
+
     parts = [
         f"<g><title>{text(_said(each))}</title>",
-        f'<text class="name" x="0" y="{middle + 4:.1f}">{text(_clipped(each["model"], 26))}</text>',
-        f'<rect class="wait" x="{x:.1f}" y="{middle - 2:.1f}" width="{max(end - x, 2):.1f}" height="4"/>',
+        (
+            f'<text class="name" x="0" y="{y + 16:g}">{text(_clipped(each["model"], 26))} '
+            f'<tspan class="axis">{text(words)}</tspan></text>'
+        ),
+        bar("wait", each["started"], 4),
     ]
-    if first is not None:
-        at = _NAME + first * scale
-        parts.append(
-            f'<rect class="{"bad" if failed else "bar"}" x="{at:.1f}" y="{middle - 7:.1f}" '
-            f'width="{max(end - at, 2):.1f}" height="14" rx="2"/>'
-        )
+    if each.get("first_byte") is not None:
+        parts.append(bar("bad" if failed else "bar", each["first_byte"], 14))
     if failed:
-        parts.append(f'<path class="cross" d="M{end - 5:.1f} {middle - 5:.1f}l10 10m0 -10l-10 10"/>')
-    words = "ok" if not failed else str(each.get("status") or each.get("code"))
-    parts.append(
-        f'<text class="axis" x="{min(end + 10, WIDTH - 84):.1f}" y="{middle + 4:.1f}">{text(words)}</text></g>'
-    )
-    return parts
+        x = min(100 * until / whole, 99.0)
+        cross = '<path class="cross" d="M-5 -5l10 10m0 -10l-10 10"/>'
+        parts.append(f'<svg x="{x:.2f}%" y="{middle:g}" overflow="visible">{cross}</svg>')
+    return [*parts, "</g>"]
 
 
 def _said(each: Mapping[str, Any]) -> str:

@@ -22,8 +22,8 @@ from routebook.edge.journal.writer import DIRECTORY
 FILE = "index.sqlite"
 """The index inside a state directory."""
 
-VERSION = 4
-"""Of the tables below: an index of another version is built again, but for the one before, which lacks only sums of sums."""
+VERSION = 5
+"""Of the tables below: an index of another version is built again, but for those that `_MISSING` brings to this one."""
 
 DECIDED_COLUMNS = (
     "instance",
@@ -40,8 +40,8 @@ DECIDED_COLUMNS = (
 )
 """What comes from a record's first line; `segment` and `place` are where it stands."""
 
-ENDED_COLUMNS = ("status", "end", "model", "cost", "input", "output", "seconds", "end_segment", "end_place")
-"""What comes from its second line. `cost` is nano-dollars, `input` and `output` are tokens."""
+ENDED_COLUMNS = ("status", "end", "model", "cost", "input", "output", "seconds", "end_segment", "end_place", "account")
+"""What comes from its second line. `cost` is nano-dollars, `input` and `output` are tokens, `account` is `provider/name`."""
 
 TABLES = f"""
 {SEGMENT_TABLE}
@@ -71,6 +71,7 @@ class Line(msgspec.Struct):
     status: int | None = None
     end: str | None = None
     model: str | None = None
+    account: str | None = None
     cost: int | None = None
     input: int | None = None
     output: int | None = None
@@ -217,6 +218,7 @@ def _sorted(chunk: Chunk) -> _Batch:
                 line.seconds,
                 chunk.segment,
                 place,
+                line.account,
             )
         elif line.event == "feedback":
             batch.rated.append((line.id, line.model, line.task, line.quality, chunk.segment))
@@ -232,6 +234,12 @@ def _write(database: sqlite3.Connection, decided: Rows, ended: Rows) -> None:
     database.executemany(_INSERT_ENDED, [(key, *row) for key, row in ended.items() if key not in decided])
 
 
+_NO_ACCOUNT = "ALTER TABLE decision ADD COLUMN account;"
+_MISSING = {3: (_NO_ACCOUNT, FROM_SHORT), 4: (_NO_ACCOUNT, "")}
+"""What an index of an earlier version is given before and after the tables of this one. The accounts of its records stay
+unknown: they are asked for by what was lately spent."""
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, check_same_thread=False, timeout=10)
     try:
@@ -239,9 +247,10 @@ def _opened(path: Path) -> sqlite3.Connection:
         # a power cut may take the last rows, with the note how far was read: they are read again
         database.execute("PRAGMA synchronous = NORMAL")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version not in (0, VERSION - 1, VERSION):
+        if version not in (0, *_MISSING, VERSION):
             raise sqlite3.DatabaseError("an index of another version")
-        database.executescript(f"BEGIN; {TABLES} {FROM_SHORT if version == VERSION - 1 else ''} COMMIT;")
+        first, then = _MISSING.get(version, ("", ""))
+        database.executescript(f"BEGIN; {first} {TABLES} {then} COMMIT;")
     except BaseException:
         database.close()
         raise

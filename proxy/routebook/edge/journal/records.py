@@ -229,7 +229,7 @@ class Records:
             self._database.execute("ATTACH ? AS disk", (f"file:{index}?mode=ro",))
             self._attached = self._data_version()
             self._database.execute("INSERT INTO main.segment SELECT * FROM disk.segment")
-            self._database.execute("SELECT id FROM disk.decision LIMIT 1")
+            self._database.execute("SELECT account FROM disk.decision LIMIT 1")
             self._database.execute("SELECT id FROM disk.feedback LIMIT 1")
             for table in ("tally", "tally_long", "tally_pot"):
                 self._database.execute(f"SELECT name FROM disk.{table} LIMIT 1")

@@ -19,7 +19,7 @@ BUCKET_SECONDS: Final = 600
 LONG: Final = 36
 """How many of them one long sum covers: six hours."""
 
-KINDS: Final = ("all", "rule", "model", "client", "team")
+KINDS: Final = ("all", "rule", "model", "client", "team", "account")
 """What sums are kept of; besides, `pot` is what was settled of each pot of a budget, as `cost`, in the pot's unit."""
 
 _COLUMNS = """(kind TEXT, bucket INTEGER, name TEXT, requests INTEGER, failed INTEGER, cost INTEGER, input INTEGER,
@@ -42,7 +42,7 @@ DELETE FROM tally WHERE kind = 'pot';
 """What makes the others of a database's short sums, where an earlier version kept no others."""
 
 _WHOLE = (
-    'SELECT id, client, team, rule, model, "end", cost, input, output, seconds FROM decision '
+    'SELECT id, client, team, rule, model, account, "end", cost, input, output, seconds FROM decision '
     "WHERE place IS NOT NULL AND end_place IS NOT NULL AND "
 )
 _ADD = """
@@ -116,8 +116,8 @@ class Tallies:
         for identity in decided.keys() | ended.keys():
             if identity in decided and identity in ended:
                 _, _, client, team, rule = decided[identity][:5]
-                _, end, model, *used = ended[identity][:7]
-                self._count((identity, client, team, rule, model, end, *used), 1)
+                _, end, model, *used, _, _, account = ended[identity]
+                self._count((identity, client, team, rule, model, account, end, *used), 1)
                 continue
             for row in database.execute(f"{_WHOLE} id = ?", (identity,)):
                 self._count(row, 1)
@@ -149,7 +149,7 @@ class Tallies:
             database.execute(f"DELETE FROM {table} WHERE requests <= 0")
 
     def _count(self, row: tuple[Any, ...], sign: int) -> None:
-        identity, client, team, rule, model, end, cost, tokens_in, tokens_out, seconds = row
+        identity, client, team, rule, model, account, end, cost, tokens_in, tokens_out, seconds = row
         bucket = bucket_of(identity)
         if bucket is None:
             return
@@ -162,7 +162,7 @@ class Tallies:
             sign * (tokens_out or 0),
             sign * (seconds or 0.0),
         )
-        for kind, name in zip(KINDS, ("", rule, model, client, team), strict=True):
+        for kind, name in zip(KINDS, ("", rule, model, client, team, account), strict=True):
             if name is not None:
                 self._add((kind, bucket, name), sums, identity)
 
