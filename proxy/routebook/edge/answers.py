@@ -153,7 +153,7 @@ def failure_of(error: BaseException, request: web.BaseRequest) -> Failure:
     match error:
         case Failure():
             return error
-        case CallFailed(code, words):
+        case CallFailed(code=code, words=words):
             return Failure(code, f"the answer broke off: {words}")
         case ProtocolError(side=Side.UPSTREAM):
             return Failure("upstream.garbled", f"the answer broke off: {error.message}")

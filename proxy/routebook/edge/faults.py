@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
 class CallFailed(Exception):
     """A call that brought no answer, half of one, or one that cannot be used.
 
     `code` is one of `answers.KINDS`; `words` say it for people and hold nothing that the upstream sent.
     """
 
-    code: str
-    words: str
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(code, words)
+        self.code = code
+        self.words = words
 
     def __str__(self) -> str:
         return f"{self.code}: {self.words}"

@@ -134,7 +134,7 @@ def _failure(error: BaseException) -> Failure:
     match error:
         case Failure():
             return error
-        case CallFailed(code, words):
+        case CallFailed(code=code, words=words):
             return Failure(code, words)
         case ProtocolError():
             return Failure("upstream.garbled", error.message)
