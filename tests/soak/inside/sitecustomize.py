@@ -91,7 +91,7 @@ def _way(step: types.TracebackType | None) -> str:
 
 def _asked(*_: object) -> None:
     """Between two turns of the event loop: in the middle of one, this thread may hold a lock that a fork waits for."""
-    asyncio.get_running_loop().call_soon(_tell)
+    asyncio.get_running_loop().call_soon_threadsafe(_tell)
 
 
 def _tell() -> None:
