@@ -15,9 +15,10 @@ STATE      ?= var
 ARGS ?=
 JOBS ?= 2
 
-# For `make fuzz`: seconds for each dialect, and which (all where none is named).
+# For `make fuzz`: seconds for each dialect and each other reader, and which (all where none is named).
 FUZZ_SECONDS ?= 600
 DIALECTS     ?=
+READERS      ?=
 
 # For `make soak` and `make chaos`: how long, and more arguments (`--help` says which).
 SOAK_SECONDS  ?= 1800
@@ -62,8 +63,9 @@ run: $(VENV)/.run ## serve the policy in rules/; with simulated models while no 
 test: $(VENV)/.test $(OLD_SDKS) $(JS_SDKS) $(REDIS) $(PROMTOOL) $(NGINX) $(AXE) $(HELM) $(MONITORS) ## run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-fuzz: $(VENV)/.test ## feed every reader of every dialect broken bytes for FUZZ_SECONDS
+fuzz: $(VENV)/.test ## feed every reader of every dialect, and of policies, prices, events, bodies and headers, broken bytes for FUZZ_SECONDS
 	@$(BIN)/python -m tests.protocols.fuzzing --seconds $(FUZZ_SECONDS) $(DIALECTS)
+	@$(BIN)/python -m tests.fuzzing --seconds $(FUZZ_SECONDS) $(READERS)
 
 soak: $(VENV)/.test ## serve mixed traffic for SOAK_SECONDS with reloads and faults, then audit memory, descriptors, records and books
 	@$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS) $(ARGS)

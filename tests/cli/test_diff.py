@@ -147,3 +147,24 @@ def test_a_policy_that_cannot_be_read_is_said_to_be_that(old: Path, tmp_path: Pa
     assert told.returncode == 1 and "tagz" in told.stderr
     assert run_command("diff", str(old), str(old), "--replay", "--since", "soon").returncode == 2
     assert run_command("diff", str(old), str(old), "--replay", "--state-dir", str(tmp_path / "gone")).returncode == 1
+
+
+def test_a_class_of_the_policys_own_is_compared_as_a_word(tmp_path: Path) -> None:
+    """What moves is shown by a request of the class that both sides decide as it is said."""
+    more = "settings: {router: {tasks: {contracts: {tags: {any: [legal]}}}}}\nrules:"
+    rules = """\
+  - {name: deeds, when: {prompt.task: contracts}, route: {to: [large]}}
+  - {name: all, route: {to: [small]}}
+"""
+    old = written(tmp_path / "old.yaml", rules, **{"rules:": more})
+    new = written(
+        tmp_path / "new.yaml", rules.replace("task: contracts", "task: [contracts, code]"), **{"rules:": more}
+    )
+    found = compared(old, new)
+    [moved] = found["moved"]
+    assert (moved["was"]["rule"], moved["now"]["rule"]) == ("all", "deeds")
+    assert explained(old, moved["example"]) == "all" and explained(new, moved["example"]) == "deeds"
+    gone = written(tmp_path / "gone.yaml", rules.replace("contracts", "code"), **{"rules:": more})
+    [left, came] = sorted(compared(old, gone)["moved"], key=lambda each: str(each["was"]["rule"]), reverse=True)
+    assert (left["was"]["rule"], left["now"]["rule"]) == ("deeds", "all")
+    assert "prompt.task=contracts" in left["example"] and "prompt.task=code" in came["example"]

@@ -13,7 +13,8 @@ from routebook.routing.replay import decide_again, differences
 from routebook.routing.telling.explanation import explain_record
 from routebook.routing.telling.rendering import as_text
 from tests.support.asking import ask, chat
-from tests.support.proxy import compiled, in_process, small_policy
+from tests.support.clock import SetClock
+from tests.support.proxy import LocalProxy, compiled, in_process, small_policy
 from tests.support.rawclient import RawClient
 from tests.support.upstream import Hang, Upstream, reply
 
@@ -233,6 +234,50 @@ async def test_a_service_that_is_not_there(tmp_path: Path, upstream: Upstream) -
     async with in_process(tmp_path, small_policy(upstream.url, VERDICTS, judging(url))) as proxy:
         assert (await ask(proxy.url)).status == 503
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("on_failure", ["open", "closed"])
+async def test_a_service_that_is_down_is_asked_no_more_for_a_while(
+    tmp_path: Path, upstream: Upstream, on_failure: str
+) -> None:
+    """After five failures requests do as is declared at once; when it has rested one request asks, twice as long where that
+    fails again; a reload changes nothing of it, and once there is a word everybody asks."""
+    clock = SetClock()
+    async with Upstream(FAILURES["status"]) as service:
+        text = small_policy(upstream.url, VERDICTS, judging(service.url, on_failure))
+
+        async def failed(proxy: LocalProxy, times: int) -> None:
+            for _ in range(times):
+                answer = await ask(proxy.url)
+                assert answer.status == (503 if on_failure == "closed" else 200)
+
+        async with in_process(tmp_path, text, clock=clock) as proxy:
+            await failed(proxy, 9)
+            assert len(service.requests) == 5 and told(proxy) == (1, 1)
+            errors = [each.decided["guards"][-1]["error"] for each in proxy.records().values()]
+            assert sorted(errors) == ["resting"] * 4 + ["upstream.failed"] * 5
+            if on_failure == "closed":
+                assert (await ask(proxy.url)).header("retry-after") == "15"
+            proxy.take(text)
+            await failed(proxy, 1)
+            clock.pass_by(15.0)
+            await failed(proxy, 3)
+            assert len(service.requests) == 6 and told(proxy) == (2, 1)
+            service.otherwise = says("fine")
+            clock.pass_by(29.0)
+            await failed(proxy, 1)
+            clock.pass_by(1.0)
+            for _ in range(3):
+                assert (await ask(proxy.url)).status == 200
+            assert len(service.requests) == 9 and told(proxy) == (2, 0)
+
+
+def told(proxy: LocalProxy) -> tuple[float, float]:
+    """How often the guard's service was left alone, and whether it is now, as metrics say."""
+    counted = proxy.gateway.metrics.snapshot()
+    [(labels, times)], [(_, now)] = counted["routebook_guard_opened"], counted["routebook_guard_open"]
+    assert labels == ("words",) and isinstance(times, int | float) and isinstance(now, int | float)
+    return times, now
 
 
 async def test_a_session_is_not_open_where_a_guard_looks(tmp_path: Path, upstream: Upstream) -> None:

@@ -251,3 +251,13 @@ def test_every_code_says_whose_side_it_was() -> None:
         "session",
     }
     assert {code.partition(".")[0] for code in KINDS} == sides
+
+
+async def test_headers_that_the_policy_keeps_are_in_the_record(tmp_path: Path, upstream: Upstream) -> None:
+    """Whether or not a rule asks for them; one that is not sent is known to be missing, and others are not kept."""
+    policy = small_policy(upstream.url, more="settings: {record: {headers: [x-request-id, x-absent]}}")
+    async with in_process(tmp_path, policy) as proxy:
+        await ask(proxy.url, headers=[("X-Request-Id", "seven"), ("X-Other", "eight")])
+        record = await proxy.only_record()
+    kept = {key: value for key, value in record.decided["facts"].items() if key.startswith("request.header.")}
+    assert kept == {"request.header.x-request-id": "seven", "request.header.x-absent": None}

@@ -70,7 +70,8 @@ def test_how_long_a_refusal_asks_for(headers: dict[str, str], body: object, seco
 
 
 @pytest.mark.parametrize(
-    ("written", "seconds"), [("0", 0.0), ("-1", 0.0), ("1000000000", LONGEST), ("Fri, 21 Nov 2025 09:00:00 GMT", 0.0)]
+    ("written", "seconds"),
+    [("7\x1f", 7.0), ("0", 0.0), ("-1", 0.0), ("1000000000", LONGEST), ("Fri, 21 Nov 2025 09:00:00 GMT", 0.0)],
 )
 def test_absurd_wishes_are_bounded(written: str, seconds: float) -> None:
     """No upstream takes an account out for days, nor puts it back in the past."""

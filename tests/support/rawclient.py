@@ -128,6 +128,19 @@ class RawClient:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
+    async def everything(self, timeout: float = 10.0) -> tuple[bytes, bool]:
+        """Whatever comes until the server closes the connection, and whether it did so within this time."""
+        body = b""
+        try:
+            async with asyncio.timeout(timeout):
+                while data := await self._reader.read(2**16):
+                    body += data
+        except TimeoutError:
+            return body, False
+        except ConnectionError:
+            pass
+        return body, True
+
     async def closed(self, timeout: float = 5.0) -> bool:
         """Whether the server closes the connection within this time (what it still sends is thrown away)."""
         try:

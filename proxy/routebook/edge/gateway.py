@@ -33,6 +33,7 @@ from routebook.edge.metrics import Metrics
 from routebook.edge.sessions.wheel import Wheel
 from routebook.edge.transcoding import Transcoder
 from routebook.health.affinity import Affinities
+from routebook.health.circuits import Circuit
 from routebook.health.measurements import Measurements
 from routebook.health.memories import Memories
 from routebook.health.retry_budget import RetryBudget
@@ -84,6 +85,7 @@ class Serving:
     access: Mapping[tuple[str, str], Access]
     callers: Callers
     guard_keys: Mapping[str, str]
+    circuits: Mapping[str, Circuit]
     transcoder: Transcoder | None = None
 
     @property
@@ -124,6 +126,7 @@ class Gateway:
         self.leaving: set[Callable[[], None]] = set()
         self.wheel = Wheel()
         self.uses = Uses()
+        self._circuits: dict[tuple[str, str], Circuit] = {}
         self._simulate_at = simulate_at
         self._digest_key = os.urandom(32) if digest_key is None else digest_key
         self._chores: set[asyncio.Task[None]] = set()
@@ -199,7 +202,13 @@ class Gateway:
         callers = Callers(policy.clients, self._key_book, self._key_sets, self.clock)
         guards = [each for each in policy.guards.values() if isinstance(each, Webhook)]
         guard_keys = {each.name: key for each in guards if (key := _secret(each.key)) is not None}
-        return Serving(policy, planner, Drawing(policy), access, callers, guard_keys, self._transcoder_of(policy))
+        # what is known of a service outlives a policy that asks the same one
+        known = self._circuits
+        self._circuits = {(each.name, each.url): known.get((each.name, each.url), Circuit()) for each in guards}
+        circuits = {name: circuit for (name, _), circuit in self._circuits.items()}
+        self.metrics.guards_are({name: circuit.is_open for name, circuit in circuits.items()})
+        transcoder = self._transcoder_of(policy)
+        return Serving(policy, planner, Drawing(policy), access, callers, guard_keys, circuits, transcoder)
 
     def _transcoder_of(self, policy: Policy) -> Transcoder | None:
         """The one that is declared; the same as before where it is declared in the same way, so that its places hold."""

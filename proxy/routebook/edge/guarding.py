@@ -23,6 +23,7 @@ from routebook.edge.deadlines import Deadlines, Limits
 from routebook.edge.entry import Entry
 from routebook.edge.faults import CallFailed
 from routebook.edge.headers import request_head
+from routebook.edge.operations_log import operations_log
 from routebook.edge.upstream import ask, whole
 from routebook.policy.conditions import holds
 from routebook.protocols.paths import Found
@@ -31,6 +32,9 @@ from routebook.routing.guards import Mask, Webhook, is_found, masked
 
 ANSWER_BYTES: Final = 64 * 1024
 """The longest answer of a service; it is one word."""
+
+RESTING: Final = "resting"
+"""Why there is no word, where nobody was asked: the service failed too often a moment ago."""
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -88,20 +92,38 @@ def _mask(guard: Mask, facts: RequestFacts, read: Callable[[bytes], Asked], entr
 
 
 async def _ask(guard: Webhook, facts: RequestFacts, entry: Entry) -> None:
-    began = entry.gateway.clock.monotonic()
+    clock, circuit = entry.gateway.clock, entry.serving.circuits[guard.name]
+    began = clock.monotonic()
+    if not circuit.may_ask(began):
+        _unheard(guard, RESTING, max(1.0, circuit.rests_for(began)), entry, began)
+        return
     try:
         async with asyncio.timeout(guard.timeout):
             verdict = await _verdict(guard, facts, entry)
     except (CallFailed, TimeoutError) as error:
-        code = error.code if isinstance(error, CallFailed) else "timeout"
-        entry.guarded(guard.name, {"result": "failed", "error": code}, began)
-        if guard.closed:
-            raise Failure(
-                "guard.unavailable", f"the guard `{guard.name}` cannot be asked at the moment", retry_after=1.0
-            ) from None
+        seconds = circuit.failed(clock.monotonic(), began, entry.policy.settings.breaker)
+        if seconds is not None:
+            entry.gateway.metrics.guard_opened(guard.name)
+            operations_log().warning("guard rests", guard=guard.name, seconds=seconds, closed=guard.closed)
+        _unheard(guard, error.code if isinstance(error, CallFailed) else "timeout", 1.0, entry, began)
         return
+    except BaseException:
+        circuit.let_go()
+        raise
+    if circuit.answered(clock.monotonic(), began):
+        entry.gateway.metrics.guard_closed(guard.name)
+        operations_log().info("guard answers again", guard=guard.name)
     facts.guarded = {**facts.guarded, guard.fact: verdict}
     entry.guarded(guard.name, {"result": "judged", "verdict": verdict}, began)
+
+
+def _unheard(guard: Webhook, code: str, wait: float, entry: Entry, began: float) -> None:
+    """No word came: recorded, and the request is refused where the guard is closed (raises Failure)."""
+    entry.guarded(guard.name, {"result": "failed", "error": code}, began)
+    if guard.closed:
+        raise Failure(
+            "guard.unavailable", f"the guard `{guard.name}` cannot be asked at the moment", retry_after=wait
+        ) from None
 
 
 async def _verdict(guard: Webhook, facts: RequestFacts, entry: Entry) -> str:

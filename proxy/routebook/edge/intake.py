@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
@@ -20,6 +20,12 @@ from routebook.routing.policy import Settings
 
 _CONTROLLED: Final = (OpenAIChat, OpenAIResponses)
 """Requests that may hold a word of their own on how they are routed."""
+
+
+def is_plainly_framed(request: web.BaseRequest, coding: str) -> bool:
+    """Whether every server reads the same body under this `Transfer-Encoding`: chunks and nothing else, in HTTP/1.1 (RFC
+    9112, 6.1). Parsers differ about what is chunked twice, or packed besides, and about chunks of an older client."""
+    return coding.strip().lower() == "chunked" and request.version >= HttpVersion11
 
 
 async def read_body(request: web.BaseRequest, settings: Settings) -> bytes:

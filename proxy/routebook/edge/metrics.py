@@ -129,6 +129,13 @@ GUARDED = Family(
     "Looks of guards by what came of them: clean, masked, unmasked (refused), judged, failed.",
     ("guard", "result"),
 )
+RESTS = Family(
+    "routebook_guard_opened",
+    "counter",
+    "Times that a guard's service failed too often, and was left alone.",
+    ("guard",),
+)
+OPEN = Family("routebook_guard_open", "gauge", "Workers that leave the service of a guard alone, by guard.", ("guard",))
 SHED = Family(
     "routebook_requests_shed",
     "counter",
@@ -164,6 +171,8 @@ FAMILIES = (
     REFUSED_JOURNAL,
     BREAKERS,
     GUARDED,
+    RESTS,
+    OPEN,
     SHED,
     LAG,
 )
@@ -304,6 +313,19 @@ class Metrics:
     def guarded(self, guard: str, result: str) -> None:
         """A guard of the policy has looked at a request; `result` is one of a closed set of words."""
         _add(self._counts[GUARDED.name], (guard, result), 1)
+
+    def guards_are(self, open_: Mapping[str, bool]) -> None:
+        """These guards ask services, and so they stand; of others nothing is told any more."""
+        self._counts[OPEN.name] = {(guard,): int(is_open) for guard, is_open in open_.items()}
+
+    def guard_opened(self, guard: str) -> None:
+        """A guard's service is left alone from now on."""
+        _add(self._counts[RESTS.name], (guard,), 1)
+        self._counts[OPEN.name][(guard,)] = 1
+
+    def guard_closed(self, guard: str) -> None:
+        """A guard's service is asked again."""
+        self._counts[OPEN.name][(guard,)] = 0
 
     def shed(self, of: str) -> None:
         """A request, or a connection, was one too many."""

@@ -22,6 +22,7 @@ from routebook.edge.askers import asker_at, models_at
 from routebook.edge.discretion import QUIET, DiscreetConnection
 from routebook.edge.exchange import exchange
 from routebook.edge.gateway import Gateway
+from routebook.edge.intake import is_plainly_framed
 from routebook.edge.listing import show_models
 from routebook.edge.sessions import live_tokens, responses, secrets
 from routebook.edge.sessions.handshake import is_upgrade
@@ -183,6 +184,11 @@ class _Server(web.Server):
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if (coding := request.headers.get("Transfer-Encoding")) is not None and not is_plainly_framed(request, coding):
+            refused = answer(Failure("request.malformed", "a body in this transfer coding is not accepted"))
+            refused.headers["Connection"] = "close"
+            refused.force_close()
+            return refused
         path, _, query = request.raw_path.partition("?")
         if path == feedback.PATH and request.method == "POST":
             return await self._feedback.take(request)

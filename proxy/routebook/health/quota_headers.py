@@ -83,7 +83,8 @@ def _resets(headers: Mapping[str, str], now: float) -> list[tuple[float, str]]:
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text is not None and _DECIMAL.fullmatch(text.strip()) else None
+    found = None if text is None else _DECIMAL.fullmatch(text.strip())
+    return None if found is None else float(found[0])
 
 
 def _seconds_or_date(text: str | None, now: float) -> float | None:

@@ -118,6 +118,13 @@ class RequestFacts:
         return f"<RequestFacts of {self.asked!r}, {len(self.seen)} seen>"
 
     @property
+    def recorded(self) -> Mapping[str, Value | None]:
+        """Everything that was asked, and the headers that the policy keeps beside (`settings.record.headers`)."""
+        for name in self._policy.settings.record_headers:
+            self(f"request.header.{name}")
+        return self.seen
+
+    @property
     def ignored_tags(self) -> tuple[str, ...]:
         """The tags that the client may not set, or that are too many or long; known also where no rule asks for tags."""
         if self._ignored is None:

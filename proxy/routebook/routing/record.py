@@ -87,7 +87,7 @@ def decided_line(
         "outcome": "none",
         "where": None,
         "asked": _asked(facts, demand, plan, asked_within),
-        "facts": {key: plain(value) for key, value in facts.seen.items()},
+        "facts": {key: plain(value) for key, value in facts.recorded.items()},
         "steps": [_step(step) for step in decision.steps],
         "candidates": [],
         "draw": {"draw": draw},
