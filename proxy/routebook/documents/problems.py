@@ -89,9 +89,12 @@ _SHORTEST = 3
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint with the nearest known name, or None where nothing is near: `saturday` is near `sat`."""
+    """A hint with the nearest known name, the first of several, or None where nothing is near: `saturday` is near `sat`."""
     names = list(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if not near and len(word) > _SHORTEST:
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    if near:
+        likeness = {name: difflib.SequenceMatcher(None, name, word).ratio() for name in near}
+        near = [min(near, key=lambda name: (-likeness[name], names.index(name)))]
+    elif len(word) > _SHORTEST:
         near = [name for name in names if len(name) >= _SHORTEST and word.lower().startswith(name.lower())]
     return f"did you mean `{near[0]}`?" if len(near) == 1 else None
