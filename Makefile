@@ -13,7 +13,7 @@ STATE      ?= var
 
 # For `make test`: more arguments for pytest, for example ARGS='-k reload -x', and how many files are tested at a time.
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 
 # For `make fuzz`: seconds for each dialect and each other reader, and which (all where none is named).
 FUZZ_SECONDS ?= 600

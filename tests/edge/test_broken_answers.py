@@ -228,11 +228,12 @@ TIMES = {
 
 @pytest.mark.parametrize("name", TIMES)
 async def test_every_time_limit_has_its_own_code(tmp_path: Path, upstream: Upstream, name: str) -> None:
-    """Each fires once, on time, says which it was, and leaves the upstream at once."""
+    """Each fires once, not before its time, says which it was, and leaves the upstream at once."""
     play, code, status = TIMES[name]
     upstream.will(play)
+    idle = "900ms" if name == "total" else "200ms"  # a busy machine is late with an event by more than its pause
     policy = small_policy(upstream.url).replace(
-        "region: eu,", "region: eu, timeouts: {first_byte: 300ms, idle: 200ms, total: 1s},"
+        "region: eu,", f"region: eu, timeouts: {{first_byte: 300ms, idle: {idle}, total: 1s}},"
     )
     async with in_process(tmp_path, policy) as proxy:
         began = asyncio.get_running_loop().time()
@@ -245,7 +246,7 @@ async def test_every_time_limit_has_its_own_code(tmp_path: Path, upstream: Upstr
     assert (answer.status, error["code"]) == (status, code)
     assert record.ended is not None and record.ended["error"] == code
     assert record.ended["end"] == ("TD" if status == 200 else "TH")
-    assert took < {"total": 1.3}.get(name, 0.7)
+    assert {"total": 1.0, "first byte": 0.3}.get(name, 0.2) <= took < 5
 
 
 async def test_a_connection_that_never_stands(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.support.asking import ask as ask_model
 from tests.support.proxy import running_proxy, small_policy
 
 DOCUMENT = document.openapi(ROUTES)
-EXAMPLES = 12
+EXAMPLES = 8
 BODIES = {("POST", "/decisions/{id}/feedback"): b'{"quality": 1}', ("POST", "/keys"): b'{"client": "web"}'}
 """What a route is sent that needs a body."""
 
