@@ -84,11 +84,12 @@ class Call:
         return self._uses
 
     def add_to(self, sums: Sums, over: bool) -> None:
-        """Add what it holds of windows, or what it used of them where it, or the whole exchange, is over."""
-        if self.outcome is None and not over:
-            sums.add_held(self.held)
-        else:
+        """Add what it holds of windows, or what it used of them where that was let go, or the whole exchange is over. One whose
+        answer has begun has an outcome, and holds on: what it used is known at its end."""
+        if over or self.is_closed:
             sums.add_used(self.uses())
+        else:
+            sums.add_held(self.held)
 
     @property
     def _counts(self) -> bool:
